@@ -1,0 +1,1 @@
+"""Fax reception and fax documents."""

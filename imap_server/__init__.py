@@ -1,0 +1,1 @@
+"""The IMAP server: a sans-I/O engine on Twisted."""

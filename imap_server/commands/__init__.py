@@ -1,0 +1,1 @@
+"""IMAP commands, one module a family."""

@@ -1,0 +1,1 @@
+"""IMAP on the wire: tokens, commands, responses (RFC 3501 section 9)."""

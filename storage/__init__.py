@@ -1,0 +1,1 @@
+"""The ports of `um.core.ports` on SQLite, PostgreSQL, files and memory."""

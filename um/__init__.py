@@ -1,0 +1,1 @@
+"""Unified messaging: voicemail, fax and invoices in one mailbox."""

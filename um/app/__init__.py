@@ -1,0 +1,1 @@
+"""The composition root: joins engines, services and adapters into one process."""

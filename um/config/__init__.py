@@ -1,0 +1,1 @@
+"""The configuration: pydantic models over one TOML file."""

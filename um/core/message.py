@@ -1,0 +1,128 @@
+"""Mailboxes, messages and their flags, in the words of RFC 3501, 7162 and 8474."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from um.core.ids import AccountId, BlobKey, ContentId, MailboxId, ModSeq, Uid
+
+SEEN = "\\Seen"
+ANSWERED = "\\Answered"
+FLAGGED = "\\Flagged"
+DELETED = "\\Deleted"
+DRAFT = "\\Draft"
+SYSTEM_FLAGS = frozenset({SEEN, ANSWERED, FLAGGED, DELETED, DRAFT})
+"""All flags that a client may store; `\\Recent` belongs to a session (RFC 3501 §2.3.2)."""
+
+INBOX = "INBOX"
+TRASH = "Trash"
+
+
+class MessageKind(StrEnum):
+    """What a message is to its owner."""
+
+    VOICE = "voice"
+    FAX = "fax"
+    INVOICE = "invoice"
+    MAIL = "mail"
+    NOTICE = "notice"
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """One folder of an account."""
+
+    id: MailboxId
+    account_id: AccountId
+    name: str
+    """Unicode; hierarchy delimiter `/`; INBOX always in capitals."""
+    uidvalidity: int
+    uidnext: Uid
+    highest_modseq: ModSeq
+    special_use: str | None = None
+    """RFC 6154 attribute such as `\\Trash`."""
+    recent_floor: Uid = Uid(0)
+    """Messages with a greater UID have not been shown as \\Recent to any session yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxStatus:
+    """STATUS items (RFC 3501 §6.3.10, RFC 8438, RFC 9208 DELETED and DELETED-STORAGE)."""
+
+    messages: int
+    recent: int
+    unseen: int
+    deleted: int
+    size_octets: int
+    deleted_octets: int
+    uidnext: Uid
+    uidvalidity: int
+    highest_modseq: ModSeq
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a message is, whichever folders hold it: written once, never changed.
+
+    `envelope`, `body` and `bodystructure` are pre-rendered for IMAP; `structure` is the part index
+    of `um.mime` in its stored form; `header` is the header block with its empty line.
+    """
+
+    id: ContentId
+    account_id: AccountId
+    blob: BlobKey
+    kind: MessageKind
+    size_octets: int
+    envelope: bytes
+    body: bytes
+    bodystructure: bytes
+    structure: bytes
+    header: bytes
+    thread_id: str = ""
+    duration_seconds: int | None = None
+    """Voice: the length of the recording."""
+    pages: int | None = None
+    """Fax: the number of pages."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A message in a folder."""
+
+    mailbox_id: MailboxId
+    uid: Uid
+    account_id: AccountId
+    content_id: ContentId
+    kind: MessageKind
+    size_octets: int
+    modseq: ModSeq
+    flags: frozenset[str]
+    """System flags and keywords; a keyword keeps the case it was first stored in."""
+    internal_date: datetime
+    saved_at: datetime
+    """SAVEDATE (RFC 8514)."""
+    trashed_at: datetime | None = None
+
+
+class FlagOperation(StrEnum):
+    """STORE's three forms (RFC 3501 §6.4.6)."""
+
+    REPLACE = "replace"
+    ADD = "add"
+    REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class Vanished:
+    """The tombstone of an expunged message (RFC 7162 §3.2.10)."""
+
+    uid: Uid
+    modseq: ModSeq
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """One message of a COPY or MOVE: COPYUID's two sides (RFC 4315 §3)."""
+
+    source_uid: Uid
+    target_uid: Uid

@@ -1,0 +1,465 @@
+"""The ports: what services need of the outside, as protocols.
+
+Laws:
+- `Store.run` and `Store.read` take a synchronous function that gets a `Transaction`. It may run
+  more than once, so it has no effect besides the transaction. It runs on a database thread.
+- A transaction commits whole or not at all; the memory store rolls back too.
+- Every change to a mailbox or account appends to `changes` by itself, in the same transaction;
+  the store publishes it on the bus after the commit, and those of other processes as they appear.
+- When the database cannot be reached or written, every call raises `UnavailableError`.
+- All instants are aware datetimes in UTC.
+"""
+
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from um.core.account import (
+    Account,
+    AuditRecord,
+    CallRecord,
+    Number,
+    NumberState,
+    NumberUse,
+    PurgeRecord,
+    Usage,
+)
+from um.core.events import Event
+from um.core.ids import (
+    E164,
+    AccountId,
+    BlobKey,
+    ContentId,
+    IngestKey,
+    MailboxId,
+    ModSeq,
+    ReservationId,
+    Uid,
+)
+from um.core.message import (
+    Content,
+    Copied,
+    Entry,
+    FlagOperation,
+    Mailbox,
+    MailboxStatus,
+    MessageKind,
+    Vanished,
+)
+
+T = TypeVar("T")
+EventT = TypeVar("EventT", bound=Event)
+
+
+class Clock(Protocol):
+    """The time of day and the time that never jumps."""
+
+    def now(self) -> datetime:
+        """The present instant, aware, in UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that only grow."""
+        ...
+
+
+class Accounts(Protocol):
+    """Accounts as rows. Names are compared without regard to case."""
+
+    def add(self, account: Account) -> None:
+        """Store a new account. Raises AlreadyExistsError if (name, domain) is taken."""
+        ...
+
+    def get(self, account_id: AccountId) -> Account | None: ...
+
+    def lock(self, account_id: AccountId) -> Account | None:
+        """Like `get`, and hold the row until the transaction ends (quota, life cycle)."""
+        ...
+
+    def by_name(self, name: str, domain: str) -> Account | None: ...
+
+    def every(self) -> list[Account]:
+        """All accounts, by name."""
+        ...
+
+    def save(self, account: Account) -> None:
+        """Replace the row of the same id. Raises NotFoundError."""
+        ...
+
+    def delete(self, account_id: AccountId) -> None:
+        """Remove the account and every row that is its own, in all tables but purge records."""
+        ...
+
+    def usage(self, account_id: AccountId, now: datetime) -> Usage:
+        """Octets used (the counter that is kept with every change) and reserved."""
+        ...
+
+    def counts(self, account_id: AccountId) -> dict[MessageKind, int]:
+        """Number of messages by kind over all folders."""
+        ...
+
+    def preferences(self, account_id: AccountId) -> dict[str, str]: ...
+
+    def set_preference(self, account_id: AccountId, key: str, value: str | None) -> None:
+        """Set, or with None remove, a preference."""
+        ...
+
+
+class Numbers(Protocol):
+    """Telephone numbers and the short extensions by which a core may name them."""
+
+    def add(self, number: Number) -> None:
+        """Store a number; one that is held and past `hold_until` is taken over.
+
+        Raises AlreadyExistsError if another account has it or it is held still (the caller says
+        until when; `get` tells).
+        """
+        ...
+
+    def get(self, e164: E164) -> Number | None: ...
+
+    def of_account(self, account_id: AccountId) -> list[Number]: ...
+
+    def set_state(
+        self, e164: E164, state: NumberState, *, hold_until: datetime | None = None
+    ) -> None: ...
+
+    def set_use(self, e164: E164, use: NumberUse) -> None: ...
+
+    def hold(self, e164: E164, until: datetime) -> None:
+        """Take the number from its account and keep it from others until `until`."""
+        ...
+
+    def free(self, e164: E164) -> None:
+        """Forget the number (ported out, or its hold has ended)."""
+        ...
+
+    def add_alias(self, alias: str, e164: E164) -> None: ...
+
+    def by_alias(self, alias: str) -> Number | None: ...
+
+
+class Mailboxes(Protocol):
+    """Folders. Names are Unicode, INBOX in capitals, delimiter `/`."""
+
+    def create(
+        self, account_id: AccountId, name: str, *, special_use: str | None = None
+    ) -> Mailbox:
+        """Make a folder with a new MAILBOXID and a UIDVALIDITY never used for this name before.
+
+        Raises AlreadyExistsError.
+        """
+        ...
+
+    def get(self, mailbox_id: MailboxId) -> Mailbox | None: ...
+
+    def by_name(self, account_id: AccountId, name: str) -> Mailbox | None: ...
+
+    def of_account(self, account_id: AccountId) -> list[Mailbox]: ...
+
+    def rename(self, mailbox_id: MailboxId, name: str) -> None:
+        """Rename one folder (children are the service's business). Raises AlreadyExistsError."""
+        ...
+
+    def delete(self, mailbox_id: MailboxId) -> None:
+        """Remove the folder with its entries, tombstones and their charge."""
+        ...
+
+    def status(self, mailbox_id: MailboxId) -> MailboxStatus: ...
+
+    def claim_recent(self, mailbox_id: MailboxId) -> Uid:
+        """Return the old `recent_floor` and raise it to UIDNEXT-1 (\\Recent goes to one session)."""
+        ...
+
+    def subscriptions(self, account_id: AccountId) -> set[str]: ...
+
+    def subscribe(self, account_id: AccountId, name: str, *, on: bool) -> None:
+        """Add or remove a subscription; the name need not exist (RFC 3501 §6.3.6)."""
+        ...
+
+
+class Messages(Protocol):
+    """Contents and entries. Every change bumps HIGHESTMODSEQ and keeps the octets used exact."""
+
+    def add_content(self, content: Content) -> None: ...
+
+    def add_entry(
+        self,
+        mailbox_id: MailboxId,
+        content_id: ContentId,
+        *,
+        flags: Collection[str],
+        internal_date: datetime,
+        saved_at: datetime,
+        trashed_at: datetime | None = None,
+    ) -> Entry:
+        """Give the content the next UID and MODSEQ of the folder and charge its size.
+
+        The quota is the caller's to check first, under `Accounts.lock`.
+        """
+        ...
+
+    def remember_ingest(self, key: IngestKey, entry: Entry, now: datetime) -> None:
+        """Bind `key` to the entry. Raises AlreadyExistsError if it is bound (UNIQUE)."""
+        ...
+
+    def ingested(self, key: IngestKey) -> tuple[MailboxId, Uid] | None:
+        """Where the delivery with this key went, if it was made and is remembered."""
+        ...
+
+    def forget_ingests(self, before: datetime) -> int: ...
+
+    def entries(self, mailbox_id: MailboxId, *, since: ModSeq = ModSeq(0)) -> list[Entry]:
+        """Entries with a MODSEQ greater than `since`, by UID."""
+        ...
+
+    def entry(self, mailbox_id: MailboxId, uid: Uid) -> Entry | None: ...
+
+    def vanished(self, mailbox_id: MailboxId, *, since: ModSeq = ModSeq(0)) -> list[Vanished]:
+        """Tombstones with a MODSEQ greater than `since`, by UID."""
+        ...
+
+    def contents(self, ids: Collection[ContentId]) -> dict[ContentId, Content]: ...
+
+    def change_flags(
+        self,
+        mailbox_id: MailboxId,
+        uids: Collection[Uid],
+        operation: FlagOperation,
+        flags: Collection[str],
+        *,
+        unchanged_since: ModSeq | None = None,
+    ) -> tuple[list[Entry], list[Uid]]:
+        """Carry out a STORE.
+
+        Returns the entries after the change (those that are there) and the UIDs that failed
+        `unchanged_since` (RFC 7162 §3.1.3). One new MODSEQ for all that really changed; an entry
+        whose flags are already so keeps its MODSEQ.
+        """
+        ...
+
+    def copy(
+        self, mailbox_id: MailboxId, uids: Collection[Uid], target: MailboxId, now: datetime
+    ) -> list[Copied]:
+        """Copy within an account, in UID order, contents shared; charges the sizes."""
+        ...
+
+    def move(
+        self, mailbox_id: MailboxId, uids: Collection[Uid], target: MailboxId, now: datetime
+    ) -> list[Copied]:
+        """MOVE (RFC 6851): copy and expunge at once, neutral to the quota."""
+        ...
+
+    def expunge(self, mailbox_id: MailboxId, uids: Collection[Uid]) -> list[Uid]:
+        """Remove entries, leave tombstones, discharge; contents that no entry names go too."""
+        ...
+
+    def set_trashed(
+        self, mailbox_id: MailboxId, uids: Collection[Uid], at: datetime | None
+    ) -> None: ...
+
+    def trashed_before(self, before: datetime) -> list[Entry]:
+        """Entries that the owner put into Trash by phone or portal before that instant."""
+        ...
+
+    def blobs_of(self, account_id: AccountId) -> set[BlobKey]: ...
+
+    def known_blobs(self, keys: Collection[BlobKey]) -> set[BlobKey]:
+        """Those of `keys` that a content row names."""
+        ...
+
+
+class Reservations(Protocol):
+    """Room promised to a recording or fax in progress."""
+
+    def add(self, account_id: AccountId, octets: int, *, expires_at: datetime) -> ReservationId: ...
+
+    def change(
+        self, reservation_id: ReservationId, octets: int, *, expires_at: datetime
+    ) -> None: ...
+
+    def release(self, reservation_id: ReservationId) -> None:
+        """Give the room back; a reservation that is gone already is no error."""
+        ...
+
+    def expire(self, now: datetime) -> int: ...
+
+
+class Lockouts(Protocol):
+    """Failure counters that last across calls, connections, restarts and nodes."""
+
+    def failures(self, subject: str, *, since: datetime) -> int: ...
+
+    def record_failure(self, subject: str, at: datetime) -> None: ...
+
+    def clear(self, subject: str) -> None: ...
+
+
+class Records(Protocol):
+    """What is kept beside the mail: audit log, call history, purge records, marks of the house."""
+
+    def audit(self, record: AuditRecord) -> None: ...
+
+    def audit_of(self, account_id: AccountId) -> list[AuditRecord]: ...
+
+    def add_call(self, record: CallRecord) -> None: ...
+
+    def calls_of(self, account_id: AccountId, *, limit: int = 100) -> list[CallRecord]: ...
+
+    def save_purge(self, record: PurgeRecord) -> None:
+        """Insert or replace the record of that account."""
+        ...
+
+    def purges(self) -> list[PurgeRecord]: ...
+
+    def mark(self, key: str) -> str | None: ...
+
+    def set_mark(self, key: str, value: str) -> None:
+        """Keep one value of the house itself, such as the last reading of the clock."""
+        ...
+
+
+class Transaction(Protocol):
+    """The repositories, bound to one transaction."""
+
+    @property
+    def accounts(self) -> Accounts: ...
+    @property
+    def numbers(self) -> Numbers: ...
+    @property
+    def mailboxes(self) -> Mailboxes: ...
+    @property
+    def messages(self) -> Messages: ...
+    @property
+    def reservations(self) -> Reservations: ...
+    @property
+    def lockouts(self) -> Lockouts: ...
+    @property
+    def records(self) -> Records: ...
+
+
+class Store(Protocol):
+    """Units of work. `name` is for logs and metrics; the function is named `…_txn` by custom."""
+
+    async def run(self, name: str, work: Callable[[Transaction], T]) -> T:
+        """Do `work` in one transaction that may write, and commit it durably."""
+        ...
+
+    async def read(self, name: str, work: Callable[[Transaction], T]) -> T:
+        """Do `work` on one consistent view; it must not write."""
+        ...
+
+    async def compact(self) -> None:
+        """Make what was deleted unreadable: checkpoint(TRUNCATE) and VACUUM."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class BlobStore(Protocol):
+    """Message bodies, immutable, by key."""
+
+    async def put(self, key: BlobKey, data: bytes) -> None:
+        """Store durably: when this returns, a power cut cannot take it. Idempotent.
+
+        Raises UnavailableError if the disk is full; an fsync error ends the process.
+        """
+        ...
+
+    async def get(self, key: BlobKey, start: int = 0, length: int | None = None) -> bytes:
+        """The octets from `start`. Raises NotFoundError; never returns fewer than are there."""
+        ...
+
+    async def delete(self, keys: Collection[BlobKey]) -> int:
+        """Remove those that exist; returns how many octets went."""
+        ...
+
+    def scan(self) -> AsyncIterator[tuple[BlobKey, int, datetime]]:
+        """All blobs: key, size in octets, when written."""
+        ...
+
+
+class SpoolEntry(Protocol):
+    """One call's captured media in a folder of its own, until the delivery has committed.
+
+    `append` is called on the loop and only buffers and writes; `sync` and `seal` make durable,
+    off the loop. After `seal` a replay delivers it; before, a replay delivers what was synced.
+    """
+
+    @property
+    def id(self) -> str:
+        """The UUID (32 hexadecimal digits) that begins the ingest key."""
+        ...
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """What was said at `open` and `seal`: kind, account, caller, number, start and so on."""
+        ...
+
+    def append(self, name: str, data: bytes) -> None: ...
+
+    async def sync(self) -> None: ...
+
+    async def seal(self, facts: Mapping[str, str]) -> None:
+        """Sync everything and durably add `facts`; the recording is complete."""
+        ...
+
+    def read(self, name: str) -> bytes: ...
+
+    def names(self) -> list[str]: ...
+
+    async def discard(self) -> None:
+        """Unlink the entry: delivered, or nothing worth keeping."""
+        ...
+
+
+class Spool(Protocol):
+    """The spool folders; each process has one of its own and holds its lock while it lives."""
+
+    async def open(self, facts: Mapping[str, str]) -> SpoolEntry:
+        """Begin an entry; its facts are durable when this returns."""
+        ...
+
+    async def abandoned(self) -> Sequence[SpoolEntry]:
+        """Take over the entries of processes that no longer live, into this one's folder."""
+        ...
+
+    async def delete_of(self, account_id: AccountId) -> int: ...
+
+
+class Quarantine(Protocol):
+    """Originals of documents that did not decode whole, apart from the mailbox and its quota."""
+
+    async def put(self, account_id: AccountId, name: str, data: bytes) -> str:
+        """Keep `data` durably under a safe name derived from `name`; returns where."""
+        ...
+
+    async def delete_of(self, account_id: AccountId) -> int: ...
+
+    async def sweep(self, before: datetime) -> int:
+        """Remove what was put before that instant (30 days by default)."""
+        ...
+
+
+class EventBus(Protocol):
+    """Tells subscribers in this process, on the loop, in order. A subscriber that fails is logged."""
+
+    def publish(self, events: Iterable[Event]) -> None: ...
+
+    def subscribe(
+        self, kind: type[EventT], subscriber: Callable[[EventT], None]
+    ) -> Callable[[], None]:
+        """Returns the function that ends the subscription."""
+        ...
+
+
+class PasswordHasher(Protocol):
+    """argon2id, off the loop."""
+
+    async def hash(self, secret: str) -> str: ...
+
+    async def verify(self, secret: str, stored: str) -> bool: ...

@@ -1,0 +1,43 @@
+"""Named steps of the write paths: where a fault test may stop the process.
+
+A step is announced when the work it names is done. In production `Steps` is `no_steps`; a test
+passes one that kills the process at a chosen name (`um.app` reads it from UM_KILL_AT).
+"""
+
+from collections.abc import Callable
+
+Steps = Callable[[str], None]
+
+DELIVERY_STEPS = (
+    "spool.opened",
+    "spool.synced",
+    "spool.sealed",
+    "message.rendered",
+    "blob.written",
+    "blob.synced",
+    "blob.renamed",
+    "blob.directory-synced",
+    "transaction.begun",
+    "transaction.charged",
+    "transaction.entry-added",
+    "transaction.before-commit",
+    "transaction.committed",
+    "delivery.acknowledging",
+    "spool.unlinked",
+)
+"""A delivery, in order; mail has no spool steps, since its sender holds it until the 250."""
+
+PURGE_STEPS = (
+    "purge.marked",
+    "purge.messages-deleted",
+    "purge.blobs-deleted",
+    "purge.spool-deleted",
+    "purge.quarantine-deleted",
+    "purge.account-deleted",
+    "purge.vacuumed",
+    "purge.recorded",
+)
+
+
+def no_steps(name: str) -> None:
+    """Do nothing at the step `name`."""

@@ -1,0 +1,1 @@
+"""Structured logs, one line an event; no secret ever."""

@@ -1,0 +1,1 @@
+"""Structure of messages: one scan, sections by offset, and the building of our own kinds. Pure."""

@@ -1,0 +1,1 @@
+"""Decisions without input or output: quota, retention, life cycle, lock-out."""

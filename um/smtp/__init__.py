@@ -1,0 +1,1 @@
+"""Mail in (LMTP, SMTP) and mail out."""

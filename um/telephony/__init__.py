@@ -1,0 +1,1 @@
+"""SIP, SDP and RTP as engines, and their Twisted transports. Knows no application."""

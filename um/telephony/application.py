@@ -1,0 +1,189 @@
+"""What a telephone application sees of a call, and what the telephony server asks of one.
+
+Voicemail and fax implement `CallApplication`; `um.app` registers them. Audio crosses this border as
+signed 16-bit linear samples in native byte order, mono, 8000 a second: companding is the codec's.
+All methods are called on the loop's thread. `Call` methods never block.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from socket import socket
+from typing import Protocol
+
+from um.core.account import Account, Number
+
+SAMPLE_RATE = 8000
+
+
+class DivertCause(StrEnum):
+    """Why the call came to us (RFC 4458 §2, RFC 5806): picks the greeting."""
+
+    DIRECT = "direct"
+    BUSY = "busy"
+    NO_ANSWER = "no-answer"
+    UNCONDITIONAL = "unconditional"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class CallInfo:
+    """What is known of a call when it is offered. Text is cleaned of control characters."""
+
+    call_id: str
+    dialled: str
+    """User part or number that chose the mailbox, as the core wrote it."""
+    caller_number: str
+    """As received, normalised to E.164 where possible; empty if withheld."""
+    caller_name: str
+    """As received; `anonymous` if withheld."""
+    cause: DivertCause
+    peer: str
+    """Address of the core, for logs."""
+
+
+class EndReason(StrEnum):
+    """How a call ended."""
+
+    CALLER = "caller"
+    """BYE or CANCEL from the far end."""
+    APPLICATION = "application"
+    NO_MEDIA = "no-media"
+    """30 s without RTP."""
+    TOO_LONG = "too-long"
+    DRAIN = "drain"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True)
+class MediaHandOver:
+    """An RTP socket with all it takes to go on where we stopped (for the fax child process).
+
+    The receiver owns `socket` (UDP, bound; closed by it). `payload_type` 0 is PCMU, 8 PCMA.
+    """
+
+    socket: socket = field(repr=False)
+    remote: tuple[str, int]
+    payload_type: int
+    ptime_ms: int
+    next_sequence: int
+    next_timestamp: int
+    ssrc: int
+
+
+class Call(Protocol):
+    """One call, as its application may use it."""
+
+    @property
+    def info(self) -> CallInfo: ...
+    @property
+    def account(self) -> Account: ...
+    @property
+    def number(self) -> Number: ...
+
+    def answer(self) -> None:
+        """Send the 200 OK with our SDP answer; `CallApplication.answered` follows at the ACK."""
+        ...
+
+    def reject(self, status: int, reason: str) -> None:
+        """Refuse before answering, with a SIP status (486, 480, 404 and so on)."""
+        ...
+
+    def play(self, samples: bytes) -> None:
+        """Queue samples to be spoken after those already queued."""
+        ...
+
+    def stop_playing(self) -> None:
+        """Drop what is queued."""
+        ...
+
+    def hang_up(self) -> None:
+        """Send BYE at once. `ended` follows."""
+        ...
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> Callable[[], None]:
+        """Run `callback` on the loop; returns its cancel function (harmless when too late)."""
+        ...
+
+    def hand_over_media(self) -> MediaHandOver:
+        """Stop our own RTP and give the socket away. Signalling stays with this call."""
+        ...
+
+
+class CallApplication(Protocol):
+    """The logic of one call."""
+
+    def answered(self) -> None:
+        """The call is up (ACK seen): media flows."""
+        ...
+
+    def audio(self, samples: bytes) -> None:
+        """Take what the caller said, in order, about 20 ms at a time.
+
+        Losses are concealed, so that the samples received have the call's true length.
+        """
+        ...
+
+    def digit(self, digit: str) -> None:
+        """One key press: `0`-`9`, `*`, `#`, `A`-`D` (RFC 4733), once per press."""
+        ...
+
+    def playback_finished(self) -> None:
+        """The queue of `play` ran empty."""
+        ...
+
+    def ended(self, reason: EndReason) -> None:
+        """The call is over; nothing more can be sent. Called exactly once after `answered`."""
+        ...
+
+
+class HandOver(Exception):  # noqa: N818 - a decision, not an error
+    """Raised by an application's `audio` to hand the call to another one, e.g. HandOver("fax")."""
+
+    def __init__(self, application: str) -> None:
+        self.application = application
+        super().__init__(application)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A call that is not taken: the SIP status, and an announcement to play instead if there is one.
+
+    With an announcement the call is answered, the announcement spoken, and hung up.
+    """
+
+    status: int
+    reason: str
+    announcement: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where an offered call goes."""
+
+    application: str
+    """Name in the registry: `voice` or `fax`."""
+    account: Account
+    number: Number
+
+
+class Router(Protocol):
+    """Port: finds the mailbox. Implemented over the services by `um.app`."""
+
+    async def route(self, candidates: list[str], info: CallInfo) -> Route | Refusal:
+        """The first of `candidates` (dialled names, in order of trust) that is a number of ours.
+
+        404 if none is. Never raises; storage trouble is Refusal(503).
+        """
+        ...
+
+
+ApplicationFactory = Callable[[Call], CallApplication]
+
+
+class ToneDetector(Protocol):
+    """Port: hears DTMF and fax tones in the caller's audio (implemented in `fax.spandsp`)."""
+
+    def feed(self, samples: bytes) -> list[str]:
+        """Tones that ended or were recognised: `0`-`9 * # A-D`, `CNG`, `CED`."""
+        ...

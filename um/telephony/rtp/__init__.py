@@ -1,0 +1,1 @@
+"""RTP packets, jitter, G.711 and telephone events."""

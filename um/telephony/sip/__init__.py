@@ -1,0 +1,1 @@
+"""SIP grammar, messages, transactions and dialogs (RFC 3261)."""

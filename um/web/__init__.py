@@ -1,0 +1,1 @@
+"""What is seen over HTTP: health and metrics now, portal and API later."""

@@ -1,0 +1,1 @@
+"""The telephone answering application."""
