@@ -169,7 +169,7 @@ class Mailboxes(Protocol):
     def status(self, mailbox_id: MailboxId) -> MailboxStatus: ...
 
     def claim_recent(self, mailbox_id: MailboxId) -> Uid:
-        """Return the old `recent_floor` and raise it to UIDNEXT-1 (\\Recent goes to one session)."""
+        """Return the old `recent_floor` and raise it to UIDNEXT-1: one session shows Recent."""
         ...
 
     def subscriptions(self, account_id: AccountId) -> set[str]: ...
@@ -463,3 +463,32 @@ class PasswordHasher(Protocol):
     async def hash(self, secret: str) -> str: ...
 
     async def verify(self, secret: str, stored: str) -> bool: ...
+
+
+class Metrics(Protocol):
+    """Counters and gauges seen at `/metrics`; names without the `um_` prefix, snake case."""
+
+    def count(self, name: str, amount: float = 1) -> None:
+        """Add to a counter, e.g. `imap_bad_commands`, `sip_malformed_datagrams`."""
+        ...
+
+    def observe(self, name: str, value: float) -> None:
+        """Add one measurement, in seconds or octets as the name says."""
+        ...
+
+    def gauge(self, name: str, value: float) -> None:
+        """Set a present value, e.g. `imap_connections`."""
+        ...
+
+
+class NoMetrics:
+    """`Metrics` that keeps nothing, for tools and tests."""
+
+    def count(self, name: str, amount: float = 1) -> None:
+        """Forget it."""
+
+    def observe(self, name: str, value: float) -> None:
+        """Forget it."""
+
+    def gauge(self, name: str, value: float) -> None:
+        """Forget it."""
