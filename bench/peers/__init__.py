@@ -1,0 +1,1 @@
+"""The peers that the benchmarks measure in the same run."""

@@ -1,0 +1,105 @@
+"""Dovecot from Debian on loopback, in a folder of its own, one user `bench` with password `bench`.
+
+Needs the packages dovecot-imapd and dovecot-lmtpd, and root (Dovecot starts its processes as its
+own users). The mail is synced before it is acknowledged (`mail_fsync = always`), as ours is.
+"""
+
+import shutil
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+CONFIG = """
+protocols = imap lmtp
+base_dir = {root}/run
+state_dir = {root}/state
+log_path = {root}/dovecot.log
+listen = 127.0.0.1
+ssl = no
+disable_plaintext_auth = no
+mail_location = mdbox:{root}/mail
+mail_fsync = {fsync}
+mail_uid = mail
+mail_gid = mail
+first_valid_uid = 1
+lmtp_save_to_detail_mailbox = no
+passdb {{
+  driver = static
+  args = password=bench
+}}
+userdb {{
+  driver = static
+  args = uid=mail gid=mail home={root}/home
+}}
+service anvil {{
+  chroot =
+}}
+service imap-login {{
+  chroot =
+  inet_listener imap {{
+    port = {imap}
+  }}
+  inet_listener imaps {{
+    port = 0
+  }}
+}}
+service lmtp {{
+  process_min_avail = 2
+  inet_listener lmtp {{
+    address = 127.0.0.1
+    port = {lmtp}
+  }}
+}}
+protocol imap {{
+  mail_max_userip_connections = 1000
+}}
+protocol lmtp {{
+  postmaster_address = postmaster@example.net
+  auth_username_format = %n
+}}
+"""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Dovecot:
+    """A running Dovecot; a context manager. `imap` and `lmtp` are its ports."""
+
+    def __init__(self, root: Path, *, fsync: str = "always") -> None:
+        if not shutil.which("dovecot"):
+            raise SystemExit("the peer is missing: apt-get install dovecot-imapd dovecot-lmtpd")
+        self.root, self.fsync = root.resolve(), fsync
+        self.imap, self.lmtp = free_port(), free_port()
+
+    def __enter__(self) -> "Dovecot":
+        self.root.mkdir(parents=True, exist_ok=True)
+        for part in ("mail", "home"):
+            (self.root / part).mkdir(exist_ok=True)
+            shutil.chown(self.root / part, "mail", "mail")
+        self.config = self.root / "dovecot.conf"
+        self.config.write_text(
+            CONFIG.format(root=self.root, imap=self.imap, lmtp=self.lmtp, fsync=self.fsync)
+        )
+        self.process = subprocess.Popen(["dovecot", "-F", "-c", str(self.config)])
+        deadline = time.monotonic() + 15
+        while True:
+            try:
+                with socket.create_connection(("127.0.0.1", self.imap), timeout=2) as probe:
+                    probe.recv(100)
+                return self
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() > deadline:
+                    raise SystemExit(f"Dovecot did not start; see {self.root}/dovecot.log") from None
+                time.sleep(0.1)
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        self.process.wait(timeout=20)
+
+    def version(self) -> str:
+        return subprocess.run(["dovecot", "--version"], capture_output=True, text=True, check=True).stdout.split()[0]
