@@ -1,0 +1,40 @@
+"""How many wrong secrets are too many (product: PIN; reliability: logins).
+
+Failures are counted in a sliding window and last across connections, restarts and nodes. A count
+turns into a pause after the last failure; attempts during a pause are refused unread and are not
+counted, so that a guesser cannot prolong what shuts out the owner.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+WINDOW = timedelta(hours=24)
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """From `failures` in the window on, nothing is tried for `pause` after the last failure."""
+
+    failures: int
+    pause: timedelta
+
+
+PIN_RULES = (Pause(10, WINDOW),)
+"""Locked while 10 failures lie within 24 h (setting a new PIN clears them)."""
+LOGIN_FROM_PEER_RULES = (
+    Pause(5, timedelta(seconds=15)),
+    Pause(10, timedelta(minutes=15)),
+    Pause(20, WINDOW),
+)
+"""One account from one address: a slow-down, then a lock that lasts."""
+LOGIN_RULES = (
+    Pause(50, timedelta(seconds=5)),
+    Pause(200, timedelta(seconds=30)),
+)
+"""One account from anywhere: many addresses together are slowed, but cannot shut the owner out."""
+
+
+def pause_after(failures: int, rules: tuple[Pause, ...]) -> timedelta:
+    """How long after the last of so many failures the next attempt may come."""
+    pauses = [rule.pause for rule in rules if failures >= rule.failures]
+    return max(pauses, default=timedelta(0))

@@ -1,0 +1,30 @@
+"""When things that were put aside go for good: Trash, held numbers, quarantine, ingest keys."""
+
+from datetime import datetime, timedelta
+
+from um.core.account import Number, NumberState
+from um.policy.calendar import add_months
+
+QUARANTINE_DAYS = 30
+ORPHAN_BLOB_AGE = timedelta(hours=24)
+"""A blob that no row names may belong to a delivery in progress until it is this old."""
+INGEST_DAYS = 30
+"""How long the key of a voice message or fax is remembered: as long as a spool may be replayed."""
+MAIL_INGEST_AGE = timedelta(hours=24)
+"""How long the key of a mail is: after that the same mail sent again is meant to arrive again."""
+
+
+def trash_cutoff(now: datetime, days: int) -> datetime | None:
+    """What was put into Trash before this instant goes; None if the rule is switched off (0)."""
+    return now - timedelta(days=days) if days > 0 else None
+
+
+def hold_until(stopped_at: datetime, months: int, zone_name: str) -> datetime:
+    """Until when a number that stopped serving is kept from other accounts."""
+    return add_months(stopped_at, months, zone_name)
+
+
+def hold_ended(number: Number, now: datetime) -> bool:
+    """Whether a held number may be forgotten."""
+    ended = number.hold_until is None or number.hold_until <= now
+    return number.state is NumberState.HELD and ended
