@@ -109,8 +109,8 @@ class Accounts(Protocol):
 class Numbers(Protocol):
     """Telephone numbers and the short extensions by which a core may name them."""
 
-    def add(self, number: Number) -> None:
-        """Store a number; one that is held and past `hold_until` is taken over.
+    def add(self, number: Number, *, now: datetime) -> None:
+        """Store a number; one that is held and past `hold_until` at `now` is taken over.
 
         Raises AlreadyExistsError if another account has it or it is held still (the caller says
         until when; `get` tells).
@@ -295,6 +295,10 @@ class Lockouts(Protocol):
 
     def clear(self, subject: str) -> None: ...
 
+    def forget(self, before: datetime) -> int:
+        """Drop the failures before that instant: they no longer count for anyone."""
+        ...
+
 
 class Records(Protocol):
     """What is kept beside the mail: audit log, call history, purge records, marks of the house."""
@@ -352,6 +356,10 @@ class Store(Protocol):
 
     async def compact(self) -> None:
         """Make what was deleted unreadable: checkpoint(TRUNCATE) and VACUUM."""
+        ...
+
+    async def trim_changes(self, before: datetime) -> int:
+        """Drop the change hints older than that instant (housekeeping); returns how many."""
         ...
 
     async def close(self) -> None: ...
