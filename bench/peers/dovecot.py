@@ -9,6 +9,7 @@ import socket
 import subprocess
 import time
 from pathlib import Path
+from typing import Self
 
 CONFIG = """
 protocols = imap lmtp
@@ -76,7 +77,7 @@ class Dovecot:
         self.root, self.fsync = root.resolve(), fsync
         self.imap, self.lmtp = free_port(), free_port()
 
-    def __enter__(self) -> "Dovecot":
+    def __enter__(self) -> Self:
         self.root.mkdir(parents=True, exist_ok=True)
         for part in ("mail", "home"):
             (self.root / part).mkdir(exist_ok=True)
@@ -91,15 +92,20 @@ class Dovecot:
             try:
                 with socket.create_connection(("127.0.0.1", self.imap), timeout=2) as probe:
                     probe.recv(100)
-                return self
+                break
             except OSError:
                 if self.process.poll() is not None or time.monotonic() > deadline:
-                    raise SystemExit(f"Dovecot did not start; see {self.root}/dovecot.log") from None
+                    raise SystemExit(
+                        f"Dovecot did not start; see {self.root}/dovecot.log"
+                    ) from None
                 time.sleep(0.1)
+        return self
 
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
         self.process.wait(timeout=20)
 
     def version(self) -> str:
-        return subprocess.run(["dovecot", "--version"], capture_output=True, text=True, check=True).stdout.split()[0]
+        return subprocess.run(
+            ["dovecot", "--version"], capture_output=True, text=True, check=True
+        ).stdout.split()[0]
