@@ -1,0 +1,63 @@
+"""Keys that are read and checked but do nothing yet; `um check-config` names those that a file sets."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from um.config.addresses import Listen
+from um.config.models import Config
+
+
+def _always(_: Any) -> bool:
+    return True
+
+
+def _truthy(value: Any) -> bool:
+    return bool(value)
+
+
+def _beyond_udp(addresses: Sequence[Listen]) -> bool:
+    return any(address.transport != "udp" for address in addresses)
+
+
+@dataclass(frozen=True, slots=True)
+class Inactive:
+    """Why a key does nothing, and for which of its values that is so."""
+
+    reason: str
+    applies: Callable[[Any], bool] = _always
+
+
+INACTIVE: dict[str, Inactive] = {
+    "smtp.relay": Inactive("mail is not forwarded yet"),
+    "smtp.forward_from": Inactive("mail is not forwarded yet"),
+    "telephony.listen": Inactive(
+        "only udp: is served yet; tcp: and tls: are left out", _beyond_udp
+    ),
+    "telephony.access_codes": Inactive("there is no retrieval by phone yet", _truthy),
+    "telephony.mwi_targets": Inactive("message waiting is not notified yet", _truthy),
+    "telephony.ring_seconds": Inactive("the core cannot ask for the ring time yet"),
+    "telephony.core": Inactive("cores are known by their address only", _truthy),
+    "fax.enable_t38": Inactive("faxes are received over G.711 only", _truthy),
+    "web.listen_tls": Inactive("there is no portal and no API yet", _truthy),
+    "web.public_url": Inactive("there is no portal yet"),
+}
+
+
+def inactive_keys(config: Config) -> dict[str, str]:
+    """The keys that `config`'s file sets and that do nothing: key path to reason."""
+    return {
+        key: inactive.reason
+        for key, inactive in INACTIVE.items()
+        if _is_set(config, key) and inactive.applies(_value(config, key))
+    }
+
+
+def _is_set(config: Config, key: str) -> bool:
+    section, _, name = key.partition(".")
+    return name in getattr(config, section).model_fields_set
+
+
+def _value(config: Config, key: str) -> Any:
+    section, _, name = key.partition(".")
+    return getattr(getattr(config, section), name)

@@ -1,0 +1,211 @@
+"""The configuration file's tables. The defaults here are `um.example.toml`; every table may be left out."""
+
+from enum import StrEnum
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from um.config.types import (
+    Domain,
+    FilePath,
+    Language,
+    ListenAddress,
+    MailAddress,
+    NetworkAddress,
+    Port,
+    Positive,
+    Region,
+    SecretUrl,
+    Section,
+    SipListenAddress,
+    Switch,
+    Timezone,
+    Url,
+    Whole,
+    written,
+)
+
+
+class Role(StrEnum):
+    """What this process does; a node may do a part."""
+
+    IMAP = "imap"
+    SMTP = "smtp"
+    WEB = "web"
+    TELEPHONY = "telephony"
+    HOUSEKEEPING = "housekeeping"
+
+
+class ServerConfig(Section):
+    """[server]: who we are and where our files lie."""
+
+    domain: Domain = "um.example.net"
+    """Mailbox addresses are NUMBER@domain and ACCOUNT@domain."""
+    data_dir: FilePath = written("./data")
+    """Spool, blobs, quarantine, SQLite; made if missing."""
+    roles: tuple[Role, ...] = tuple(Role)
+    default_region: Region = "CA"
+    """How a national telephone number is read."""
+    timezone: Timezone = "America/Toronto"
+    """Of a new account."""
+    language: Language = "en"
+    """Of a new account."""
+
+
+class StorageConfig(Section):
+    """[storage]: where rows and message bodies are kept."""
+
+    database: Url = written("sqlite")
+    """`sqlite` (data_dir/um.db) or postgresql+psycopg://user@host/database."""
+    blobs: Url = written("file")
+    """`file` (data_dir/blobs)."""
+
+    @field_validator("database")
+    @classmethod
+    def _known_database(cls, value: SecretUrl) -> SecretUrl:
+        if value.value != "sqlite" and not value.value.startswith("postgresql+psycopg://"):
+            raise ValueError("must be sqlite or postgresql+psycopg://USER@HOST/DATABASE")
+        return value
+
+    @field_validator("blobs")
+    @classmethod
+    def _known_blobs(cls, value: SecretUrl) -> SecretUrl:
+        if value.value.startswith("s3://"):
+            # Refused, not ignored: bodies must not lie elsewhere than the operator asked for.
+            raise ValueError("s3:// does not work yet; use file")
+        if value.value != "file":
+            raise ValueError("must be file")
+        return value
+
+
+class TlsConfig(Section):
+    """[tls]: PEM files; without them a self-signed certificate is made in data_dir."""
+
+    certificate: FilePath | None = None
+    key: FilePath | None = None
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key are given together or not at all")
+        return self
+
+
+class ImapConfig(Section):
+    """[imap]: the mailboxes."""
+
+    listen: tuple[ListenAddress, ...] = written(("127.0.0.1:1143",))
+    """In clear, with STARTTLS."""
+    listen_tls: tuple[ListenAddress, ...] = written(("127.0.0.1:1993",))
+    allow_plaintext_login: Switch = False
+    max_connections_per_account: Positive = 20
+    max_connections_per_address: Positive = 50
+
+
+class SmtpConfig(Section):
+    """[smtp]: mail in, mail out."""
+
+    listen_lmtp: tuple[ListenAddress, ...] = written(("127.0.0.1:1024",))
+    listen_smtp: tuple[ListenAddress, ...] = written(("127.0.0.1:1025",))
+    invoice_senders: tuple[MailAddress, ...] = ("billing@example.net",)
+    """Envelope senders whose mail is an invoice, if the client is trusted."""
+    trusted_clients: tuple[NetworkAddress, ...] = written(("127.0.0.0/8",))
+    relay: Url = written("smtp://127.0.0.1:2525")
+    forward_from: MailAddress = "noreply@um.example.net"
+
+    @field_validator("relay")
+    @classmethod
+    def _known_relay(cls, value: SecretUrl) -> SecretUrl:
+        if not value.value.startswith(("smtp://", "smtps://")):
+            raise ValueError("must be smtp://HOST:PORT or smtps://HOST:PORT")
+        return value
+
+
+class CoreConfig(Section):
+    """[[telephony.core]]: a core that is known by digest, not by its address."""
+
+    name: Annotated[str, Field(min_length=1)]
+    username: Annotated[str, Field(min_length=1)]
+    password_file: FilePath
+
+
+MailboxSource = Literal["target", "request-uri", "diversion", "history-info"]
+
+
+class TelephonyConfig(Section):
+    """[telephony]: calls and their limits."""
+
+    listen: tuple[SipListenAddress, ...] = written(("udp:127.0.0.1:5070", "tcp:127.0.0.1:5070"))
+    rtp_ports: tuple[Port, Port] = (20_000, 20_998)
+    """First and last UDP port of media, both included."""
+    trusted_cores: tuple[NetworkAddress, ...] = written(("127.0.0.0/8",))
+    """Only these may send calls."""
+    access_codes: tuple[str, ...] = ("*98",)
+    mwi_targets: tuple[str, ...] = ()
+    ring_seconds: Positive = 20
+    max_message_seconds: Positive = 120
+    max_call_seconds: Positive = 7200
+    mailbox_from: Annotated[tuple[MailboxSource, ...], Field(min_length=1)] = (
+        "target",
+        "request-uri",
+        "diversion",
+        "history-info",
+    )
+    """Where the mailbox of a call is read from: the first that names one of our numbers."""
+    core: tuple[CoreConfig, ...] = ()
+
+    @field_validator("rtp_ports")
+    @classmethod
+    def _a_range(cls, value: tuple[int, int]) -> tuple[int, int]:
+        if value[0] > value[1]:
+            raise ValueError("the first port is greater than the last")
+        return value
+
+
+class FaxConfig(Section):
+    """[fax]: reception of faxes."""
+
+    enable_t38: Switch = True
+    ecm: Switch = True
+    max_pages: Positive = 200
+    paper: Literal["a4", "letter"] = "a4"
+    """Sets the page's width; its height follows what was received."""
+
+
+class WebConfig(Section):
+    """[web]: what is seen over HTTP."""
+
+    listen_tls: tuple[ListenAddress, ...] = written(("127.0.0.1:8443",))
+    """Portal and API."""
+    listen: tuple[ListenAddress, ...] = written(("127.0.0.1:8080",))
+    """Plain: /healthz and /metrics."""
+    trusted_clients: tuple[NetworkAddress, ...] = written(("127.0.0.0/8", "::1/128"))
+    """Who may use the plain port."""
+    public_url: str = "https://127.0.0.1:8443"
+
+
+class PolicyConfig(Section):
+    """[policy]: room, retention and the end of an account."""
+
+    quota_octets: Positive = 104_857_600
+    """Of a new account: sum of RFC822.SIZE over all its folders."""
+    purge_after_months: Positive = 2
+    """Calendar months from closure to purge, in the account's time zone."""
+    number_hold_months: Whole = 2
+    """Calendar months before a number that stopped serving may go to another account."""
+    trash_days: Whole = 7
+    """What the owner deleted by phone or portal stays so long in Trash; 0: for good."""
+
+
+class Config(Section):
+    """The whole file."""
+
+    server: ServerConfig = Field(default_factory=ServerConfig)
+    storage: StorageConfig = Field(default_factory=StorageConfig)
+    tls: TlsConfig = Field(default_factory=TlsConfig)
+    imap: ImapConfig = Field(default_factory=ImapConfig)
+    smtp: SmtpConfig = Field(default_factory=SmtpConfig)
+    telephony: TelephonyConfig = Field(default_factory=TelephonyConfig)
+    fax: FaxConfig = Field(default_factory=FaxConfig)
+    web: WebConfig = Field(default_factory=WebConfig)
+    policy: PolicyConfig = Field(default_factory=PolicyConfig)
