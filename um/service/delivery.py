@@ -5,25 +5,43 @@ Laws:
   When `deliver` returns, the message is durable; when it raises, nothing of it is there
   (an orphan blob at most, which the sweeper removes).
 - The same ingest key delivers once: the second call returns the first one's place.
-- A reservation covers what it promised: its own message is never refused for quota.
+- A reservation covers what it promised: its own message is never refused for quota, nor for a
+  suspension or closure that came after the promise.
+- A blob is deleted here only when it is certain that no row names it; in doubt it stays.
 """
 
-from collections.abc import Collection
+import asyncio
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
+from datetime import datetime, timedelta
+from functools import partial
+from uuid import uuid4
 
-from um.core.ids import AccountId, IngestKey, MailboxId, ReservationId, Uid
-from um.core.message import INBOX, MessageKind
+import structlog
 
+from um.core.account import Account
+from um.core.errors import (
+    AlreadyExistsError,
+    NotFoundError,
+    QuotaExceededError,
+    UMError,
+    UnavailableError,
+)
+from um.core.events import MessageStored
+from um.core.ids import AccountId, BlobKey, ContentId, IngestKey, MailboxId, ReservationId, Uid
+from um.core.message import INBOX, Content, MessageKind
+from um.core.ports import BlobStore, Clock, EventBus, Metrics, NoMetrics, Store, Transaction
+from um.core.steps import Steps, no_steps
+from um.mime.scan import Scanned, scan
+from um.policy.lifecycle import DOOR_OF_KIND, Answer, Door, answer, refusal
+from um.policy.quota import Room, fits
 
-class Room(StrEnum):
-    """Which quota rule a delivery stands under (product: Quota)."""
+__all__ = ["Delivered", "Delivery", "Incoming", "Room"]
 
-    NORMAL = "normal"
-    """Refused when used + reserved + size would pass the limit."""
-    NOTICE = "notice"
-    """A quota notice: 64 KiB beyond the limit of its own."""
+log = structlog.get_logger(__name__)
+
+SCAN_INLINE_OCTETS = 256 * 1024
+"""Larger messages are scanned in a thread, so that the loop never waits long for one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +61,7 @@ class Incoming:
     reservation_id: ReservationId | None = None
     """Released in the same transaction; its octets are this message's room."""
     room: Room = Room.NORMAL
+    """A replay from the spool says PROMISED: the reservation may have expired meanwhile."""
     duration_seconds: int | None = None
     pages: int | None = None
     by_owner: bool = False
@@ -55,6 +74,251 @@ class Delivered:
 
     mailbox_id: MailboxId
     uidvalidity: int
+    """0 if a duplicate's mailbox is gone by now."""
     uid: Uid
     duplicate: bool
     """The key had been delivered before; nothing was stored now."""
+
+
+class Delivery:
+    """The write path over the ports. One object serves a process."""
+
+    def __init__(
+        self,
+        store: Store,
+        blobs: BlobStore,
+        bus: EventBus,
+        clock: Clock,
+        *,
+        new_id: Callable[[], str] = lambda: uuid4().hex,
+        steps: Steps = no_steps,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._bus = bus
+        self._clock = clock
+        self._new_id = new_id
+        self._steps = steps
+        self._metrics = metrics or NoMetrics()
+
+    async def deliver(self, incoming: Incoming) -> Delivered:
+        """Store the message durably, once.
+
+        Raises:
+            NotFoundError: no such account or mailbox.
+            AccountSuspendedError, AccountClosedError, ReadOnlyError: its state does not let it in.
+            QuotaExceededError: no room.
+            UnavailableError: nothing is known to be stored; try again with the same key.
+        """
+        started = self._clock.monotonic()
+        scanned = await _scan(incoming.data)
+        self._steps("message.rendered")
+        content = self._content(incoming, scanned)
+        await self._blobs.put(content.blob, incoming.data)
+        delivered = await self._commit(incoming, content)
+        self._metrics.observe("delivery_seconds", self._clock.monotonic() - started)
+        if delivered.duplicate:
+            # The key is bound to another content, so that ours can never be named.
+            self._metrics.count("delivery_duplicates")
+            await self._drop(content.blob)
+            return delivered
+        self._metrics.count(f"delivered_{incoming.kind}")
+        self._bus.publish([_stored(incoming, delivered)])
+        return delivered
+
+    async def may_take(
+        self, account_id: AccountId, kind: MessageKind, *, size_octets: int = 1
+    ) -> None:
+        """Return if a message of that kind and size could be delivered now, else raise why not.
+
+        A look ahead for RCPT TO, INVITE and APPEND; only `deliver` and `reserve` decide.
+        """
+        now = self._clock.now()
+
+        def may_take_txn(tx: Transaction) -> None:
+            account = _known(tx.accounts.get(account_id))
+            _check_door(account, DOOR_OF_KIND[kind])
+            if not fits(size_octets, tx.accounts.usage(account_id, now)):
+                raise QuotaExceededError
+
+        await self._store.read("may-take", may_take_txn)
+
+    async def reserve(self, account_id: AccountId, octets: int, *, seconds: float) -> ReservationId:
+        """Promise room to a recording or fax that begins now, for at most `seconds`.
+
+        Raises QuotaExceededError, or as `deliver` what the account's state says to a call.
+        """
+        now = self._clock.now()
+
+        def reserve_txn(tx: Transaction) -> ReservationId:
+            _check_door(_known(tx.accounts.lock(account_id)), Door.VOICE)
+            if not fits(octets, tx.accounts.usage(account_id, now)):
+                raise QuotaExceededError
+            expires_at = now + timedelta(seconds=seconds)
+            return tx.reservations.add(account_id, octets, expires_at=expires_at)
+
+        return await self._store.run("reserve", reserve_txn)
+
+    async def change_reservation(
+        self,
+        account_id: AccountId,
+        reservation_id: ReservationId,
+        octets: int,
+        *,
+        seconds: float,
+    ) -> None:
+        """Set a reservation to `octets`, for `seconds` from now (a fax before its next page).
+
+        Raises QuotaExceededError when it would grow past the limit; it then stays as it was.
+        Shrinking always succeeds.
+        """
+        now = self._clock.now()
+
+        def change_reservation_txn(tx: Transaction) -> None:
+            _known(tx.accounts.lock(account_id))
+            before = tx.accounts.usage(account_id, now)
+            tx.reservations.change(
+                reservation_id, octets, expires_at=now + timedelta(seconds=seconds)
+            )
+            after = tx.accounts.usage(account_id, now)
+            grows = after.reserved_octets > before.reserved_octets
+            if grows and after.used_octets + after.reserved_octets > after.limit_octets:
+                raise QuotaExceededError
+
+        await self._store.run("change-reservation", change_reservation_txn)
+
+    async def release(self, reservation_id: ReservationId) -> None:
+        """Give the room back (nothing was recorded). Harmless when it is gone already."""
+        await self._store.run("release", lambda tx: tx.reservations.release(reservation_id))
+
+    async def _commit(self, incoming: Incoming, content: Content) -> Delivered:
+        work = partial(self._deliver_txn, incoming, content, self._clock.now())
+        try:
+            return await self._store.run("deliver", work)
+        except AlreadyExistsError:
+            # Another delivery of the same key won the race.
+            return await self._store.run("deliver-duplicate", partial(_duplicate_txn, incoming))
+        except UnavailableError:
+            # The commit may have happened although its answer never came.
+            found = await self._store.read("deliver-check", partial(_found_txn, incoming, content))
+            if found is None:
+                raise
+            return found
+        except UMError as error:
+            self._metrics.count(f"delivery_refused_{error.code.replace('-', '_')}")
+            await self._drop(content.blob)
+            raise
+
+    def _deliver_txn(
+        self, incoming: Incoming, content: Content, now: datetime, tx: Transaction
+    ) -> Delivered:
+        account = _known(tx.accounts.lock(incoming.account_id))
+        before = tx.accounts.usage(account.id, now)
+        own_octets = 0
+        if incoming.reservation_id is not None:
+            tx.reservations.release(incoming.reservation_id)
+            after = tx.accounts.usage(account.id, now)
+            own_octets = before.reserved_octets - after.reserved_octets
+        if earlier := _earlier(incoming, tx):
+            return earlier
+        door = Door.IMAP if incoming.by_owner else DOOR_OF_KIND[incoming.kind]
+        promised = own_octets > 0 or incoming.room is Room.PROMISED
+        _check_door(account, door, promised=promised)
+        if not fits(content.size_octets, before, room=incoming.room, own_octets=own_octets):
+            raise QuotaExceededError
+        mailbox = tx.mailboxes.by_name(account.id, incoming.mailbox)
+        if mailbox is None:
+            raise NotFoundError("There is no such mailbox")
+        tx.messages.add_content(content)
+        entry = tx.messages.add_entry(
+            mailbox.id,
+            content.id,
+            flags=incoming.flags,
+            internal_date=incoming.internal_date or now,
+            saved_at=now,
+        )
+        tx.messages.remember_ingest(incoming.ingest_key, entry, now)
+        return Delivered(mailbox.id, mailbox.uidvalidity, entry.uid, duplicate=False)
+
+    def _content(self, incoming: Incoming, scanned: Scanned) -> Content:
+        return Content(
+            id=ContentId(self._new_id()),
+            account_id=incoming.account_id,
+            blob=BlobKey(self._new_id()),
+            kind=incoming.kind,
+            size_octets=len(incoming.data),
+            envelope=scanned.envelope,
+            body=scanned.body,
+            bodystructure=scanned.bodystructure,
+            structure=scanned.structure,
+            header=scanned.header,
+            duration_seconds=incoming.duration_seconds,
+            pages=incoming.pages,
+        )
+
+    async def _drop(self, blob: BlobKey) -> None:
+        """Delete a blob that no row names; if that fails the sweeper will do it."""
+        try:
+            await self._blobs.delete([blob])
+        except UMError:
+            log.warning("orphan blob left", blob=blob)
+
+
+async def _scan(data: bytes) -> Scanned:
+    if len(data) <= SCAN_INLINE_OCTETS:
+        return scan(data)
+    return await asyncio.to_thread(scan, data)
+
+
+def _known(account: Account | None) -> Account:
+    if account is None:
+        raise NotFoundError("There is no such account")
+    return account
+
+
+def _check_door(account: Account, door: Door, *, promised: bool = False) -> None:
+    if promised and answer(account.state, door) is not Answer.UNKNOWN:
+        return
+    if error := refusal(account, door):
+        raise error
+
+
+def _earlier(incoming: Incoming, tx: Transaction) -> Delivered | None:
+    """The place that this key was delivered to before."""
+    place = tx.messages.ingested(incoming.ingest_key)
+    if place is None:
+        return None
+    mailbox_id, uid = place
+    mailbox = tx.mailboxes.get(mailbox_id)
+    uidvalidity = mailbox.uidvalidity if mailbox else 0
+    return Delivered(mailbox_id, uidvalidity, uid, duplicate=True)
+
+
+def _duplicate_txn(incoming: Incoming, tx: Transaction) -> Delivered:
+    if incoming.reservation_id is not None:
+        tx.reservations.release(incoming.reservation_id)
+    earlier = _earlier(incoming, tx)
+    if earlier is None:  # the winner's key was forgotten in between: the sender shall try again
+        raise UnavailableError
+    return earlier
+
+
+def _found_txn(incoming: Incoming, content: Content, tx: Transaction) -> Delivered | None:
+    earlier = _earlier(incoming, tx)
+    if earlier is None:
+        return None
+    entry = tx.messages.entry(earlier.mailbox_id, earlier.uid)
+    # An entry that is gone was moved since: by its key's law it may be ours, so that it counts so.
+    ours = entry is None or entry.content_id == content.id
+    return Delivered(earlier.mailbox_id, earlier.uidvalidity, earlier.uid, duplicate=not ours)
+
+
+def _stored(incoming: Incoming, delivered: Delivered) -> MessageStored:
+    return MessageStored(
+        account_id=incoming.account_id,
+        mailbox_id=delivered.mailbox_id,
+        uid=delivered.uid,
+        kind=incoming.kind,
+        size_octets=len(incoming.data),
+    )
