@@ -1,0 +1,70 @@
+"""`BlobStore` and `Quarantine` in memory."""
+
+import uuid
+from collections.abc import AsyncIterator, Collection
+from datetime import UTC, datetime
+
+from um.core.errors import NotFoundError, UnavailableError
+from um.core.ids import AccountId, BlobKey
+from um.core.ports import Clock
+from um.core.steps import Steps, no_steps
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class MemoryBlobStore:
+    """`um.core.ports.BlobStore`; a test sets `unavailable` to refuse every `put` (disk full)."""
+
+    def __init__(self, clock: Clock | None = None, *, steps: Steps = no_steps) -> None:
+        self.unavailable = False
+        self.blobs: dict[BlobKey, tuple[bytes, datetime]] = {}
+        self._clock = clock
+        self._steps = steps
+
+    async def put(self, key: BlobKey, data: bytes) -> None:
+        if self.unavailable:
+            raise UnavailableError
+        now = _EPOCH if self._clock is None else self._clock.now()
+        self.blobs[key] = (bytes(data), now)
+        for step in ("written", "synced", "renamed", "directory-synced"):
+            self._steps(f"blob.{step}")
+
+    async def get(self, key: BlobKey, start: int = 0, length: int | None = None) -> bytes:
+        if key not in self.blobs:
+            raise NotFoundError("The message body is not there")
+        data, _ = self.blobs[key]
+        return data[start:] if length is None else data[start : start + length]
+
+    async def delete(self, keys: Collection[BlobKey]) -> int:
+        gone = [self.blobs.pop(key)[0] for key in list(keys) if key in self.blobs]
+        return sum(len(data) for data in gone)
+
+    async def scan(self) -> AsyncIterator[tuple[BlobKey, int, datetime]]:
+        for key, (data, at) in list(self.blobs.items()):
+            yield key, len(data), at
+
+
+class MemoryQuarantine:
+    """`um.core.ports.Quarantine`."""
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.documents: dict[str, tuple[AccountId, bytes, datetime]] = {}
+        self._clock = clock
+
+    async def put(self, account_id: AccountId, name: str, data: bytes) -> str:
+        now = _EPOCH if self._clock is None else self._clock.now()
+        place = f"{account_id}/{uuid.uuid4().hex}-{name}"
+        self.documents[place] = (account_id, bytes(data), now)
+        return place
+
+    async def delete_of(self, account_id: AccountId) -> int:
+        mine = [place for place, (owner, *_) in self.documents.items() if owner == account_id]
+        for place in mine:
+            del self.documents[place]
+        return len(mine)
+
+    async def sweep(self, before: datetime) -> int:
+        old = [place for place, (*_, at) in self.documents.items() if at < before]
+        for place in old:
+            del self.documents[place]
+        return len(old)

@@ -1,0 +1,70 @@
+"""The tables of the memory store, and one unit of work on a copy of them."""
+
+from collections.abc import Callable
+from copy import copy
+from dataclasses import dataclass, field, fields
+from datetime import datetime
+
+from um.core.account import Account, AuditRecord, CallRecord, Number, PurgeRecord
+from um.core.events import AccountChanged, Event, MailboxChanged
+from um.core.ids import (
+    E164,
+    AccountId,
+    ContentId,
+    IngestKey,
+    MailboxId,
+    ModSeq,
+    ReservationId,
+    Uid,
+)
+from um.core.message import Content, Entry, Mailbox, Vanished
+from um.core.steps import Steps
+
+
+@dataclass(slots=True)
+class Tables:
+    """Flat dictionaries of immutable values, so that a shallow copy is a snapshot."""
+
+    accounts: dict[AccountId, Account] = field(default_factory=dict)
+    used: dict[AccountId, int] = field(default_factory=dict)
+    uidvalidity: dict[AccountId, int] = field(default_factory=dict)
+    preferences: dict[tuple[AccountId, str], str] = field(default_factory=dict)
+    numbers: dict[E164, Number] = field(default_factory=dict)
+    aliases: dict[str, E164] = field(default_factory=dict)
+    mailboxes: dict[MailboxId, Mailbox] = field(default_factory=dict)
+    subscriptions: set[tuple[AccountId, str]] = field(default_factory=set)
+    contents: dict[ContentId, Content] = field(default_factory=dict)
+    entries: dict[tuple[MailboxId, Uid], Entry] = field(default_factory=dict)
+    vanished: dict[tuple[MailboxId, Uid], Vanished] = field(default_factory=dict)
+    ingests: dict[IngestKey, tuple[AccountId, MailboxId, Uid, datetime]] = field(
+        default_factory=dict
+    )
+    reservations: dict[ReservationId, tuple[AccountId, int, datetime]] = field(default_factory=dict)
+    failures: list[tuple[str, datetime]] = field(default_factory=list)
+    audit: list[AuditRecord] = field(default_factory=list)
+    calls: list[CallRecord] = field(default_factory=list)
+    purges: dict[AccountId, PurgeRecord] = field(default_factory=dict)
+    marks: dict[str, str] = field(default_factory=dict)
+
+    def copy(self) -> "Tables":
+        """A snapshot that may be changed without this one noticing."""
+        return Tables(**{each.name: copy(getattr(self, each.name)) for each in fields(self)})
+
+
+@dataclass(slots=True)
+class Unit:
+    """One transaction: a copy of the tables and the changes noted in it."""
+
+    tables: Tables
+    steps: Steps
+    seconds: Callable[[], int]
+    """The present time in seconds, which seeds UIDVALIDITY."""
+    changes: dict[str, Event] = field(default_factory=dict)
+
+    def note_mailbox(self, account_id: AccountId, mailbox_id: MailboxId, modseq: ModSeq) -> None:
+        """One hint a mailbox and transaction, with the last MODSEQ."""
+        self.changes[mailbox_id] = MailboxChanged(account_id, mailbox_id, modseq)
+
+    def note_account(self, account_id: AccountId) -> None:
+        """One hint an account and transaction."""
+        self.changes[account_id] = AccountChanged(account_id)
