@@ -1,0 +1,114 @@
+"""The plain web port: health and metrics for those who are trusted, nothing for others."""
+
+import asyncio
+
+import pytest
+from httpx import ASGITransport, AsyncClient, Response
+
+from um.core.errors import UnavailableError
+from um.web.health import examine, folder_is_writable, has_free_space
+from um.web.metrics import PrometheusMetrics
+from um.web.plain import plain_app
+
+
+async def well():
+    return None
+
+
+async def locked():
+    raise UnavailableError
+
+
+async def broken():
+    raise RuntimeError("a secret path")
+
+
+def get(path: str, *, checks=None, peer="127.0.0.1", metrics=None) -> Response:
+    """Ask the application as `peer` would."""
+    app = plain_app(
+        checks or {"database": well},
+        metrics or PrometheusMetrics(),
+        lambda host: host == "127.0.0.1",
+    )
+
+    async def ask() -> Response:
+        transport = ASGITransport(app=app, client=(peer, 50000))
+        async with AsyncClient(transport=transport, base_url="http://um") as client:
+            return await client.get(path)
+
+    return asyncio.run(ask())
+
+
+def test_a_healthy_node_says_so():
+    answer = get("/healthz")
+    assert answer.status_code == 200
+    assert answer.json() == {"status": "ok", "checks": {"database": "ok"}}
+
+
+def test_a_failing_check_is_named():
+    """503 with the check that failed; its cause is not shown."""
+    answer = get("/healthz", checks={"spool": well, "database": locked, "other": broken})
+    assert answer.status_code == 503
+    checks = answer.json()["checks"]
+    assert checks["spool"] == "ok"
+    assert checks["database"] == UnavailableError.default
+    assert "secret" not in answer.text
+
+
+def test_a_check_that_hangs_is_given_up(monkeypatch):
+    """A hung disk must not hang the health check."""
+    monkeypatch.setattr("um.web.health.LIMIT_SECONDS", 0.01)
+
+    async def hangs():
+        await asyncio.Event().wait()
+
+    assert asyncio.run(examine({"disk": hangs})) == {"disk": "No answer within 0.01 s"}
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/metrics", "/"])
+def test_strangers_see_nothing(path):
+    """From another address every path is 404."""
+    assert get(path, peer="192.0.2.1").status_code == 404
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/openapi.json", "/core/v1/numbers/+1"])
+def test_there_is_nothing_else(path):
+    assert get(path).status_code == 404
+
+
+def test_folder_checks(tmp_path):
+    """A missing folder and a disk with too little room are refused in words."""
+    checks = {
+        "here": folder_is_writable(tmp_path),
+        "gone": folder_is_writable(tmp_path / "gone"),
+        "roomy": has_free_space(tmp_path, 0),
+        "full": has_free_space(tmp_path, 2**62),
+    }
+    results = asyncio.run(examine(checks))
+    assert results["here"] == results["roomy"] == "ok"
+    assert results["gone"] == "Cannot write: No such file or directory"
+    assert results["full"].startswith("Only ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_metrics_are_exposed_with_our_prefix():
+    metrics = PrometheusMetrics()
+    metrics.count("sip_malformed_datagrams")
+    metrics.count("sip_malformed_datagrams", 2)
+    metrics.gauge("imap_connections", 4)
+    metrics.observe("delivery_seconds", 0.03)
+    metrics.observe("delivery_octets", 80_000)
+    text = get("/metrics", metrics=metrics).text
+    assert "um_sip_malformed_datagrams_total 3.0" in text
+    assert "um_imap_connections 4.0" in text
+    assert 'um_delivery_seconds_bucket{le="0.05"} 1.0' in text
+    assert 'um_delivery_octets_bucket{le="262144.0"} 1.0' in text
+    assert "process_resident_memory_bytes" in text
+
+
+def test_two_registries_do_not_meet():
+    """Two servers in one process (tests) count apart."""
+    first, second = PrometheusMetrics(), PrometheusMetrics()
+    first.count("calls")
+    second.count("calls")
+    assert b"um_calls_total 1.0" in second.text()

@@ -1,0 +1,79 @@
+"""uvicorn as a guest in our loop: our socket, our signals, our logs."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Generator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from um.config import Listen
+
+DRAIN_SECONDS = 5
+
+
+class _Guest(uvicorn.Server):
+    """uvicorn, without its signal handling: the process has one owner, and it is not uvicorn."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.serving = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.serving.set()
+
+
+class HttpServer:
+    """One HTTP listener as a task of the running loop."""
+
+    def __init__(self, app: ASGIApp, listen: Listen) -> None:
+        self._app = app
+        self._listen = listen
+        self._server: _Guest | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> Listen:
+        """Listen, and return the address with its true port. Raises OSError if it is taken."""
+        bound = _bound_socket(self._listen)
+        config = uvicorn.Config(
+            self._app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+        )
+        self._server = _Guest(config)
+        self._task = asyncio.create_task(self._server.serve([bound]), name="http")
+        serving = asyncio.create_task(self._server.serving.wait())
+        await asyncio.wait({self._task, serving}, return_when=asyncio.FIRST_COMPLETED)
+        if self._task.done():
+            serving.cancel()
+            await self._task
+        return Listen(self._listen.host, bound.getsockname()[1])
+
+    async def stop(self) -> None:
+        """Finish the requests in progress (at most DRAIN_SECONDS) and close."""
+        if self._server is not None and self._task is not None:
+            self._server.should_exit = True
+            await self._task
+
+
+def _bound_socket(listen: Listen) -> socket.socket:
+    family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((listen.host, listen.port))
+        bound.listen(128)
+    except OSError:
+        bound.close()
+        raise
+    bound.setblocking(False)
+    return bound
