@@ -1,0 +1,104 @@
+"""What goes into the dialogue of a deposit and what comes out: values only."""
+
+from dataclasses import dataclass
+
+Words = tuple[str, ...]
+"""Prompts in the order in which they are spoken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The call is up: media flows."""
+
+
+@dataclass(frozen=True, slots=True)
+class AudioReceived:
+    """What the caller said: linear samples, native order."""
+
+    samples: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DigitPressed:
+    """One key press."""
+
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackFinished:
+    """All that was to be spoken has been."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimerExpired:
+    """The time of `get_timer` may have come."""
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """The recording is durable: it may be acknowledged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The recording can go no further: the disk is full or the storage is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The call is over, whoever ended it."""
+
+
+Event = (
+    Answered
+    | AudioReceived
+    | DigitPressed
+    | PlaybackFinished
+    | TimerExpired
+    | Saved
+    | Failed
+    | Ended
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Play:
+    """Speak these prompts; `PlaybackFinished` is due when they are through."""
+
+    prompts: Words
+
+
+@dataclass(frozen=True, slots=True)
+class StopPlaying:
+    """Fall silent at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class StartRecording:
+    """From now on there is a message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """These samples belong to the message."""
+
+    samples: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The message is complete. `keep`: make it durable, answer `Saved` or `Failed`, deliver it.
+
+    Without `keep` it is a missed call: nothing is stored but a line in the history.
+    """
+
+    keep: bool
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """End the call."""
+
+
+Output = Play | StopPlaying | StartRecording | Record | Finish | HangUp

@@ -1,0 +1,150 @@
+"""How loud a recording is, and what follows from it: silence, trimming, normalisation. Pure.
+
+Samples are signed 16-bit linear in native order, 8000 a second, mono; bytes, or any buffer of them.
+A frame is 20 ms; its level is the mean absolute value of its samples, the measure that Asterisk and
+FreeSWITCH use for the same purpose. A frame at or above the threshold is sound, below it silence.
+"""
+
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+SAMPLE_RATE = 8000
+FRAME = 160
+"""Samples of one frame: 20 ms."""
+SILENCE_LEVEL = 200
+"""Precedent: FreeSWITCH and FusionPBX; below speech on a noisy line, above comfort noise."""
+TAIL_SECONDS = 0.2
+"""Left after the last sound, so that a recording does not end in a cut word."""
+
+TARGET_LEVEL = 2600
+"""Mean level of speech that is aimed at: about -20 dBFS RMS, where the spoken prompts lie."""
+LARGEST_GAIN = 8.0
+"""18 dB: more would lift line noise to the level of speech."""
+CEILING = 32_000
+"""No sample is lifted above this: clipping is worse than quiet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Where the sound of a recording lies, in samples: from its first loud frame to its last."""
+
+    start: int
+    end: int
+
+    @property
+    def seconds(self) -> float:
+        return (self.end - self.start) / SAMPLE_RATE
+
+
+class LevelMeter:
+    """Follows a recording as it grows, cut into chunks of any size.
+
+    `feed` may stop within a chunk: it returns how many of its samples come before the moment when
+    silence has lasted `silence_seconds`.
+    """
+
+    def __init__(self, *, silence_seconds: float, threshold: int = SILENCE_LEVEL) -> None:
+        self._threshold = threshold * FRAME
+        self._silence = max(1, round(silence_seconds * SAMPLE_RATE / FRAME))
+        self._partial = array("h")
+        self._frames = 0
+        self._first_loud: int | None = None
+        self._after_loud = 0
+
+    @property
+    def silent(self) -> bool:
+        """Whether silence has lasted long enough to end the recording."""
+        return self._frames - self._after_loud >= self._silence
+
+    @property
+    def sound(self) -> Span:
+        """Where the sound of all that was fed lies."""
+        if self._first_loud is None:
+            return Span(0, 0)
+        return Span(self._first_loud * FRAME, self._after_loud * FRAME)
+
+    def feed(self, samples: bytes) -> int:
+        """Measure `samples`; returns how many of them (not octets) belong to the recording."""
+        had = len(self._partial)
+        self._partial.frombytes(samples)
+        taken = 0
+        while len(self._partial) - taken >= FRAME and not self.silent:
+            self._measure(self._partial[taken : taken + FRAME])
+            taken += FRAME
+        if self.silent:
+            self._partial = array("h")
+            return max(0, taken - had)
+        total = len(self._partial) - had
+        del self._partial[:taken]
+        return total
+
+    def _measure(self, frame: Sequence[int]) -> None:
+        self._frames += 1
+        if sum(map(abs, frame)) >= self._threshold:
+            if self._first_loud is None:
+                self._first_loud = self._frames - 1
+            self._after_loud = self._frames
+
+
+def sound_of(samples: Sequence[int], *, threshold: int = SILENCE_LEVEL) -> Span:
+    """The span from the first loud frame to the last; empty if there is none."""
+    frames = len(samples) // FRAME
+    first = next(_loud(samples, range(frames), threshold), None)
+    if first is None:
+        return Span(0, 0)
+    last = next(_loud(samples, range(frames - 1, -1, -1), threshold))
+    return Span(first * FRAME, (last + 1) * FRAME)
+
+
+def trim_tail(samples: "array[int]", *, threshold: int = SILENCE_LEVEL) -> "array[int]":
+    """Cut the silence after the last sound, but for `TAIL_SECONDS`; all of it if there is no sound.
+
+    The beginning stays: a pause before the first word belongs to the message's true length.
+    """
+    frames = len(samples) // FRAME
+    last = next(_loud(samples, range(frames - 1, -1, -1), threshold), None)
+    if last is None:
+        return array("h")
+    return samples[: (last + 1) * FRAME + round(TAIL_SECONDS * SAMPLE_RATE)]
+
+
+def gain_for(samples: Sequence[int], *, threshold: int = SILENCE_LEVEL) -> float:
+    """The factor that brings speech to `TARGET_LEVEL`: at least 1, and without any clipping.
+
+    Every fourth frame is measured: speech does not change so fast, and it is four times cheaper.
+    """
+    loud = [
+        level
+        for start in range(0, len(samples) - FRAME + 1, 4 * FRAME)
+        if (level := sum(map(abs, samples[start : start + FRAME]))) >= threshold * FRAME
+    ]
+    if not loud:
+        return 1.0
+    wanted = TARGET_LEVEL * FRAME * len(loud) / sum(loud)
+    peak = max(map(abs, set(samples)))
+    return max(1.0, min(wanted, LARGEST_GAIN, CEILING / peak))
+
+
+def amplify(samples: "array[int]", gain: float) -> "array[int]":
+    """Every sample times `gain`, clipped to 16 bits."""
+    # A negative index counts from the end, so that the second half of the table serves -32768..-1.
+    values = [*range(32_768), *range(-32_768, 0)]
+    table = [max(-32_768, min(32_767, int(value * gain))) for value in values]
+    return array("h", [table[sample] for sample in samples])
+
+
+def normalise(samples: "array[int]", *, threshold: int = SILENCE_LEVEL) -> "array[int]":
+    """Lift quiet speech to an even level; never lowers, never clips."""
+    gain = gain_for(samples, threshold=threshold)
+    return amplify(samples, gain) if gain > 1.05 else samples
+
+
+def _loud(samples: Sequence[int], frames: Iterable[int], threshold: int) -> Iterator[int]:
+    """Those of `frames` that are sound."""
+    floor = threshold * FRAME
+    return (
+        frame
+        for frame in frames
+        if sum(map(abs, samples[frame * FRAME : (frame + 1) * FRAME])) >= floor
+    )
