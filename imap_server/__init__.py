@@ -1,1 +1,1 @@
-"""The IMAP server: a sans-I/O engine on Twisted."""
+"""The IMAP server: a sans-IO engine (`wire`, `state`, `selected`, `connection`) under Twisted."""

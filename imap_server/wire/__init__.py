@@ -1,1 +1,1 @@
-"""IMAP on the wire: tokens, commands, responses (RFC 3501 section 9)."""
+"""The wire format of IMAP4rev1: octets to command values, values to octets; no I/O, no state."""

@@ -1,0 +1,348 @@
+"""The engine of one connection: octets in, events out, octets to send (RFC 3501 §2.2, §4.3, §7.5).
+
+Laws:
+- Nothing is parsed before `next_event` asks for it, so commands run one at a time and a pipelining
+  client fills only its own socket: whoever feeds the engine stops while `buffered` is large.
+- Whatever the octets, the outcome is an event, a BAD that the engine itself answers, or the end
+  (`Ended`, after a BYE). A refused non-synchronizing literal is drained, never read as commands.
+- The message of APPEND is offered before it is asked for: `accept_message` or `refuse_message`.
+"""
+
+import re
+from dataclasses import dataclass, field
+
+from imap_server.state import State, refusal
+from imap_server.wire import responses
+from imap_server.wire.commands import Append, Command
+from imap_server.wire.limits import Limits
+from imap_server.wire.parser import parse_append, parse_command, parse_name
+from imap_server.wire.search import BadCharsetError
+from imap_server.wire.tokens import BadCommandError, Scanner
+
+_LITERAL = re.compile(rb"\{([0-9]{1,20})(\+?)\}\Z")
+_TAG_ALONE = re.compile(rb'([^\x00-\x20(){%*"\\+\x7f-\xff]{1,128})(?= |\Z)')
+BAD_CHARSET = b"BADCHARSET (US-ASCII UTF-8)"
+
+
+@dataclass(frozen=True, slots=True)
+class CommandReceived:
+    """A whole command that its state allows."""
+
+    tag: bytes
+    name: bytes
+    command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class MessageOffered:
+    """An APPEND whose message of `size_octets` waits for `accept_message` or `refuse_message`."""
+
+    tag: bytes
+    append: Append
+    size_octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived:
+    """The APPEND is complete."""
+
+    tag: bytes
+    append: Append
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LineReceived:
+    """A line that was asked for with `ask_line`, without its end."""
+
+    line: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The engine has said BYE: send what is to be sent and close."""
+
+
+Event = CommandReceived | MessageOffered | MessageReceived | LineReceived | Ended
+
+
+@dataclass(slots=True)
+class _Literal:
+    """A literal on its way in; `chunks` None: it is drained."""
+
+    left: int
+    chunks: list[bytes] | None
+
+
+class Connection:
+    """One connection's protocol state. Set `state` when a command has changed it."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.state = State.NOT_AUTHENTICATED
+        self.bad_commands = 0
+        """All that were answered with BAD, for the metrics."""
+        self._limits = limits
+        self._buffer = bytearray()
+        self._searched = 0
+        self._output: list[bytes] = []
+        self._bad_in_a_row = 0
+        self._line_asked = False
+        self._ended = False
+        self._forget_command()
+
+    def _forget_command(self) -> None:
+        self._parts: list[bytes] = []
+        self._literal: _Literal | None = None
+        self._offered: tuple[MessageOffered, bool] | None = None
+        self._accepted: MessageOffered | None = None
+        self._refusal: bytes | None = None
+
+    @property
+    def buffered(self) -> int:
+        """Octets received and not yet used."""
+        return len(self._buffer)
+
+    def receive_data(self, data: bytes) -> None:
+        """Take octets from the network, in any pieces."""
+        if not self._ended:
+            self._buffer += data
+
+    def data_to_send(self) -> bytes:
+        """What the engine itself has to say: continuations, BAD, BYE."""
+        output = b"".join(self._output)
+        self._output.clear()
+        return output
+
+    def ask_line(self) -> None:
+        """Let the next line be an answer (AUTHENTICATE, IDLE) and no command."""
+        self._line_asked = True
+
+    def start_tls(self) -> None:
+        """Forget everything sent in clear (RFC 3501 §6.2.1): it may be anyone's."""
+        self._buffer.clear()
+        self._searched = 0
+        self._line_asked = False
+        self._forget_command()
+
+    def accept_message(self) -> None:
+        """Let the offered message come."""
+        assert self._offered is not None, "a message was offered"
+        offer, synchronizing = self._offered
+        self._offered = None
+        self._accepted = offer
+        self._begin_literal(offer.size_octets, synchronizing=synchronizing)
+
+    def refuse_message(self, response: bytes) -> None:
+        """Refuse it with the tagged `response`; octets that come anyway are drained first."""
+        assert self._offered is not None, "a message was offered"
+        offer, synchronizing = self._offered
+        self._offered = None
+        if synchronizing:
+            self._forget_command()
+            self._output.append(response)
+        else:
+            self._drain(offer.size_octets, response)
+
+    def complain(self, tag: bytes, problem: str) -> None:
+        """Answer BAD; too many in a row end the connection."""
+        self._say_bad(responses.status(tag, b"BAD", problem))
+
+    def end(self, reason: str) -> None:
+        """Say BYE; nothing that was sent is looked at any more."""
+        if not self._ended:
+            self._output.append(responses.status(b"*", b"BYE", reason))
+            self._stop()
+
+    def next_event(self) -> Event | None:
+        """What happened next; None: more octets (or an answer to an offer) are needed."""
+        while not self._ended:
+            if self._offered is not None:
+                return None
+            if self._literal is not None:
+                if not self._fill(self._literal):
+                    return None
+                continue
+            line = self._take_line()
+            if line is None:
+                break
+            event = self._on_line(line)
+            if event is not None:
+                return event
+        return Ended() if self._ended else None
+
+    # -- octets ---------------------------------------------------------------------------------
+
+    def _take_line(self) -> bytes | None:
+        limit = self._limits.line(logged_in=self._logged_in)
+        limit -= sum(len(part) for part in self._parts[::2])
+        end = self._buffer.find(b"\n", self._searched)
+        if end > limit or (end < 0 and len(self._buffer) > limit):
+            self.end("Command line too long")
+            return None
+        if end < 0:
+            self._searched = len(self._buffer)
+            return None
+        # RFC 3501 asks for CRLF; a lone LF is taken, as every peer does, for people with netcat.
+        line = bytes(self._buffer[:end]).removesuffix(b"\r")
+        del self._buffer[: end + 1]
+        self._searched = 0
+        return line
+
+    def _fill(self, literal: _Literal) -> bool:
+        """Move octets into the literal; whether it is complete (and then it is done with)."""
+        taken = min(literal.left, len(self._buffer))
+        if literal.chunks is not None and taken:
+            literal.chunks.append(bytes(self._buffer[:taken]))
+        del self._buffer[:taken]
+        self._searched = 0
+        literal.left -= taken
+        if literal.left:
+            return False
+        if literal.chunks is not None:
+            self._parts.append(b"".join(literal.chunks))
+        self._literal = None
+        return True
+
+    @property
+    def _logged_in(self) -> bool:
+        return self.state is not State.NOT_AUTHENTICATED
+
+    # -- lines and literals ---------------------------------------------------------------------
+
+    def _on_line(self, line: bytes) -> Event | None:
+        if self._line_asked:
+            self._line_asked = False
+            return LineReceived(line)
+        match = _LITERAL.search(line)
+        if self._refusal is not None:
+            self._on_refused_line(match)
+            return None
+        if self._accepted is not None:
+            return self._on_message_end(self._accepted, line, match)
+        if match is None:
+            self._parts.append(line)
+            return self._on_command()
+        self._parts.append(line[: match.start()])
+        return self._on_literal(int(match[1]), synchronizing=not match[2])
+
+    def _on_refused_line(self, match: re.Match[bytes] | None) -> None:
+        """The rest of a command that is refused already: only its end is of interest."""
+        if match is not None and match[2]:
+            self._drain(int(match[1]), self._refusal or b"")
+            return
+        response = self._refusal or b""
+        self._forget_command()
+        if b" BAD " in response[:140]:
+            self._say_bad(response)
+        else:
+            self._output.append(response)
+
+    def _on_message_end(
+        self, offer: MessageOffered, line: bytes, match: re.Match[bytes] | None
+    ) -> Event | None:
+        if line:
+            self._refuse(offer.tag, "Unexpected octets after the message", match)
+            return None
+        data = self._parts[-1]
+        self._forget_command()
+        self._bad_in_a_row = 0
+        return MessageReceived(offer.tag, offer.append, data)
+
+    def _on_command(self) -> Event | None:
+        parts = self._parts
+        self._forget_command()
+        tag = _tag_of(parts[0])
+        try:
+            self._check_state(parts)
+            tag, name, command = parse_command(parts)
+        except BadCommandError as problem:
+            self.complain(tag, str(problem))
+        except BadCharsetError:
+            self._output.append(
+                responses.status(tag, b"NO", "Charset is not known", code=BAD_CHARSET)
+            )
+        else:
+            self._bad_in_a_row = 0
+            return CommandReceived(tag, name, command)
+        return Ended() if self._ended else None
+
+    def _check_state(self, parts: list[bytes]) -> tuple[Scanner, bytes, bytes]:
+        scan = Scanner(parts)
+        tag = scan.tag()
+        scan.space()
+        name = parse_name(scan)
+        reason = refusal(name, self.state)
+        if reason is not None:
+            raise BadCommandError(reason)
+        return scan, tag, name
+
+    def _on_literal(self, size: int, *, synchronizing: bool) -> Event | None:
+        tag = _tag_of(self._parts[0])
+        try:
+            scan, tag, name = self._check_state(self._parts)
+            append = parse_append(scan) if name == b"APPEND" else None
+            self._check_size(size, message=append is not None)
+        except BadCommandError as problem:
+            bad = responses.status(tag, b"BAD", str(problem))
+            if synchronizing:
+                self._forget_command()
+                self._say_bad(bad)
+            else:
+                self._drain(size, bad)
+            return None
+        if append is None:
+            self._begin_literal(size, synchronizing=synchronizing)
+            return None
+        offer = MessageOffered(tag, append, size)
+        self._offered = (offer, synchronizing)
+        return offer
+
+    def _check_size(self, size: int, *, message: bool) -> None:
+        if message:
+            return  # the session decides, with APPENDLIMIT and quota
+        limit = self._limits.literal(logged_in=self._logged_in)
+        if size + sum(len(part) for part in self._parts[1::2]) > limit:
+            raise BadCommandError("Literal too large")
+
+    def _begin_literal(self, size: int, *, synchronizing: bool) -> None:
+        if synchronizing:
+            self._output.append(responses.continuation(b"OK"))
+        self._literal = _Literal(size, [])
+
+    def _refuse(self, tag: bytes, problem: str, match: re.Match[bytes] | None) -> None:
+        bad = responses.status(tag, b"BAD", problem)
+        if match is not None and match[2]:
+            self._drain(int(match[1]), bad)
+        else:
+            self._forget_command()
+            self._say_bad(bad)
+
+    def _drain(self, size: int, response: bytes) -> None:
+        """Read `size` octets and the rest of the command into nothing, then say `response`."""
+        limits = self._limits
+        most = limits.append_octets * 4 if self._logged_in else limits.drained_octets_before_login
+        if size > most:
+            self._output.append(response)
+            self.end("Literal too large")
+            return
+        self._forget_command()
+        self._refusal = response
+        self._literal = _Literal(size, None)
+
+    def _say_bad(self, response: bytes) -> None:
+        self.bad_commands += 1
+        self._bad_in_a_row += 1
+        self._output.append(response)
+        if self._bad_in_a_row >= self._limits.bad_commands:
+            self.end("Too many bad commands")
+
+    def _stop(self) -> None:
+        self._ended = True
+        self.state = State.LOGOUT
+        self._buffer.clear()
+        self._forget_command()
+
+
+def _tag_of(line: bytes) -> bytes:
+    match = _TAG_ALONE.match(line)
+    return match[1] if match else b"*"

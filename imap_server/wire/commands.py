@@ -1,0 +1,244 @@
+"""The commands as values: what a client asked, with its RFC section, free of the wire's spelling.
+
+Mailbox names are Unicode; INBOX is in capitals however it was written.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from imap_server.wire.fetch import FetchItem
+from imap_server.wire.search import SearchKey
+from imap_server.wire.sequence import SequenceSet
+from um.core.message import FlagOperation
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """RFC 3501 §6.1.1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noop:
+    """RFC 3501 §6.1.2."""
+
+
+@dataclass(frozen=True, slots=True)
+class Logout:
+    """RFC 3501 §6.1.3."""
+
+
+@dataclass(frozen=True, slots=True)
+class Id:
+    """RFC 2971 §3.1. What the client says of itself, names in lower case."""
+
+    fields: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StartTls:
+    """RFC 3501 §6.2.1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate:
+    """RFC 3501 §6.2.2; `initial` is RFC 4959's initial response, still in base64."""
+
+    mechanism: str
+    initial: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """RFC 3501 §6.2.3. Never logged."""
+
+    name: bytes
+    password: bytes
+
+    def __repr__(self) -> str:
+        return "Login(…)"
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """RFC 3501 §6.3.1, and §6.3.2 EXAMINE."""
+
+    mailbox: str
+    read_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """RFC 3501 §6.3.3. A trailing delimiter, which only declares intent, is gone."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """RFC 3501 §6.3.4."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """RFC 3501 §6.3.5."""
+
+    mailbox: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    """RFC 3501 §6.3.6, and §6.3.7 UNSUBSCRIBE with `on` false."""
+
+    mailbox: str
+    on: bool
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    """RFC 3501 §6.3.8; with the options of RFC 6154 §2 and their syntax of RFC 5258."""
+
+    reference: str
+    patterns: tuple[str, ...]
+    only_special_use: bool = False
+    only_subscribed: bool = False
+    show_subscribed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lsub:
+    """RFC 3501 §6.3.9."""
+
+    reference: str
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """RFC 3501 §6.3.10; items in capitals."""
+
+    mailbox: str
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """RFC 3501 §6.3.11. The message comes after the answer to `MessageOffered`."""
+
+    mailbox: str
+    flags: tuple[str, ...]
+    internal_date: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Namespace:
+    """RFC 2342 §5."""
+
+
+@dataclass(frozen=True, slots=True)
+class GetQuota:
+    """RFC 9208 §4.1.1."""
+
+    root: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetQuotaRoot:
+    """RFC 9208 §4.1.2."""
+
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """RFC 2177."""
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """RFC 3501 §6.4.1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """RFC 3501 §6.4.2; with `expunge` false RFC 3691's UNSELECT."""
+
+    expunge: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Expunge:
+    """RFC 3501 §6.4.3; with `uids` RFC 4315 §2.1's UID EXPUNGE."""
+
+    uids: SequenceSet | None
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """RFC 3501 §6.4.4."""
+
+    key: SearchKey
+    by_uid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """RFC 3501 §6.4.5."""
+
+    messages: SequenceSet
+    items: tuple[FetchItem, ...]
+    by_uid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """RFC 3501 §6.4.6."""
+
+    messages: SequenceSet
+    operation: FlagOperation
+    flags: tuple[str, ...]
+    silent: bool
+    by_uid: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """RFC 3501 §6.4.7; with `move` RFC 6851."""
+
+    messages: SequenceSet
+    mailbox: str
+    move: bool
+    by_uid: bool
+
+
+Command = (
+    Capability
+    | Noop
+    | Logout
+    | Id
+    | StartTls
+    | Authenticate
+    | Login
+    | Select
+    | Create
+    | Delete
+    | Rename
+    | Subscribe
+    | List
+    | Lsub
+    | Status
+    | Append
+    | Namespace
+    | GetQuota
+    | GetQuotaRoot
+    | Idle
+    | Check
+    | Close
+    | Expunge
+    | Search
+    | Fetch
+    | Store
+    | Copy
+)

@@ -1,0 +1,148 @@
+"""FETCH items (RFC 3501 §6.4.5): what is asked of each message."""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from imap_server.wire.tokens import BadCommandError, Scanner
+
+
+class Attribute(StrEnum):
+    """Items that come from the index alone."""
+
+    UID = "UID"
+    FLAGS = "FLAGS"
+    INTERNALDATE = "INTERNALDATE"
+    SIZE = "RFC822.SIZE"
+    ENVELOPE = "ENVELOPE"
+    BODY = "BODY"
+    BODYSTRUCTURE = "BODYSTRUCTURE"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A part of a message's octets: `BODY[…]<…>` and its three old names."""
+
+    label: bytes
+    """How the response calls it, up to the literal."""
+    path: tuple[int, ...] = ()
+    what: str = ""
+    """"" (all), HEADER, TEXT, MIME."""
+    fields: tuple[bytes, ...] | None = None
+    """HEADER.FIELDS: only these."""
+    negate: bool = False
+    """HEADER.FIELDS.NOT: all but these."""
+    start: int | None = None
+    count: int = 0
+    """`<start.count>`: a partial, if `start` is not None."""
+    peek: bool = False
+
+
+FetchItem = Attribute | Section
+
+_FAST = (Attribute.FLAGS, Attribute.INTERNALDATE, Attribute.SIZE)
+_MACROS: dict[bytes, tuple[FetchItem, ...]] = {
+    b"FAST": _FAST,
+    b"ALL": (*_FAST, Attribute.ENVELOPE),
+    b"FULL": (*_FAST, Attribute.ENVELOPE, Attribute.BODY),
+}
+_OLD_NAMES = {
+    b"RFC822": Section(b"RFC822"),
+    b"RFC822.HEADER": Section(b"RFC822.HEADER", what="HEADER", peek=True),
+    b"RFC822.TEXT": Section(b"RFC822.TEXT", what="TEXT"),
+}
+_ATTRIBUTES = {item.value.encode("ascii"): item for item in Attribute}
+_NAME = re.compile(rb"[A-Za-z0-9.]+")
+_PATH = re.compile(rb"[1-9][0-9]{0,5}(?:\.[1-9][0-9]{0,5})*")
+_WORD = re.compile(rb"[A-Za-z.]+")
+MAX_DEPTH = 100
+"""Longest part path; deeper parts are in no index."""
+MAX_FIELDS = 1000
+
+
+def parse_items(scan: Scanner) -> tuple[FetchItem, ...]:
+    """A macro, one item, or a list of items."""
+    if scan.next_is(b"("):
+        return tuple(scan.listed(lambda: _item(scan, _name(scan))))
+    name = _name(scan)
+    macro = _MACROS.get(name)
+    return macro if macro is not None else (_item(scan, name),)
+
+
+def _name(scan: Scanner) -> bytes:
+    return scan.match(_NAME, "Expected a FETCH item")[0].upper()
+
+
+def _item(scan: Scanner, name: bytes) -> FetchItem:
+    if name in {b"BODY", b"BODY.PEEK"} and scan.next_is(b"["):
+        return _section(scan, peek=name == b"BODY.PEEK")
+    item = _ATTRIBUTES.get(name) or _OLD_NAMES.get(name)
+    if item is None:
+        raise BadCommandError("Unknown FETCH item")
+    return item
+
+
+def _section(scan: Scanner, *, peek: bool) -> Section:
+    scan.expect(b"[")
+    path: tuple[int, ...] = ()
+    label = b""
+    match = scan.match_if(_PATH)
+    if match is not None:
+        label = match[0]
+        path = tuple(int(number) for number in label.split(b"."))
+        if len(path) > MAX_DEPTH:
+            raise BadCommandError("Part number too deep")
+    what, names = "", None
+    if not scan.next_is(b"]"):
+        if path:
+            scan.expect(b".")
+        word = scan.match(_WORD, "Invalid section")[0].upper()
+        what, names = _section_text(scan, word, nested=bool(path))
+        label += (b"." if path else b"") + word
+        if names is not None:
+            label += b" (" + b" ".join(map(_spell, names)) + b")"
+    scan.expect(b"]")
+    start, count = _partial(scan)
+    origin = b"" if start is None else b"<%d>" % start
+    return Section(
+        b"BODY[" + label + b"]" + origin,
+        path=path,
+        what="HEADER" if names is not None else what,
+        fields=names,
+        negate=what == "HEADER.FIELDS.NOT",
+        start=start,
+        count=count,
+        peek=peek,
+    )
+
+
+def _section_text(
+    scan: Scanner, word: bytes, *, nested: bool
+) -> tuple[str, tuple[bytes, ...] | None]:
+    if word in {b"HEADER", b"TEXT"} or (word == b"MIME" and nested):
+        return word.decode("ascii"), None
+    if word not in {b"HEADER.FIELDS", b"HEADER.FIELDS.NOT"}:
+        raise BadCommandError("Invalid section")
+    scan.space()
+    names = scan.listed(scan.astring)
+    if len(names) > MAX_FIELDS:
+        raise BadCommandError("Too many header fields")
+    if not all(re.fullmatch(rb"[\x21-\x39\x3b-\x7e]+", name) for name in names):
+        raise BadCommandError("Invalid header field name")
+    return word.decode("ascii"), tuple(names)
+
+
+def _spell(name: bytes) -> bytes:
+    if re.fullmatch(rb'[^\x00-\x20(){%*"\\\x7f-\xff]+', name):
+        return name
+    return b'"' + name.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+
+
+def _partial(scan: Scanner) -> tuple[int | None, int]:
+    if not scan.skip(b"<"):
+        return None, 0
+    start = scan.number()
+    scan.expect(b".")
+    count = scan.nz_number()
+    scan.expect(b">")
+    return start, count

@@ -1,0 +1,327 @@
+"""Commands from their text and literals: one table, name to grammar (RFC 3501 §9).
+
+Laws: a function here takes the scanner behind the command's name and returns the command, or raises
+`BadCommandError`; nothing else leaves this module (`BadCharsetError` of SEARCH apart).
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from imap_server.wire import commands as c
+from imap_server.wire import utf7
+from imap_server.wire.dates import parse_date_time
+from imap_server.wire.fetch import parse_items
+from imap_server.wire.search import parse_search
+from imap_server.wire.tokens import BadCommandError, Scanner
+from um.core.message import INBOX, SYSTEM_FLAGS, FlagOperation
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+T = TypeVar("T")
+
+MAX_FLAGS = 64
+MAX_ID_FIELDS = 30
+MAX_NAME = 255
+"""Characters of a mailbox name."""
+_SYSTEM = {flag.lower(): flag for flag in SYSTEM_FLAGS}
+_DATE_TIME = re.compile(rb'"([ 0-9][0-9]-[^"]{0,40})"')
+_BASE64 = re.compile(rb"=|[A-Za-z0-9+/]+={0,2}")
+_STATUS_ITEMS = frozenset(
+    {
+        "MESSAGES",
+        "RECENT",
+        "UIDNEXT",
+        "UIDVALIDITY",
+        "UNSEEN",
+        "SIZE",
+        "DELETED",
+        "DELETED-STORAGE",
+        "APPENDLIMIT",
+    }
+)
+
+
+def canonical(name: str) -> str:
+    """INBOX, alone or as the first level, in capitals (RFC 3501 §5.1)."""
+    first, slash, rest = name.partition("/")
+    return INBOX + slash + rest if first.upper() == INBOX else name
+
+
+def _decoded(wire: bytes) -> str:
+    try:
+        name = utf7.decode(wire)
+    except (ValueError, UnicodeError):
+        raise BadCommandError("Mailbox name is not modified UTF-7") from None
+    if len(name) > MAX_NAME:
+        raise BadCommandError("Mailbox name too long")
+    return name
+
+
+def mailbox(scan: Scanner) -> str:
+    """RFC 3501 §9 `mailbox`."""
+    return canonical(_decoded(scan.astring()))
+
+
+def _flag(flag: str) -> str:
+    if not flag.startswith("\\"):
+        return flag
+    known = _SYSTEM.get(flag.lower())
+    if known is None:
+        raise BadCommandError("Unknown system flag")
+    return known
+
+
+def _flags(written: Sequence[str]) -> tuple[str, ...]:
+    if len(written) > MAX_FLAGS:
+        raise BadCommandError("Too many flags")
+    return tuple(dict.fromkeys(_flag(flag) for flag in written))
+
+
+def _alone(command: T) -> Callable[[Scanner], T]:
+    return lambda _scan: command
+
+
+def _argument(scan: Scanner, take: Callable[[], T]) -> T:
+    scan.space()
+    return take()
+
+
+def _with_mailbox(make: Callable[[str], T]) -> Callable[[Scanner], T]:
+    def parse(scan: Scanner) -> T:
+        scan.space()
+        return make(mailbox(scan))
+
+    return parse
+
+
+def _id(scan: Scanner) -> c.Id:
+    scan.space()
+    if not scan.next_is(b"("):
+        if scan.nstring() is not None:
+            raise BadCommandError("Expected a list or NIL")
+        return c.Id(())
+    pairs: list[tuple[str, str]] = []
+
+    def pair() -> None:
+        name = scan.string()
+        scan.space()
+        value = scan.nstring() or b""
+        pairs.append((name.decode("utf-8", "replace").lower(), value.decode("utf-8", "replace")))
+
+    scan.listed(pair, empty=True)
+    if len(pairs) > MAX_ID_FIELDS:
+        raise BadCommandError("Too many fields")
+    return c.Id(tuple(pairs))
+
+
+def _authenticate(scan: Scanner) -> c.Authenticate:
+    scan.space()
+    mechanism = scan.keyword().decode("ascii")
+    if scan.at_end():
+        return c.Authenticate(mechanism, None)
+    scan.space()
+    return c.Authenticate(mechanism, scan.match(_BASE64, "Invalid base64")[0])
+
+
+def _login(scan: Scanner) -> c.Login:
+    return c.Login(_argument(scan, scan.astring), _argument(scan, scan.astring))
+
+
+def _create(scan: Scanner) -> c.Create:
+    scan.space()
+    return c.Create(canonical(_decoded(scan.astring()).removesuffix("/")))
+
+
+def _rename(scan: Scanner) -> c.Rename:
+    return c.Rename(_argument(scan, lambda: mailbox(scan)), _argument(scan, lambda: mailbox(scan)))
+
+
+def _list(scan: Scanner) -> c.List:
+    scan.space()
+    selection: list[bytes] = []
+    if scan.next_is(b"("):
+        selection = scan.listed(scan.keyword, empty=True)
+        scan.space()
+    reference = _decoded(scan.astring())
+    scan.space()
+    patterns = scan.listed(scan.list_mailbox) if scan.next_is(b"(") else [scan.list_mailbox()]
+    returned: list[bytes] = []
+    if scan.skip(b" RETURN "):
+        returned = scan.listed(scan.keyword, empty=True)
+    if set(selection) - {b"SPECIAL-USE", b"SUBSCRIBED", b"REMOTE"}:
+        raise BadCommandError("Unknown LIST selection option")
+    if set(returned) - {b"SPECIAL-USE", b"SUBSCRIBED", b"CHILDREN"}:
+        raise BadCommandError("Unknown LIST return option")
+    return c.List(
+        reference,
+        tuple(_decoded(pattern) for pattern in patterns),
+        only_special_use=b"SPECIAL-USE" in selection,
+        only_subscribed=b"SUBSCRIBED" in selection,
+        show_subscribed=b"SUBSCRIBED" in selection or b"SUBSCRIBED" in returned,
+    )
+
+
+def _lsub(scan: Scanner) -> c.Lsub:
+    return c.Lsub(
+        _decoded(_argument(scan, scan.astring)), _decoded(_argument(scan, scan.list_mailbox))
+    )
+
+
+def _status(scan: Scanner) -> c.Status:
+    scan.space()
+    name = mailbox(scan)
+    scan.space()
+    items = [item.decode("ascii") for item in scan.listed(scan.keyword)]
+    if not _STATUS_ITEMS.issuperset(items):
+        raise BadCommandError("Unknown STATUS item")
+    return c.Status(name, tuple(dict.fromkeys(items)))
+
+
+def parse_append(scan: Scanner) -> c.Append | None:
+    """APPEND up to its message, with nothing left; None if the next literal is the mailbox."""
+    scan.space()
+    if scan.at_end():
+        return None
+    name = mailbox(scan)
+    flags: tuple[str, ...] = ()
+    date: datetime | None = None
+    scan.space()
+    if scan.next_is(b"("):
+        written = scan.listed(scan.flag, empty=True)
+        # Clients copy all flags they saw; \Recent is the session's and means nothing here.
+        flags = _flags([flag for flag in written if flag.lower() != "\\recent"])
+        scan.space()
+    if scan.next_is(b'"'):
+        date = parse_date_time(scan.match(_DATE_TIME, "Invalid date-time")[1])
+        scan.space()
+    scan.end()
+    return c.Append(name, flags, date)
+
+
+def _append_without_literal(_scan: Scanner) -> c.Command:
+    raise BadCommandError("The message must be a literal")
+
+
+def _get_quota(scan: Scanner) -> c.GetQuota:
+    return c.GetQuota(_argument(scan, scan.astring).decode("utf-8", "replace"))
+
+
+def _uid_expunge(scan: Scanner) -> c.Expunge:
+    return c.Expunge(_argument(scan, scan.sequence_set))
+
+
+def _search(*, by_uid: bool) -> Callable[[Scanner], c.Search]:
+    def parse(scan: Scanner) -> c.Search:
+        scan.space()
+        return c.Search(parse_search(scan), by_uid=by_uid)
+
+    return parse
+
+
+def _fetch(*, by_uid: bool) -> Callable[[Scanner], c.Fetch]:
+    def parse(scan: Scanner) -> c.Fetch:
+        messages = _argument(scan, scan.sequence_set)
+        scan.space()
+        return c.Fetch(messages, parse_items(scan), by_uid=by_uid)
+
+    return parse
+
+
+_OPERATIONS = {
+    b"FLAGS": FlagOperation.REPLACE,
+    b"+FLAGS": FlagOperation.ADD,
+    b"-FLAGS": FlagOperation.REMOVE,
+}
+
+
+def _store(*, by_uid: bool) -> Callable[[Scanner], c.Store]:
+    def parse(scan: Scanner) -> c.Store:
+        messages = _argument(scan, scan.sequence_set)
+        name, dot, silent = _argument(scan, scan.keyword).partition(b".")
+        operation = _OPERATIONS.get(name)
+        if operation is None or (dot and silent != b"SILENT"):
+            raise BadCommandError("Expected FLAGS")
+        scan.space()
+        if scan.next_is(b"("):
+            written = scan.listed(scan.flag, empty=True)
+        else:
+            written = [scan.flag()]
+            while scan.skip(b" "):
+                written.append(scan.flag())
+        return c.Store(messages, operation, _flags(written), silent=bool(dot), by_uid=by_uid)
+
+    return parse
+
+
+def _copy(*, move: bool, by_uid: bool) -> Callable[[Scanner], c.Copy]:
+    def parse(scan: Scanner) -> c.Copy:
+        messages = _argument(scan, scan.sequence_set)
+        scan.space()
+        return c.Copy(messages, mailbox(scan), move=move, by_uid=by_uid)
+
+    return parse
+
+
+GRAMMAR: dict[bytes, Callable[[Scanner], c.Command]] = {
+    b"CAPABILITY": _alone(c.Capability()),
+    b"NOOP": _alone(c.Noop()),
+    b"LOGOUT": _alone(c.Logout()),
+    b"ID": _id,
+    b"STARTTLS": _alone(c.StartTls()),
+    b"AUTHENTICATE": _authenticate,
+    b"LOGIN": _login,
+    b"SELECT": _with_mailbox(lambda name: c.Select(name, read_only=False)),
+    b"EXAMINE": _with_mailbox(lambda name: c.Select(name, read_only=True)),
+    b"CREATE": _create,
+    b"DELETE": _with_mailbox(c.Delete),
+    b"RENAME": _rename,
+    b"SUBSCRIBE": _with_mailbox(lambda name: c.Subscribe(name, on=True)),
+    b"UNSUBSCRIBE": _with_mailbox(lambda name: c.Subscribe(name, on=False)),
+    b"LIST": _list,
+    b"LSUB": _lsub,
+    b"STATUS": _status,
+    b"APPEND": _append_without_literal,
+    b"NAMESPACE": _alone(c.Namespace()),
+    b"GETQUOTA": _get_quota,
+    b"GETQUOTAROOT": _with_mailbox(c.GetQuotaRoot),
+    b"IDLE": _alone(c.Idle()),
+    b"CHECK": _alone(c.Check()),
+    b"CLOSE": _alone(c.Close(expunge=True)),
+    b"UNSELECT": _alone(c.Close(expunge=False)),
+    b"EXPUNGE": _alone(c.Expunge(None)),
+    b"UID EXPUNGE": _uid_expunge,
+    b"SEARCH": _search(by_uid=False),
+    b"UID SEARCH": _search(by_uid=True),
+    b"FETCH": _fetch(by_uid=False),
+    b"UID FETCH": _fetch(by_uid=True),
+    b"STORE": _store(by_uid=False),
+    b"UID STORE": _store(by_uid=True),
+    b"COPY": _copy(move=False, by_uid=False),
+    b"UID COPY": _copy(move=False, by_uid=True),
+    b"MOVE": _copy(move=True, by_uid=False),
+    b"UID MOVE": _copy(move=True, by_uid=True),
+}
+
+
+def parse_name(scan: Scanner) -> bytes:
+    """The command's name in capitals; `UID` is part of it."""
+    name = scan.keyword()
+    if name == b"UID":
+        scan.space()
+        name = b"UID " + scan.keyword()
+    if name not in GRAMMAR:
+        raise BadCommandError("Unknown command")
+    return name
+
+
+def parse_command(parts: Sequence[bytes]) -> tuple[bytes, bytes, c.Command]:
+    """Tag, name and command of one complete command."""
+    scan = Scanner(parts)
+    tag = scan.tag()
+    scan.space()
+    name = parse_name(scan)
+    command = GRAMMAR[name](scan)
+    scan.end()
+    return tag, name, command

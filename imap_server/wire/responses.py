@@ -1,0 +1,71 @@
+"""Responses (RFC 3501 §7): values to octets. Every function returns whole lines or whole tokens."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from imap_server.wire import utf7
+
+_QUOTABLE = re.compile(rb"[\x01-\x09\x0b\x0c\x0e-\x7f]*")
+_ATOM = re.compile(rb'[^\x00-\x20(){%*"\\\]\x7f-\xff]+')
+_UNSAFE_TEXT = re.compile(r"[^\x20-\x7e]+")
+
+
+def quoted(value: bytes) -> bytes:
+    """A string: quoted where that is possible, else a literal."""
+    if len(value) <= 1024 and _QUOTABLE.fullmatch(value):
+        return b'"' + value.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
+    return b"{%d}\r\n" % len(value) + value
+
+
+def astring(value: bytes) -> bytes:
+    """An atom if it is one, and not NIL; else a string."""
+    if _ATOM.fullmatch(value) and value.upper() != b"NIL":
+        return value
+    return quoted(value)
+
+
+def mailbox(name: str) -> bytes:
+    """A mailbox name, in modified UTF-7."""
+    return astring(utf7.encode(name))
+
+
+def text(human: str) -> bytes:
+    """Human-readable text: printable US-ASCII only, never empty, never a new line."""
+    return _UNSAFE_TEXT.sub(" ", human).strip().encode("ascii") or b"-"
+
+
+def status(tag: bytes, word: bytes, human: str, *, code: bytes = b"") -> bytes:
+    """`tag OK|NO|BAD|BYE [code] text`; the tag `*` makes it untagged."""
+    bracketed = b"[" + code + b"] " if code else b""
+    return tag + b" " + word + b" " + bracketed + text(human) + b"\r\n"
+
+
+def untagged(*words: bytes) -> bytes:
+    """`* …`."""
+    return b"* " + b" ".join(words) + b"\r\n"
+
+
+def continuation(human: bytes = b"") -> bytes:
+    """`+ …` (RFC 3501 §7.5)."""
+    return b"+ " + human + b"\r\n"
+
+
+def parenthesized(words: Iterable[bytes]) -> bytes:
+    """`(a b c)`."""
+    return b"(" + b" ".join(words) + b")"
+
+
+def flags(flags: Iterable[str]) -> bytes:
+    """A flag list, system flags first, always in one order."""
+    return b"(" + " ".join(sorted(flags, key=_flag_order)).encode("ascii") + b")"
+
+
+def _flag_order(flag: str) -> tuple[bool, str]:
+    return (not flag.startswith("\\"), flag)
+
+
+def list_line(
+    word: bytes, attributes: Sequence[bytes], name: str, *, delimiter: bytes = b'"/"'
+) -> bytes:
+    """`* LIST (attributes) "/" name`."""
+    return untagged(word, parenthesized(attributes), delimiter, mailbox(name))
