@@ -1,0 +1,79 @@
+"""Header blocks as fields (RFC 5322 §2.2), found in one pass and bounded.
+
+Laws:
+- Any octets are a header block: lines that are no field are passed over.
+- At most MAX_FIELDS fields in the first MAX_HEADER_OCTETS octets are looked at; what a flood puts
+  beyond them is kept in the message but not interpreted.
+- Values are raw octets after the colon, still folded; `unfold` makes one line of them.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+MAX_FIELDS = 1000
+MAX_HEADER_OCTETS = 256 * 1024
+
+_FIELD = re.compile(
+    rb"^([^\x00-\x20\x7f-\xff:]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.MULTILINE
+)
+_FOLD = re.compile(rb"\r*\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """The fields of one header block by lower-case name, each with its values in order."""
+
+    by_name: dict[bytes, list[bytes]]
+
+    def first(self, name: bytes) -> bytes | None:
+        """The first value of that name, unfolded, or None."""
+        values = self.by_name.get(name)
+        return unfold(values[0]) if values else None
+
+    def last(self, name: bytes) -> bytes | None:
+        """The last value of that name, unfolded, or None."""
+        values = self.by_name.get(name)
+        return unfold(values[-1]) if values else None
+
+    def every(self, name: bytes) -> list[bytes]:
+        """All values of that name, unfolded, in order."""
+        return [unfold(value) for value in self.by_name.get(name, ())]
+
+
+def unfold(value: bytes) -> bytes:
+    """Join the lines of a folded value (RFC 5322 §2.2.3) and trim white space at both ends."""
+    if b"\n" in value:
+        value = _FOLD.sub(b"", value)
+    return value.strip(b" \t\r\n")
+
+
+def parse_fields(data: bytes, start: int = 0, end: int | None = None) -> Fields:
+    """Read the header block at `data[start:end]`."""
+    by_name: dict[bytes, list[bytes]] = {}
+    for name, value in raw_fields(data, start, end):
+        by_name.setdefault(name.lower(), []).append(value)
+    return Fields(by_name)
+
+
+def raw_fields(
+    data: bytes, start: int = 0, end: int | None = None
+) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (name, raw value) for each field, at most MAX_FIELDS of them."""
+    stop = min(len(data) if end is None else end, start + MAX_HEADER_OCTETS)
+    block = data[start:stop]
+    for count, match in enumerate(_FIELD.finditer(block)):
+        if count >= MAX_FIELDS:
+            return
+        yield match[1], match[2]
+
+
+def header_end(data: bytes, start: int, limit: int) -> int:
+    """Offset just after the empty line that ends the header block; `limit` if there is none."""
+    if data.startswith((b"\r\n", b"\n"), start) and start < limit:
+        return min(limit, data.index(b"\n", start) + 1)
+    crlf = data.find(b"\n\r\n", start, limit)
+    bare = data.find(b"\n\n", start, limit if crlf < 0 else crlf)
+    if bare >= 0:
+        return bare + 2
+    return crlf + 3 if crlf >= 0 else limit

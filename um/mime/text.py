@@ -1,0 +1,73 @@
+"""The readable text of a message, for SEARCH BODY and TEXT: text parts decoded, bounded."""
+
+import base64
+import binascii
+import quopri
+import re
+from collections.abc import Iterator
+
+from um.mime.charsets import decode_octets
+from um.mime.fields import Fields, parse_fields
+from um.mime.headers import decode_text
+from um.mime.index import IndexedPart, PartIndex, Shape
+from um.mime.parameters import content_type
+
+DEFAULT_LIMIT_OCTETS = 4 * 1024 * 1024
+"""Of each message's text, as transferred: more is not searched."""
+
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+
+
+def searchable_text(
+    data: bytes, index: PartIndex, *, limit_octets: int = DEFAULT_LIMIT_OCTETS
+) -> str:
+    """The text parts of `data` and the headers of messages within it, decoded. Never raises."""
+    pieces: list[str] = []
+    for part, encapsulated in _parts(index.root):
+        if limit_octets <= 0:
+            break
+        if encapsulated:
+            pieces.append(decode_text(data[part.start : min(part.body, part.start + limit_octets)]))
+            limit_octets -= part.body - part.start
+        fields = parse_fields(data, part.start, part.body)
+        charset = _text_charset(fields) if part.shape is Shape.LEAF else None
+        if charset is not None:
+            octets = data[part.body : min(part.end, part.body + limit_octets)]
+            limit_octets -= len(octets)
+            pieces.append(decode_octets(transfer_decoded(octets, fields), charset))
+    return "\n".join(pieces)
+
+
+def transfer_decoded(octets: bytes, fields: Fields) -> bytes:
+    """Undo the Content-Transfer-Encoding; what is broken is decoded as far as it goes."""
+    encoding = (fields.last(b"content-transfer-encoding") or b"").lower()
+    if encoding == b"base64":
+        return _base64(octets)
+    return quopri.decodestring(octets) if encoding == b"quoted-printable" else octets
+
+
+def _base64(octets: bytes) -> bytes:
+    digits = _NOT_BASE64.sub(b"", octets)
+    digits = digits[: len(digits) - (len(digits) % 4 == 1)]
+    try:
+        return base64.b64decode(digits + b"=" * (-len(digits) % 4))
+    except binascii.Error:  # pragma: no cover - the digits were filtered
+        return b""
+
+
+def _text_charset(fields: Fields) -> str | None:
+    """The charset of a text part (UTF-8 if it names none), None if the part is no text."""
+    value = fields.first(b"content-type")
+    found = content_type(value) if value else None
+    if found is None:
+        return "utf-8"
+    if found.type.lower() != b"text":
+        return None
+    return (found.get(b"charset") or b"utf-8").decode("ascii", "replace")
+
+
+def _parts(part: IndexedPart, *, encapsulated: bool = False) -> Iterator[tuple[IndexedPart, bool]]:
+    """Parts in order, each with whether its header is that of a message within the message."""
+    yield part, encapsulated
+    for child in part.children:
+        yield from _parts(child, encapsulated=part.shape is Shape.MESSAGE)
