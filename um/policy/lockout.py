@@ -7,6 +7,9 @@ counted, so that a guesser cannot prolong what shuts out the owner.
 
 from dataclasses import dataclass
 from datetime import timedelta
+from hashlib import sha256
+
+from um.core.ids import AccountId
 
 WINDOW = timedelta(hours=24)
 
@@ -38,3 +41,26 @@ def pause_after(failures: int, rules: tuple[Pause, ...]) -> timedelta:
     """How long after the last of so many failures the next attempt may come."""
     pauses = [rule.pause for rule in rules if failures >= rule.failures]
     return max(pauses, default=timedelta(0))
+
+
+def pin_subject(account_id: AccountId) -> str:
+    """The counter of wrong PINs of an account, whichever line they are keyed on."""
+    return f"pin:{_digest(account_id)}"
+
+
+def login_subject(name: str, stored_hash: str) -> str:
+    """The counter of wrong passwords for a name.
+
+    The stored hash is part of it, so that a new password begins with a clean slate; the digest
+    keeps names and addresses out of the table.
+    """
+    return f"login:{_digest(name, stored_hash)}"
+
+
+def login_from_peer_subject(name: str, stored_hash: str, peer: str) -> str:
+    """The counter of wrong passwords for a name from one address."""
+    return f"login-peer:{_digest(name, stored_hash, peer)}"
+
+
+def _digest(*parts: str) -> str:
+    return sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:32]
