@@ -1,0 +1,79 @@
+"""Whole pages out of a TIFF that may be damaged: each decoded to its last row, each one G4 strip.
+
+A G4 page in one strip keeps its octets; everything else is encoded to G4 here, once.
+A G4 page with a single bad row is dropped (every row after it is guesswork); a G3 page, whose rows
+stand for themselves, may have as many bad rows as T.30 lets pass, and says so in a note.
+"""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from PIL import Image
+
+from fax.libtiff import Decoded, decode
+from fax.tiff import CCITT_T6, MAX_PAGES, BadPage, TiffPage, read_pages
+from um.core.errors import RefusedDocumentError
+
+_MAX_BAD_SHARE = 0.15
+"""T.30 receivers call a page bad above this (SpanDSP's copy quality, after T.30 I.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Salvaged:
+    """What could be kept of a document."""
+
+    pages: tuple[TiffPage, ...]
+    """Whole pages: one strip, T.6."""
+    dropped: int
+    notes: tuple[str, ...]
+    """One sentence for each page that was dropped or kept with flaws."""
+
+
+def salvage(documents: Sequence[bytes], *, max_pages: int = MAX_PAGES) -> Salvaged:
+    """Decode all pages of the TIFFs in order and keep the whole ones.
+
+    Raises RefusedDocumentError with the reasons if none is whole.
+    """
+    found: list[TiffPage | BadPage] = []
+    for document in documents:
+        found += read_pages(document, max_pages=max_pages - len(found))
+    pages: list[TiffPage] = []
+    notes: list[str] = []
+    for number, page in enumerate(found, start=1):
+        kept, note = (None, page.reason) if isinstance(page, BadPage) else whole_page(page)
+        if kept:
+            pages.append(kept)
+        if note:
+            what = "was kept" if kept else "could not be read"
+            notes.append(f"Page {number} {what}: {note}.")
+    if not pages:
+        more = f" ({len(notes)} pages)" if len(notes) > 1 else ""
+        raise RefusedDocumentError(f"No page could be read{more}. {notes[0]}")
+    return Salvaged(tuple(pages), len(found) - len(pages), tuple(notes))
+
+
+def whole_page(page: TiffPage) -> tuple[TiffPage | None, str]:
+    """The page as one T.6 strip, or None if it does not decode; and what is to be said of it."""
+    decoded = decode(page)
+    if decoded.broken_off:
+        return None, f"it breaks off after row {decoded.first_bad_row or 0} of {page.rows}"
+    if page.compression == CCITT_T6:
+        if decoded.bad_rows:
+            return None, f"row {decoded.first_bad_row} of {page.rows} is damaged"
+        return (page if len(page.strips) == 1 else _encoded(page, decoded)), ""
+    if decoded.bad_rows > page.rows * _MAX_BAD_SHARE:
+        return None, f"{decoded.bad_rows} of {page.rows} rows are damaged"
+    note = f"{decoded.bad_rows} of {page.rows} rows are damaged" if decoded.bad_rows else ""
+    return _encoded(page, decoded), note
+
+
+def _encoded(page: TiffPage, decoded: Decoded) -> TiffPage:
+    raw_mode = "1" if page.photometric else "1;I"
+    image = Image.frombytes("1", (page.width, page.rows), decoded.bitmap, "raw", raw_mode)
+    out = io.BytesIO()
+    image.save(out, "TIFF", compression="group4", strip_size=1 << 30)
+    (again,) = read_pages(out.getvalue())
+    if not isinstance(again, TiffPage) or len(again.strips) != 1:
+        raise RefusedDocumentError("A page could not be encoded")
+    return replace(again, x_dpi=page.x_dpi, y_dpi=page.y_dpi)
