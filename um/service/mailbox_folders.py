@@ -1,0 +1,100 @@
+"""Folders inside one transaction: names, hierarchy, and what may not be done to INBOX and Trash.
+
+Laws:
+- `/` divides levels; a folder may be missing although folders below it exist (RFC 3501 §6.3.4).
+- INBOX always exists and is never deleted; renaming it moves its messages (RFC 3501 §6.3.5).
+- A folder with a special use (Trash) keeps its name, since the phone and the portal rely on it.
+"""
+
+import unicodedata
+from datetime import datetime
+
+from um.core.errors import AlreadyExistsError, InvalidError, NotFoundError
+from um.core.ids import AccountId
+from um.core.message import INBOX, Mailbox
+from um.core.ports import Transaction
+
+DELIMITER = "/"
+MAX_NAME = 255
+MAX_LEVELS = 20
+MAX_FOLDERS = 1_000
+
+
+def check_name(name: str) -> None:
+    """Raise InvalidError unless a folder may be called so."""
+    levels = name.split(DELIMITER)
+    if not all(levels) or len(name) > MAX_NAME or len(levels) > MAX_LEVELS:
+        raise InvalidError("The folder name has empty levels or is too long")
+    if any(char in "*%" or unicodedata.category(char).startswith("C") for char in name):
+        raise InvalidError("The folder name has characters that are not allowed")
+
+
+def is_below(name: str, parent: str) -> bool:
+    """Whether `name` is an inferior of `parent`."""
+    return name.startswith(parent + DELIMITER)
+
+
+def known_txn(tx: Transaction, account_id: AccountId, name: str) -> Mailbox:
+    """The folder of that name. Raises NotFoundError."""
+    mailbox = tx.mailboxes.by_name(account_id, name)
+    if mailbox is None:
+        raise NotFoundError("There is no such mailbox")
+    return mailbox
+
+
+def create_txn(tx: Transaction, account_id: AccountId, name: str) -> Mailbox:
+    """Make a folder, and those above it that are missing (RFC 3501 §6.3.3)."""
+    check_name(name)
+    names = {mailbox.name for mailbox in tx.mailboxes.of_account(account_id)}
+    if name in names:
+        raise AlreadyExistsError("The mailbox exists already")
+    levels = name.split(DELIMITER)
+    above = [DELIMITER.join(levels[:depth]) for depth in range(1, len(levels))]
+    missing = [parent for parent in above if parent not in names]
+    if len(names) + len(missing) >= MAX_FOLDERS:
+        raise InvalidError("There are too many mailboxes")
+    for parent in missing:
+        tx.mailboxes.create(account_id, parent)
+    return tx.mailboxes.create(account_id, name)
+
+
+def delete_txn(tx: Transaction, account_id: AccountId, name: str) -> None:
+    """Remove a folder with its messages; folders below it stay."""
+    mailbox = known_txn(tx, account_id, name)
+    if mailbox.name == INBOX or mailbox.special_use is not None:
+        raise InvalidError("This mailbox is part of the account and cannot be deleted")
+    tx.mailboxes.delete(mailbox.id)
+
+
+def rename_txn(
+    tx: Transaction, account_id: AccountId, name: str, target: str, now: datetime
+) -> None:
+    """Rename a folder and all below it; INBOX gives its messages away and stays."""
+    check_name(target)
+    if name == INBOX:
+        inbox = known_txn(tx, account_id, INBOX)
+        created = create_txn(tx, account_id, target)
+        uids = [entry.uid for entry in tx.messages.entries(inbox.id)]
+        tx.messages.move(inbox.id, uids, created.id, now)
+        return
+    mailboxes = tx.mailboxes.of_account(account_id)
+    moving = [each for each in mailboxes if each.name == name or is_below(each.name, name)]
+    _check_rename(moving, mailboxes, name, target)
+    parent = target.rpartition(DELIMITER)[0]
+    if parent and all(each.name != parent for each in mailboxes):
+        create_txn(tx, account_id, parent)
+    for each in moving:
+        new_name = target + each.name[len(name) :]
+        check_name(new_name)
+        tx.mailboxes.rename(each.id, new_name)
+
+
+def _check_rename(moving: list[Mailbox], mailboxes: list[Mailbox], name: str, target: str) -> None:
+    if not moving:
+        raise NotFoundError("There is no such mailbox")
+    if any(each.special_use is not None for each in moving):
+        raise InvalidError("This mailbox is part of the account and keeps its name")
+    if is_below(target, name):
+        raise InvalidError("A mailbox cannot be moved below itself")
+    if any(each.name == target or is_below(each.name, target) for each in mailboxes):
+        raise AlreadyExistsError("The mailbox exists already")

@@ -1,0 +1,440 @@
+"""What an owner does with the mailboxes of an account: shared by IMAP, portal and phone menu.
+
+Laws:
+- Every call names the account, and a mailbox of another account is as if it were not there.
+- Every change asks the account's state in its own transaction: `suspended` may look, not touch.
+- COPY and APPEND stand under the quota; MOVE does not, so that a full mailbox can be emptied.
+- Nothing is told to sessions here: the store publishes each commit, and they re-read by MODSEQ.
+"""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import TypeVar
+from uuid import uuid4
+
+from um.core.account import Account, Usage
+from um.core.errors import InvalidError, NotFoundError, QuotaExceededError, TooLargeError
+from um.core.ids import AccountId, ContentId, IngestKey, MailboxId, ModSeq, Uid
+from um.core.message import (
+    DELETED,
+    INBOX,
+    TRASH,
+    Content,
+    Copied,
+    Entry,
+    FlagOperation,
+    Mailbox,
+    MailboxStatus,
+    MessageKind,
+    Vanished,
+)
+from um.core.ports import BlobStore, Clock, Store, Transaction
+from um.policy.lifecycle import Door, refusal
+from um.policy.quota import copy_fits, fits
+from um.service.content_cache import ContentCache
+from um.service.delivery import Delivered, Delivery, Incoming
+from um.service.mailbox_folders import create_txn, delete_txn, known_txn, rename_txn
+
+T = TypeVar("T")
+
+TRASH_USE = "\\Trash"
+CACHE_OCTETS = 32 * 1024 * 1024
+APPEND_OCTETS = 25 * 1024 * 1024
+FEW = 20
+"""Up to so many messages are looked up one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder of the account, as LIST shows it."""
+
+    mailbox: Mailbox
+    subscribed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All of one mailbox at one instant, which is `mailbox.highest_modseq`."""
+
+    mailbox: Mailbox
+    entries: list[Entry]
+    """By UID."""
+    recent_after: Uid
+    """Messages with a greater UID are \\Recent to the session that took this snapshot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What changed in a mailbox after a MODSEQ, up to `mailbox.highest_modseq`."""
+
+    mailbox: Mailbox
+    entries: list[Entry]
+    vanished: list[Vanished]
+    recent_after: Uid
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """What COPY or MOVE did (COPYUID, RFC 4315 §3)."""
+
+    target: Mailbox
+    messages: list[Copied]
+
+
+class MailboxService:
+    """Use cases over one account's mailboxes. One object serves a process."""
+
+    def __init__(
+        self,
+        store: Store,
+        blobs: BlobStore,
+        delivery: Delivery,
+        clock: Clock,
+        *,
+        append_octets: int = APPEND_OCTETS,
+        cache_octets: int = CACHE_OCTETS,
+        new_id: Callable[[], str] = lambda: uuid4().hex,
+    ) -> None:
+        self.append_octets = append_octets
+        """The largest message that APPEND takes."""
+        self._store = store
+        self._blobs = blobs
+        self._delivery = delivery
+        self._clock = clock
+        self._new_id = new_id
+        self._cache = ContentCache(cache_octets)
+
+    # -- the account ----------------------------------------------------------------------------
+
+    async def account(self, account_id: AccountId) -> Account | None:
+        """The account as it is now."""
+        return await self._store.read("account", lambda tx: tx.accounts.get(account_id))
+
+    async def usage(self, account_id: AccountId) -> Usage:
+        """Octets used, reserved and allowed."""
+        now = self._clock.now()
+        return await self._store.read("usage", lambda tx: tx.accounts.usage(account_id, now))
+
+    # -- folders --------------------------------------------------------------------------------
+
+    async def folders(self, account_id: AccountId) -> list[Folder]:
+        """All folders, by name."""
+
+        def folders_txn(tx: Transaction) -> list[Folder]:
+            subscribed = tx.mailboxes.subscriptions(account_id)
+            return [
+                Folder(mailbox, mailbox.name in subscribed)
+                for mailbox in tx.mailboxes.of_account(account_id)
+            ]
+
+        return await self._store.read("folders", folders_txn)
+
+    async def subscriptions(self, account_id: AccountId) -> set[str]:
+        """Subscribed names, whether or not the folders exist (RFC 3501 §6.3.6)."""
+        return await self._store.read(
+            "subscriptions", lambda tx: tx.mailboxes.subscriptions(account_id)
+        )
+
+    async def find(self, account_id: AccountId, name: str) -> Mailbox:
+        """The folder of that name. Raises NotFoundError."""
+        return await self._store.read("find-mailbox", lambda tx: known_txn(tx, account_id, name))
+
+    async def status(self, account_id: AccountId, name: str) -> MailboxStatus:
+        """Its counts. Raises NotFoundError."""
+        return await self._store.read(
+            "status", lambda tx: tx.mailboxes.status(known_txn(tx, account_id, name).id)
+        )
+
+    async def create(self, account_id: AccountId, name: str) -> Mailbox:
+        """Make a folder and those above it. Raises AlreadyExistsError, InvalidError."""
+        return await self._change(
+            "create-mailbox", account_id, lambda tx: create_txn(tx, account_id, name)
+        )
+
+    async def delete(self, account_id: AccountId, name: str) -> None:
+        """Remove a folder and its messages for good. Raises NotFoundError, InvalidError."""
+        await self._change(
+            "delete-mailbox", account_id, lambda tx: delete_txn(tx, account_id, name)
+        )
+
+    async def rename(self, account_id: AccountId, name: str, target: str) -> None:
+        """Rename a folder and all below it. Raises Not Found, AlreadyExists, InvalidError."""
+        now = self._clock.now()
+        await self._change(
+            "rename-mailbox", account_id, lambda tx: rename_txn(tx, account_id, name, target, now)
+        )
+
+    async def subscribe(self, account_id: AccountId, name: str, *, on: bool) -> None:
+        """Add or remove a subscription."""
+        await self._change(
+            "subscribe", account_id, lambda tx: tx.mailboxes.subscribe(account_id, name, on=on)
+        )
+
+    # -- looking --------------------------------------------------------------------------------
+
+    async def open(
+        self, account_id: AccountId, name: str, *, claim_recent: bool = False
+    ) -> Snapshot:
+        r"""All entries of the folder; `claim_recent` takes \Recent away from later sessions.
+
+        Raises NotFoundError.
+        """
+
+        def open_txn(tx: Transaction, *, claim: bool = False) -> Snapshot:
+            mailbox = known_txn(tx, account_id, name)
+            floor = tx.mailboxes.claim_recent(mailbox.id) if claim else mailbox.recent_floor
+            return Snapshot(mailbox, tx.messages.entries(mailbox.id), floor)
+
+        snapshot = await self._store.read("open-mailbox", open_txn)
+        if claim_recent and _has_unclaimed(snapshot.mailbox):
+            snapshot = await self._store.run("open-mailbox", partial(open_txn, claim=True))
+        return snapshot
+
+    async def changes(
+        self,
+        account_id: AccountId,
+        mailbox_id: MailboxId,
+        *,
+        since: ModSeq,
+        claim_recent: bool = False,
+    ) -> Changes:
+        """What changed after `since`. Raises NotFoundError if the folder is gone."""
+
+        def changes_txn(tx: Transaction, *, claim: bool = False) -> Changes:
+            mailbox = _owned_txn(tx, account_id, mailbox_id)
+            if mailbox.highest_modseq <= since:
+                return Changes(mailbox, [], [], mailbox.recent_floor)
+            floor = tx.mailboxes.claim_recent(mailbox.id) if claim else mailbox.recent_floor
+            return Changes(
+                mailbox,
+                tx.messages.entries(mailbox_id, since=since),
+                tx.messages.vanished(mailbox_id, since=since),
+                floor,
+            )
+
+        changes = await self._store.read("changes", changes_txn)
+        if claim_recent and changes.entries and _has_unclaimed(changes.mailbox):
+            changes = await self._store.run("changes", partial(changes_txn, claim=True))
+        return changes
+
+    async def contents(self, entries: Collection[Entry]) -> dict[ContentId, Content]:
+        """What the messages of `entries` are; one that has been expunged meanwhile may be missing."""
+        ids = {entry.content_id for entry in entries}
+        found = self._cache.get(ids)
+        missing = ids - found.keys()
+        if missing:
+            read = await self._store.read("contents", lambda tx: tx.messages.contents(missing))
+            self._cache.put(read.values())
+            found.update(read)
+        return found
+
+    async def octets(self, content: Content, start: int = 0, length: int | None = None) -> bytes:
+        """Octets of the message itself. Raises NotFoundError, UnavailableError."""
+        return await self._blobs.get(content.blob, start, length)
+
+    # -- changing -------------------------------------------------------------------------------
+
+    async def change_flags(
+        self,
+        account_id: AccountId,
+        mailbox_id: MailboxId,
+        *,
+        uids: Collection[Uid],
+        operation: FlagOperation,
+        flags: Collection[str],
+    ) -> list[Entry]:
+        """Set, add or remove flags; returns the entries that are there, as they are now."""
+
+        def change_flags_txn(tx: Transaction) -> list[Entry]:
+            _owned_txn(tx, account_id, mailbox_id)
+            entries, _ = tx.messages.change_flags(mailbox_id, uids, operation, flags)
+            return entries
+
+        return await self._change("change-flags", account_id, change_flags_txn)
+
+    async def expunge(
+        self, account_id: AccountId, mailbox_id: MailboxId, *, uids: Collection[Uid] | None = None
+    ) -> list[Uid]:
+        r"""Remove what is \Deleted for good, of `uids` only if given; returns what went."""
+
+        def expunge_txn(tx: Transaction) -> list[Uid]:
+            _owned_txn(tx, account_id, mailbox_id)
+            wanted = None if uids is None else set(uids)
+            deleted = [
+                entry.uid
+                for entry in tx.messages.entries(mailbox_id)
+                if DELETED in entry.flags and (wanted is None or entry.uid in wanted)
+            ]
+            return tx.messages.expunge(mailbox_id, deleted)
+
+        return await self._change("expunge", account_id, expunge_txn)
+
+    async def copy(
+        self,
+        account_id: AccountId,
+        mailbox_id: MailboxId,
+        *,
+        uids: Collection[Uid],
+        target: str,
+        all_or_nothing: bool = False,
+    ) -> Transfer:
+        """Copy messages. Raises NotFoundError (of the target too) and QuotaExceededError.
+
+        With `all_or_nothing` a message that is gone is a NotFoundError too (RFC 2180 §4.4).
+        """
+        now = self._clock.now()
+
+        def copy_txn(tx: Transaction) -> Transfer:
+            _owned_txn(tx, account_id, mailbox_id)
+            mailbox = _target_txn(tx, account_id, target)
+            source = _present_txn(tx, mailbox_id, uids)
+            if all_or_nothing and len(source) < len(uids):
+                raise GoneError
+            size = sum(entry.size_octets for entry in source)
+            usage = tx.accounts.usage(account_id, now)
+            if not copy_fits(size, usage, into_trash=mailbox.special_use == TRASH_USE):
+                raise QuotaExceededError
+            return Transfer(mailbox, tx.messages.copy(mailbox_id, uids, mailbox.id, now))
+
+        return await self._change("copy", account_id, copy_txn)
+
+    async def move(
+        self,
+        account_id: AccountId,
+        mailbox_id: MailboxId,
+        *,
+        uids: Collection[Uid],
+        target: str,
+        trashed_at: datetime | None = None,
+    ) -> Transfer:
+        """Move messages, whatever the quota says. Raises NotFoundError."""
+        now = self._clock.now()
+
+        def move_txn(tx: Transaction) -> Transfer:
+            _owned_txn(tx, account_id, mailbox_id)
+            mailbox = _target_txn(tx, account_id, target)
+            moved = tx.messages.move(mailbox_id, uids, mailbox.id, now)
+            if trashed_at is not None:
+                tx.messages.set_trashed(mailbox.id, [each.target_uid for each in moved], trashed_at)
+            return Transfer(mailbox, moved)
+
+        return await self._change("move", account_id, move_txn)
+
+    async def discard(
+        self, account_id: AccountId, mailbox_id: MailboxId, *, uids: Collection[Uid]
+    ) -> Transfer:
+        """What phone and portal call delete: into Trash, from where it goes after some days."""
+        return await self.move(
+            account_id, mailbox_id, uids=uids, target=TRASH, trashed_at=self._clock.now()
+        )
+
+    async def restore(
+        self, account_id: AccountId, mailbox_id: MailboxId, *, uids: Collection[Uid]
+    ) -> Transfer:
+        """Out of Trash again, into INBOX."""
+        return await self.move(account_id, mailbox_id, uids=uids, target=INBOX)
+
+    # -- APPEND ---------------------------------------------------------------------------------
+
+    async def may_append(self, account_id: AccountId, name: str, size_octets: int) -> None:
+        """Return if a message of that size could be appended now, else raise why not.
+
+        Asked before the client is told to send it (RFC 7889, RFC 9208): `append` decides.
+        """
+        if size_octets > self.append_octets:
+            raise TooLargeError
+        if not size_octets:
+            raise InvalidError("A message of no octets cannot be stored")
+        now = self._clock.now()
+
+        def may_append_txn(tx: Transaction) -> None:
+            _check_writable(tx.accounts.get(account_id))
+            _target_txn(tx, account_id, name)
+            if not fits(size_octets, tx.accounts.usage(account_id, now)):
+                raise QuotaExceededError
+
+        await self._store.read("may-append", may_append_txn)
+
+    async def append(
+        self,
+        account_id: AccountId,
+        name: str,
+        *,
+        data: bytes,
+        flags: Collection[str] = (),
+        internal_date: datetime | None = None,
+    ) -> Delivered:
+        """Store a message of the owner durably. Raises as `may_append` and `Delivery.deliver`."""
+        await self.may_append(account_id, name, len(data))
+        return await self._delivery.deliver(
+            Incoming(
+                account_id=account_id,
+                kind=MessageKind.MAIL,
+                data=data,
+                ingest_key=IngestKey(f"append:{self._new_id()}:{account_id}"),
+                mailbox=name,
+                flags=flags,
+                internal_date=internal_date,
+                by_owner=True,
+            )
+        )
+
+    async def _change(
+        self, name: str, account_id: AccountId, work: Callable[[Transaction], T]
+    ) -> T:
+        """Do `work` in one transaction if the account's state lets its owner write."""
+
+        def change_txn(tx: Transaction) -> T:
+            _check_writable(tx.accounts.lock(account_id))
+            return work(tx)
+
+        return await self._store.run(name, change_txn)
+
+
+class GoneError(NotFoundError):
+    """Some of the messages have been expunged meanwhile (RFC 5530 EXPUNGEISSUED)."""
+
+    code = "gone"
+    default = "Some of the messages no longer exist"
+
+
+class NoTargetError(NotFoundError):
+    """The folder that something shall go into is not there (RFC 3501 §7.1 TRYCREATE)."""
+
+    code = "no-target"
+    default = "There is no such mailbox"
+
+
+def _has_unclaimed(mailbox: Mailbox) -> bool:
+    return mailbox.uidnext - 1 > mailbox.recent_floor
+
+
+def _check_writable(account: Account | None) -> None:
+    if account is None:
+        raise NotFoundError("There is no such account")
+    if error := refusal(account, Door.IMAP):
+        raise error
+
+
+def _owned_txn(tx: Transaction, account_id: AccountId, mailbox_id: MailboxId) -> Mailbox:
+    mailbox = tx.mailboxes.get(mailbox_id)
+    if mailbox is None or mailbox.account_id != account_id:
+        raise NotFoundError("There is no such mailbox")
+    return mailbox
+
+
+def _target_txn(tx: Transaction, account_id: AccountId, name: str) -> Mailbox:
+    mailbox = tx.mailboxes.by_name(account_id, name)
+    if mailbox is None:
+        raise NoTargetError
+    return mailbox
+
+
+def _present_txn(tx: Transaction, mailbox_id: MailboxId, uids: Collection[Uid]) -> list[Entry]:
+    if len(uids) <= FEW:
+        found = [tx.messages.entry(mailbox_id, uid) for uid in uids]
+        return [entry for entry in found if entry is not None]
+    wanted = set(uids)
+    return [entry for entry in tx.messages.entries(mailbox_id) if entry.uid in wanted]
