@@ -1,0 +1,86 @@
+"""A received fax as a message: what is known of the call as text, the pages as one PDF."""
+
+from um.mime.build.caller import file_stem, local_part, shown_caller
+from um.mime.build.facts import FaxFacts
+from um.mime.build.writer import (
+    Attachment,
+    address_field,
+    date_field,
+    local_time,
+    mail_address,
+    message_id,
+    multipart,
+    text_field,
+)
+from um.mime.clean import clean_text
+
+
+def fax_message(facts: FaxFacts) -> bytes:
+    """Render a fax (RFC 5322, CRLF, 7-bit). A partial one says so in subject and text."""
+    stem = file_stem("fax", facts.received_at, facts.caller_number)
+    document = Attachment(
+        media_type="application/pdf",
+        filename=f"{stem}-{facts.pages}p.pdf",
+        data=facts.pdf,
+        description="Fax document",
+    )
+    return multipart(_header(facts), facts.id, _text(facts), document)
+
+
+def _header(facts: FaxFacts) -> list[bytes]:
+    sender = mail_address(local_part(facts.caller_number), facts.domain)
+    fields = [
+        address_field("From", sender, facts.caller_name or facts.station_id),
+        address_field("To", mail_address(facts.recipient, facts.domain), facts.recipient_name),
+        text_field("Subject", f"Fax from {_sender(facts)}, {_pages(facts)}"),
+        date_field(facts.received_at, facts.timezone),
+        text_field("Message-ID", message_id("fax", facts.id, facts.domain)),
+        text_field("Message-Context", "fax-message"),
+        text_field("Content-Class", "fax-ca"),
+        text_field("X-CallingTelephoneNumber", facts.caller_number or "anonymous"),
+        text_field("X-FaxNumberOfPages", str(facts.pages)),
+        text_field("X-UM-Kind", "fax"),
+    ]
+    if facts.call_id:
+        fields.append(text_field("X-UM-Call-ID", facts.call_id, 250))
+    if facts.redirect_cause:
+        fields.append(text_field("X-UM-Redirect-Cause", facts.redirect_cause, 80))
+    return fields
+
+
+def _sender(facts: FaxFacts) -> str:
+    """The station's own name for itself first (CSI/TSI), else who called."""
+    station = clean_text(facts.station_id, 20)
+    return station or shown_caller(facts.caller_name, facts.caller_number)
+
+
+def _pages(facts: FaxFacts) -> str:
+    noun = "page" if facts.pages == 1 else "pages"
+    if not facts.is_partial:
+        return f"{facts.pages} {noun}"
+    if facts.pages_expected and facts.pages_expected > facts.pages:
+        return f"{facts.pages} of {facts.pages_expected} pages (partial)"
+    return f"{facts.pages} {noun} (partial)"
+
+
+def _text(facts: FaxFacts) -> str:
+    at = local_time(facts.received_at, facts.timezone)
+    rows = [
+        ("From", shown_caller(facts.caller_name, facts.caller_number)),
+        ("Station", clean_text(facts.station_id, 20) or "not given"),
+        ("Received", f"{at:%Y-%m-%d %H:%M %Z}"),
+        ("Pages", _pages(facts)),
+        ("Resolution", facts.resolution),
+        ("Rate", f"{facts.rate_bps} bit/s" if facts.rate_bps else ""),
+        ("Error correction", "" if facts.ecm is None else ("yes" if facts.ecm else "no")),
+        ("Result", facts.result),
+    ]
+    lines = [f"{name}: {clean_text(value)}" for name, value in rows if value]
+    if facts.is_partial:
+        lines += [
+            "",
+            "This fax is incomplete: the pages received before it broke off are attached.",
+        ]
+    if facts.note:
+        lines += ["", facts.note]
+    return "\n".join(lines)
