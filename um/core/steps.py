@@ -29,14 +29,15 @@ DELIVERY_STEPS = (
 
 PURGE_STEPS = (
     "purge.marked",
-    "purge.messages-deleted",
     "purge.blobs-deleted",
+    "purge.messages-deleted",
     "purge.spool-deleted",
     "purge.quarantine-deleted",
     "purge.account-deleted",
     "purge.vacuumed",
     "purge.recorded",
 )
+"""A purge, in order: bodies go while their rows still name them, so that none is forgotten."""
 
 
 def no_steps(name: str) -> None:

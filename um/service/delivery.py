@@ -35,6 +35,7 @@ from um.core.steps import Steps, no_steps
 from um.mime.scan import Scanned, scan
 from um.policy.lifecycle import DOOR_OF_KIND, Answer, Door, answer, refusal
 from um.policy.quota import Room, fits
+from um.policy.retention import ingest_dated
 
 __all__ = ["Delivered", "Delivery", "Incoming", "Room"]
 
@@ -238,7 +239,7 @@ class Delivery:
             internal_date=incoming.internal_date or now,
             saved_at=now,
         )
-        tx.messages.remember_ingest(incoming.ingest_key, entry, now)
+        tx.messages.remember_ingest(incoming.ingest_key, entry, ingest_dated(incoming.kind, now))
         return Delivered(mailbox.id, mailbox.uidvalidity, entry.uid, duplicate=False)
 
     def _content(self, incoming: Incoming, scanned: Scanned) -> Content:

@@ -58,7 +58,7 @@ class Argon2Hasher:
 
     async def hash(self, secret: str) -> str:
         """A new salted hash in PHC form. Raises UnavailableError when too many are waiting."""
-        return await self._run(partial(self._argon2.hash, secret))
+        return await self._run(partial(self._argon2.hash, _octets(secret)))
 
     async def verify(self, secret: str, stored: str) -> bool:
         """Whether `secret` made `stored`. Raises UnavailableError when too many are waiting."""
@@ -84,7 +84,7 @@ class Argon2Hasher:
 
     def _matches(self, secret: str, stored: str) -> bool:
         try:
-            return self._argon2.verify(stored, secret)
+            return self._argon2.verify(stored, _octets(secret))
         except VerifyMismatchError:
             return False
         except (VerificationError, InvalidHashError):
@@ -112,5 +112,10 @@ class _Successes:
 
     def _proof(self, secret: str, stored: str) -> bytes:
         # A stored hash holds no NUL, so that the pair cannot be cut in two ways.
-        message = stored.encode() + b"\0" + secret.encode("utf-8", "surrogatepass")
+        message = stored.encode() + b"\0" + _octets(secret)
         return hmac.digest(self._key, message, "sha256")
+
+
+def _octets(secret: str) -> bytes:
+    # A client's octets that are no UTF-8 arrive as surrogates; they shall be wrong, not an error.
+    return secret.encode("utf-8", "surrogatepass")

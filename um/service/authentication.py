@@ -1,0 +1,198 @@
+"""Who may log in: one answer for IMAP, the portal and the phone menu.
+
+Laws:
+- An unknown name and a wrong password look the same and take the same time.
+- The stored hash and the state are read at each login, before and after the check, so that what
+  another process changed meanwhile holds.
+- Failures are counted in the store: they last across connections, restarts and nodes.
+- Why an account is closed is told only after the right password.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+
+from um.core.account import Account, AccountState
+from um.core.errors import AccountClosedError, AuthenticationError, LockedOutError, NotFoundError
+from um.core.ids import AccountId
+from um.core.ports import Clock, Metrics, NoMetrics, PasswordHasher, Store, Transaction
+from um.policy import lockout
+from um.policy.lifecycle import Answer, Door, answer, closed_notice, suspended_notice
+from um.policy.lockout import Pause
+from um.service.passwords import UNMATCHABLE_HASH
+from um.service.recipients import login_txn
+from um.service.settings import AccountSettings
+
+log = structlog.get_logger(__name__)
+
+MAX_SECRET_CHARACTERS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A successful login."""
+
+    account: Account
+    read_only: bool
+    notice: str
+    """What the owner should be told (a suspension and its reason); empty if nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """What the store knows when a password arrives."""
+
+    account: Account | None
+    stored: str
+    subjects: tuple[tuple[str, tuple[Pause, ...]], ...]
+    """Failure counters that this attempt stands under, with their rules."""
+    paused: bool
+    failed_before: bool
+
+
+class Authenticator:
+    """Checks passwords and PINs."""
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        hasher: PasswordHasher,
+        settings: AccountSettings,
+        *,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._hasher = hasher
+        self._settings = settings
+        self._metrics = metrics or NoMetrics()
+
+    async def login(self, name: str, password: str, *, peer: str, door: Door = Door.IMAP) -> Login:
+        """Check a login name (name or number, with or without our domain) and its password.
+
+        Args:
+            name: as typed.
+            password: as typed.
+            peer: address of the client, which the failures are counted for.
+            door: where it is; decides by the life-cycle table.
+
+        Raises:
+            AuthenticationError: unknown name or wrong password.
+            LockedOutError: too many failures; nothing was checked.
+            AccountClosedError: right password, closed account; `public` says why and until when.
+            UnavailableError: no answer is possible now.
+        """
+        now = self._clock.now()
+        attempt = await self._store.read("login", lambda tx: self._attempt_txn(tx, name, peer, now))
+        if attempt.paused:
+            self._metrics.count("logins_locked_out")
+            raise LockedOutError
+        matches = await self._hasher.verify(_bounded(password), attempt.stored)
+        if attempt.account is None or not matches:
+            await self._fail(attempt.subjects, now)
+            self._metrics.count("logins_failed")
+            raise AuthenticationError
+        account = await self._settled(attempt, attempt.account.id)
+        self._metrics.count("logins")
+        return _through(account, door)
+
+    async def verify_pin(self, account_id: AccountId, pin: str) -> Account:
+        """Check the PIN of a mailbox as keyed on a telephone.
+
+        Raises AuthenticationError (wrong, or none is set), LockedOutError (ten failures in 24 h,
+        whichever lines and calls they came from), NotFoundError.
+        """
+        now = self._clock.now()
+        subjects = ((lockout.pin_subject(account_id), lockout.PIN_RULES),)
+
+        def pin_txn(tx: Transaction) -> _Attempt:
+            account = tx.accounts.get(account_id)
+            if account is None or account.state is AccountState.PURGING:
+                raise NotFoundError("There is no such account")
+            stored = account.pin_hash or UNMATCHABLE_HASH
+            return self._attempt(tx, account, stored, subjects, now)
+
+        attempt = await self._store.read("verify-pin", pin_txn)
+        if attempt.paused:
+            self._metrics.count("pins_locked_out")
+            raise LockedOutError
+        matches = await self._hasher.verify(_bounded(pin), attempt.stored)
+        if attempt.account is None or not matches:
+            await self._fail(subjects, now)
+            self._metrics.count("pins_failed")
+            raise AuthenticationError
+        if attempt.failed_before:
+            await self._clear(subjects)
+        return attempt.account
+
+    def _attempt_txn(self, tx: Transaction, name: str, peer: str, now: datetime) -> _Attempt:
+        account = login_txn(tx, name, self._settings)
+        stored = (account.password_hash if account else None) or UNMATCHABLE_HASH
+        who = account.id if account else name.strip().casefold()
+        subjects = (
+            (lockout.login_from_peer_subject(who, stored, peer), lockout.LOGIN_FROM_PEER_RULES),
+            (lockout.login_subject(who, stored), lockout.LOGIN_RULES),
+        )
+        return self._attempt(tx, account, stored, subjects, now)
+
+    def _attempt(
+        self,
+        tx: Transaction,
+        account: Account | None,
+        stored: str,
+        subjects: tuple[tuple[str, tuple[Pause, ...]], ...],
+        now: datetime,
+    ) -> _Attempt:
+        paused = failed_before = False
+        for subject, rules in subjects:
+            failures = tx.lockouts.failures(subject, since=now - lockout.WINDOW)
+            failed_before = failed_before or failures > 0
+            pause = lockout.pause_after(failures, rules)
+            if pause and tx.lockouts.failures(subject, since=now - pause):
+                paused = True
+        return _Attempt(account, stored, subjects, paused, failed_before)
+
+    async def _settled(self, attempt: _Attempt, account_id: AccountId) -> Account:
+        """The account as it is after the check, which took a while."""
+        account = await self._store.read("login-state", lambda tx: tx.accounts.get(account_id))
+        if account is None or account.password_hash != attempt.stored:
+            raise AuthenticationError
+        if attempt.failed_before:
+            await self._clear(attempt.subjects)
+        return account
+
+    async def _fail(
+        self, subjects: tuple[tuple[str, tuple[Pause, ...]], ...], now: datetime
+    ) -> None:
+        def failed_txn(tx: Transaction) -> None:
+            for subject, _ in subjects:
+                tx.lockouts.record_failure(subject, now)
+
+        await self._store.run("login-failed", failed_txn)
+
+    async def _clear(self, subjects: tuple[tuple[str, tuple[Pause, ...]], ...]) -> None:
+        def clear_txn(tx: Transaction) -> None:
+            for subject, _ in subjects:
+                tx.lockouts.clear(subject)
+
+        await self._store.run("login-cleared", clear_txn)
+
+
+def _bounded(secret: str) -> str:
+    """The secret, or one that matches nothing in place of one that nobody could have set."""
+    return secret if len(secret) <= MAX_SECRET_CHARACTERS else ""
+
+
+def _through(account: Account, door: Door) -> Login:
+    match answer(account.state, door):
+        case Answer.ALLOWED:
+            return Login(account, read_only=False, notice="")
+        case Answer.READ_ONLY:
+            return Login(account, read_only=True, notice=suspended_notice(account))
+        case Answer.UNKNOWN:
+            raise AuthenticationError
+        case Answer.REFUSED | Answer.REFUSED_FOR_NOW:
+            log.info("login to a closed account", account=account.id)
+            raise AccountClosedError(closed_notice(account))

@@ -1,0 +1,282 @@
+"""The end of closed accounts: everything goes but a record that it went.
+
+Laws:
+- Only an account that is closed and past its fixed purge date is begun; one that is PURGING is
+  always finished. No step touches another account.
+- Each step may be interrupted at any instant and is repeated by the next run: the mark hides the
+  account first; bodies go while their rows still name them; the row that names the account goes
+  last of all; the record is finished only after the database was compacted.
+- A delivery that races the mark either committed before it, so that its rows are found here, or
+  sees PURGING under the account's lock and deletes its own blob (killed in between, it leaves an
+  orphan for the sweeper).
+- Without an operator's word on the time nothing begins unless two readings of the clock agree.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import structlog
+
+from um.core.account import Account, AccountState, PurgeRecord
+from um.core.ids import AccountId, MailboxId
+from um.core.ports import (
+    BlobStore,
+    Clock,
+    Metrics,
+    NoMetrics,
+    Quarantine,
+    Spool,
+    Store,
+    Transaction,
+)
+from um.core.steps import Steps, no_steps
+from um.policy import lockout
+from um.policy.lifecycle import LifeEvent, clock_trusted, move
+from um.service.sweep import sweep_orphans
+
+log = structlog.get_logger(__name__)
+
+BATCH = 200
+"""Messages deleted in one transaction, so that others can write in between."""
+CLOCK_MARK = "clock"
+"""The last reading of the clock that was trusted, in ISO 8601."""
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeProgress:
+    """How far a run is: accounts done, of how many, and what is being done to which."""
+
+    done: int
+    total: int
+    account_name: str
+    step: str
+
+
+@dataclass(frozen=True, slots=True)
+class PurgeReport:
+    """What a run did or, if dry, would do."""
+
+    records: list[PurgeRecord]
+    """Of each account, with what was found when its purge began."""
+    held: bool = False
+    """The clock is not trusted: accounts that became due were left alone."""
+    trusted_at: datetime | None = None
+    """When the clock was last trusted, if ever."""
+
+
+class Purge:
+    """Runs purges. Any number may run at once, in any processes."""
+
+    def __init__(
+        self,
+        store: Store,
+        blobs: BlobStore,
+        spool: Spool,
+        quarantine: Quarantine,
+        clock: Clock,
+        *,
+        steps: Steps = no_steps,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._spool = spool
+        self._quarantine = quarantine
+        self._clock = clock
+        self._steps = steps
+        self._metrics = metrics or NoMetrics()
+
+    async def due(self, at: datetime) -> list[Account]:
+        """Accounts whose purge may begin at that instant, or has begun already."""
+        return await self._store.read(
+            "purge-due", lambda tx: [each for each in tx.accounts.every() if is_due(each, at)]
+        )
+
+    async def run(
+        self,
+        *,
+        dry_run: bool = False,
+        at: datetime | None = None,
+        progress: Callable[[PurgeProgress], None] = lambda _: None,
+    ) -> PurgeReport:
+        """Purge every account that is due.
+
+        Args:
+            dry_run: only tell.
+            at: the time to go by, on the operator's word; also says that the clock is right.
+            progress: told before each step of each account.
+
+        Raises UnavailableError; run again then.
+        """
+        now = self._clock.now()
+        trusted_at, trusted = await self._read_clock(now, confirmed=at is not None, dry=dry_run)
+        due = await self.due(at or now)
+        if not trusted:
+            due = [each for each in due if each.state is AccountState.PURGING]
+        self._metrics.gauge("purge_held", 0 if trusted else 1)
+        if dry_run:
+            records = [await self._store.read("purge-dry", _counted(each, now)) for each in due]
+            return PurgeReport(records, held=not trusted, trusted_at=trusted_at)
+        for done, account in enumerate(due):
+
+            def tell(step: str, *, done: int = done, name: str = account.name) -> None:
+                progress(PurgeProgress(done, len(due), name, step))
+
+            await self._purge(account, at or now, tell)
+        records = await self._finish([each.id for each in due], now)
+        progress(PurgeProgress(len(due), len(due), "", "done"))
+        return PurgeReport(records, held=not trusted, trusted_at=trusted_at)
+
+    async def _read_clock(
+        self, now: datetime, *, confirmed: bool, dry: bool
+    ) -> tuple[datetime | None, bool]:
+        """The last trusted reading, and whether `now` may be trusted, which makes it the last.
+
+        A reading after a jump is not kept: when the clock comes back the hold ends by itself,
+        and otherwise an operator ends it.
+        """
+
+        def read_clock_txn(tx: Transaction) -> tuple[datetime | None, bool]:
+            text = tx.records.mark(CLOCK_MARK)
+            last = datetime.fromisoformat(text) if text else None
+            trusted = confirmed or clock_trusted(last, now)
+            if not dry and (trusted or last is None):
+                tx.records.set_mark(CLOCK_MARK, now.isoformat())
+            return last, trusted
+
+        if dry:
+            last, trusted = await self._store.read("read-clock", read_clock_txn)
+        else:
+            last, trusted = await self._store.run("read-clock", read_clock_txn)
+        if not trusted and last is not None:
+            log.warning("purge held: the clock jumped", trusted_at=last.isoformat(), now=str(now))
+        return last, trusted
+
+    async def _purge(self, account: Account, at: datetime, tell: Callable[[str], None]) -> None:
+        tell("mark")
+        if not await self._mark(account.id, at):
+            return
+        self._steps("purge.marked")
+        tell("blobs")
+        found = await self._store.read("purge-blobs", lambda tx: tx.messages.blobs_of(account.id))
+        keys = sorted(found)
+        for start in range(0, len(keys), BATCH):
+            await self._blobs.delete(keys[start : start + BATCH])
+        self._steps("purge.blobs-deleted")
+        tell("messages")
+        await self._delete_messages(account.id)
+        self._steps("purge.messages-deleted")
+        tell("spool")
+        await self._spool.delete_of(account.id)
+        self._steps("purge.spool-deleted")
+        await self._quarantine.delete_of(account.id)
+        self._steps("purge.quarantine-deleted")
+        tell("account")
+        await self._store.run("purge-account", lambda tx: _delete_account_txn(tx, account.id, at))
+        self._steps("purge.account-deleted")
+        log.info("account purged", account=account.id)
+        self._metrics.count("accounts_purged")
+
+    async def _mark(self, account_id: AccountId, at: datetime) -> bool:
+        """Hide the account and write down what it holds; False if it may not be purged now."""
+        started_at = self._clock.now()
+
+        def mark_txn(tx: Transaction) -> bool:
+            account = tx.accounts.lock(account_id)
+            if account is None or not is_due(account, at):
+                return False  # gone, or reopened since it was listed
+            if account.state is not AccountState.PURGING:
+                tx.records.save_purge(_counted(account, started_at)(tx))
+                state = move(account.state, LifeEvent.PURGE)
+                tx.accounts.save(replace(account, state=state))
+            return True
+
+        return await self._store.run("purge-mark", mark_txn)
+
+    async def _delete_messages(self, account_id: AccountId) -> None:
+        folders = await self._store.read(
+            "purge-folders", lambda tx: tx.mailboxes.of_account(account_id)
+        )
+        for folder in folders:
+            while await self._store.run("purge-messages", _delete_some(folder.id)):
+                pass
+
+    async def _finish(self, purged: list[AccountId], now: datetime) -> list[PurgeRecord]:
+        """Compact, then close the records of all accounts that are gone, earlier runs' too."""
+
+        def open_txn(tx: Transaction) -> list[PurgeRecord]:
+            return [
+                record
+                for record in tx.records.purges()
+                if record.finished_at is None and tx.accounts.get(record.account_id) is None
+            ]
+
+        unfinished = await self._store.read("purge-unfinished", open_txn)
+        if unfinished:
+            await sweep_orphans(self._store, self._blobs, now)
+            await self._store.compact()
+            self._steps("purge.vacuumed")
+
+            def finish_txn(tx: Transaction) -> None:
+                for record in unfinished:
+                    tx.records.save_purge(replace(record, finished_at=now))
+
+            await self._store.run("purge-finish", finish_txn)
+            self._steps("purge.recorded")
+        finished = {record.account_id for record in unfinished} | set(purged)
+        records = await self._store.read("purge-records", lambda tx: tx.records.purges())
+        return [record for record in records if record.account_id in finished]
+
+
+def is_due(account: Account, at: datetime) -> bool:
+    """Whether the account's purge may begin at that instant, or has begun."""
+    if account.state is AccountState.PURGING:
+        return True
+    closed = account.state is AccountState.CLOSED
+    return closed and account.purge_at is not None and account.purge_at <= at
+
+
+def _counted(account: Account, now: datetime) -> Callable[[Transaction], PurgeRecord]:
+    """What the account holds now, as a record that is not finished."""
+
+    def counted_txn(tx: Transaction) -> PurgeRecord:
+        return PurgeRecord(
+            account_id=account.id,
+            started_at=now,
+            finished_at=None,
+            messages=sum(tx.accounts.counts(account.id).values()),
+            octets=tx.accounts.usage(account.id, now).used_octets,
+            blobs=len(tx.messages.blobs_of(account.id)),
+        )
+
+    return counted_txn
+
+
+def _delete_some(folder: MailboxId) -> Callable[[Transaction], bool]:
+    """Delete a batch of the folder's messages, at last the folder; True if there may be more."""
+
+    def delete_some_txn(tx: Transaction) -> bool:
+        if tx.mailboxes.get(folder) is None:
+            return False
+        uids = [entry.uid for entry in tx.messages.entries(folder)[:BATCH]]
+        if uids:
+            tx.messages.expunge(folder, uids)
+            return True
+        tx.mailboxes.delete(folder)
+        return False
+
+    return delete_some_txn
+
+
+def _delete_account_txn(tx: Transaction, account_id: AccountId, at: datetime) -> None:
+    account = tx.accounts.lock(account_id)
+    if account is None:
+        return
+    for number in tx.numbers.of_account(account_id):
+        if number.hold_until is not None and number.hold_until > at:
+            tx.numbers.hold(number.e164, number.hold_until)
+        else:
+            tx.numbers.free(number.e164)
+    tx.lockouts.clear(lockout.pin_subject(account_id))
+    tx.accounts.delete(account_id)

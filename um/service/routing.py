@@ -1,0 +1,117 @@
+"""Which mailbox an offered call is for, and whether it may take a message now.
+
+Knows nothing of SIP: `um.app` turns the answer into a route or a status with an announcement.
+The final word on room is the reservation's, when the recording begins.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from um.core.account import Account, AccountState, Number, NumberUse
+from um.core.ports import Clock, Store, Transaction
+from um.policy.lifecycle import Answer, Door, answer
+from um.policy.quota import fits
+from um.service.numbers import find_number
+from um.service.settings import AccountSettings
+
+FIRST_FAX_PAGE_OCTETS = 256 * 1024
+"""Room that must be free before a fax is answered: a dense page in fine resolution, in base64."""
+
+
+class CallRefusal(StrEnum):
+    """Why a call is not taken."""
+
+    UNKNOWN = "unknown"
+    SUSPENDED = "suspended"
+    CLOSED = "closed"
+    VOICEMAIL_OFF = "voicemail-off"
+    FULL = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class CallPlace:
+    """Where a call goes. `application` is `voice` or `fax`."""
+
+    application: str
+    account: Account
+    number: Number
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedCall:
+    """A call for an account of ours that is not taken; None where no account is known."""
+
+    reason: CallRefusal
+    account: Account | None = None
+    number: Number | None = None
+
+
+class CallDoor:
+    """Decides on calls. A number for both uses begins as a voice call.
+
+    Args:
+        store: where numbers and accounts are.
+        clock: decides which reservations count.
+        settings: for the region of national numbers.
+        voice_octets: worst case of one longest message (`um.policy.quota`).
+        fax_octets: room for the first page.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        settings: AccountSettings,
+        *,
+        voice_octets: int,
+        fax_octets: int = FIRST_FAX_PAGE_OCTETS,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._settings = settings
+        self._octets = {"voice": voice_octets, "fax": fax_octets}
+
+    async def decide(self, candidates: Sequence[str]) -> CallPlace | RefusedCall:
+        """The first of `candidates` (dialled names, in order of trust) that is a number of ours.
+
+        Raises UnavailableError.
+        """
+        return await self._store.read("route-call", lambda tx: self._decide_txn(tx, candidates))
+
+    async def find_number(self, dialled: str) -> tuple[Account, Number] | None:
+        """The number of ours that `dialled` means, in any spelling or by its alias."""
+        return await self._store.read("find-number", lambda tx: self._find_txn(tx, [dialled]))
+
+    def _find_txn(
+        self, tx: Transaction, candidates: Sequence[str]
+    ) -> tuple[Account, Number] | None:
+        for dialled in candidates:
+            number = find_number(tx, dialled, self._settings.default_region)
+            if number is None or number.account_id is None:
+                continue
+            account = tx.accounts.get(number.account_id)
+            if account is not None and account.state is not AccountState.PURGING:
+                return account, number
+        return None
+
+    def _decide_txn(self, tx: Transaction, candidates: Sequence[str]) -> CallPlace | RefusedCall:
+        found = self._find_txn(tx, candidates)
+        if found is None:
+            return RefusedCall(CallRefusal.UNKNOWN)
+        account, number = found
+        application = "fax" if number.use is NumberUse.FAX else "voice"
+        if refusal := self._refusal(tx, account, application):
+            return RefusedCall(refusal, account, number)
+        return CallPlace(application, account, number)
+
+    def _refusal(self, tx: Transaction, account: Account, application: str) -> CallRefusal | None:
+        said = answer(account.state, Door(application))
+        if said is Answer.REFUSED_FOR_NOW:
+            return CallRefusal.SUSPENDED
+        if said is not Answer.ALLOWED:
+            return CallRefusal.CLOSED
+        if application == "voice" and not account.voicemail_enabled:
+            return CallRefusal.VOICEMAIL_OFF
+        usage = tx.accounts.usage(account.id, self._clock.now())
+        return None if fits(self._octets[application], usage) else CallRefusal.FULL
