@@ -4,23 +4,11 @@ import sys
 import wave
 from array import array
 from dataclasses import dataclass, field
-from enum import StrEnum
 from io import BytesIO
 
+from um.mime.build import AudioFormat
 from voicemail.level import SAMPLE_RATE, SILENCE_LEVEL, normalise, sound_of, trim_tail
 from voicemail.mp3 import encode_mp3
-
-
-class AudioFormat(StrEnum):
-    """How a message's audio is stored."""
-
-    MP3 = "mp3"
-    """24 kbit/s mono: 203 messages of two minutes in 100 MB."""
-    WAV = "wav"
-    """16-bit linear: 38 of them, and nothing lost."""
-
-
-CONTENT_TYPES = {AudioFormat.MP3: "audio/mpeg", AudioFormat.WAV: "audio/wav"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +20,9 @@ class Recording:
     duration_seconds: float
 
     @property
-    def content_type(self) -> str:
-        return CONTENT_TYPES[self.format]
+    def whole_seconds(self) -> int:
+        """Content-Duration (RFC 3803): rounded, and never 0."""
+        return max(1, round(self.duration_seconds))
 
 
 def encode(samples: "array[int]", audio_format: AudioFormat) -> Recording:

@@ -1,0 +1,123 @@
+"""The voicemail of one process: what the telephony server and the composition root see of it."""
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import datetime
+from typing import Any
+
+import structlog
+
+from um.core.account import Account
+from um.core.ids import E164
+from um.core.ports import Clock, Metrics, Spool, SpoolEntry, Store
+from um.core.steps import Steps, no_steps
+from um.service.delivery import Delivered, Delivery
+from um.telephony.application import Call, CallApplication, DivertCause
+from voicemail import dialogue, greeting
+from voicemail.call import VoicemailCall
+from voicemail.deposit import Deposits, Outcome
+from voicemail.facts import KIND
+from voicemail.prompts import FALLBACK_LANGUAGE, Prompts
+from voicemail.settings import VoicemailSettings
+
+__all__ = ["KIND", "Outcome", "VoicemailService", "VoicemailSettings"]
+
+log = structlog.get_logger(__name__)
+
+
+class VoicemailService:
+    """Takes calls, finishes recordings, replays what a crash left.
+
+    `retry_pending` is to be called every second or so, `drain` before the loop ends.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        delivery: Delivery,
+        store: Store,
+        clock: Clock,
+        prompts: Prompts,
+        settings: VoicemailSettings,
+        metrics: Metrics | None = None,
+        *,
+        steps: Steps = no_steps,
+    ) -> None:
+        self.spool = spool
+        self.delivery = delivery
+        self.store = store
+        self.clock = clock
+        self.prompts = prompts
+        self.settings = settings
+        self.deposits = Deposits(delivery, store, clock, settings, steps=steps, metrics=metrics)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def application(self, call: Call) -> CallApplication:
+        """The `ApplicationFactory` of voice calls: takes the call and answers it by itself."""
+        return VoicemailCall(self, call)
+
+    def announcement(self, name: str, *, language: str = FALLBACK_LANGUAGE) -> bytes:
+        """What is spoken to a call that is not taken: linear samples, native order.
+
+        Args:
+            name: the code of the error that refused it (`account-closed` …) or `voicemail-off`.
+            language: of the account that was called.
+        """
+        return self.prompts.spoken(greeting.announcement(name), language=language)
+
+    async def preload(self) -> None:
+        """Read the prompts of a deposit ahead, off the loop."""
+        words = {
+            *greeting.greeting(E164("+0123456789"), DivertCause.BUSY),
+            *(word for words in greeting.ANNOUNCEMENTS.values() for word in words),
+            *dialogue.BEEP,
+            *dialogue.MESSAGE_SAVED,
+            *dialogue.TOO_SHORT,
+            "vm-isunavail",
+        }
+        await asyncio.to_thread(self.prompts.preload, sorted(words))
+
+    async def recover(self, entry: SpoolEntry) -> Outcome:
+        """Deliver what a process that died left in its spool (facts["kind"] == "voice")."""
+        return await self.deposits.finish(entry)
+
+    async def retry_pending(self) -> int:
+        """Try recordings that wait for the storage; returns how many wait still."""
+        return await self.deposits.retry_pending()
+
+    async def deliver_file(
+        self,
+        account: Account,
+        data: bytes,
+        *,
+        number: E164,
+        caller_number: str = "",
+        caller_name: str = "",
+        when: datetime | None = None,
+    ) -> Delivered:
+        """Deliver an audio file of any format; see `Deposits.deliver_file`."""
+        return await self.deposits.deliver_file(
+            account,
+            data,
+            number=number,
+            caller_number=caller_number,
+            caller_name=caller_name,
+            when=when or self.clock.now(),
+        )
+
+    async def drain(self) -> None:
+        """Wait until every call that has ended is settled."""
+        while self._tasks:
+            await asyncio.wait(set(self._tasks))
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run `work` as a task that is kept; one that fails is logged, its recording stays."""
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("voicemail.task-failed", exc_info=error)

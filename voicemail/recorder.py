@@ -1,0 +1,111 @@
+"""A recording as it grows in the spool.
+
+Laws:
+- `append` never waits and never raises: what comes before the spool entry is open is kept, and a
+  failure is told once through `on_failure`, after which nothing more is taken.
+- Audio is handed to the entry in half seconds and synced every `sync_seconds` of audio, off the
+  loop; a sync that is still running is not joined by a second one.
+- The file holds little-endian 16-bit samples, mono, 8000 a second, whatever the machine.
+"""
+
+import asyncio
+import sys
+from array import array
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from um.core.errors import UMError
+from um.core.ports import SpoolEntry
+from voicemail.audio import little_endian
+from voicemail.level import SAMPLE_RATE
+
+log = structlog.get_logger(__name__)
+
+AUDIO_FILE = "audio.s16le"
+SAMPLE_FORMAT = "s16le/8000/1"
+"""Said in the facts, so that a replay by a later version knows what it reads."""
+BATCH_OCTETS = SAMPLE_RATE
+"""Half a second: fifty small writes a second and call would cost more than the codec."""
+
+
+class Recorder:
+    """One call's recording.
+
+    Args:
+        sync_seconds: how much audio may be unsynced.
+        on_failure: told once, on the loop, when the spool takes no more.
+    """
+
+    def __init__(self, *, sync_seconds: float, on_failure: Callable[[], None]) -> None:
+        self._sync_octets = round(sync_seconds * SAMPLE_RATE) * 2
+        self._on_failure = on_failure
+        self._entry: SpoolEntry | None = None
+        self._batch = bytearray()
+        self._unsynced = 0
+        self._syncing: asyncio.Task[None] | None = None
+        self._failed = False
+
+    @property
+    def entry(self) -> SpoolEntry | None:
+        """The spool entry, once it is open."""
+        return self._entry
+
+    @property
+    def failed(self) -> bool:
+        return self._failed
+
+    def begin(self, entry: SpoolEntry) -> None:
+        """The entry is open: write what has come so far."""
+        self._entry = entry
+        self._flush(BATCH_OCTETS)
+
+    def append(self, samples: bytes) -> None:
+        """Take linear samples, native order."""
+        if self._failed:
+            return
+        if sys.byteorder == "big":
+            samples = little_endian(array("h", samples)).tobytes()
+        self._batch += samples
+        self._flush(BATCH_OCTETS)
+
+    async def seal(self, facts: Mapping[str, str]) -> None:
+        """Make the whole recording durable. Raises UnavailableError."""
+        entry = self._entry
+        if entry is None:
+            raise RuntimeError("sealed before it was begun")
+        if self._syncing is not None:
+            await asyncio.wait([self._syncing])
+        if self._batch:
+            entry.append(AUDIO_FILE, bytes(self._batch))
+            self._batch.clear()
+        await entry.seal(facts)
+
+    def fail(self, error: UMError) -> None:
+        """The spool takes no more; tell it once."""
+        if not self._failed:
+            self._failed = True
+            log.error("recording.failed", error=error.code, cause=repr(error.__cause__))
+            self._on_failure()
+
+    def _flush(self, at_least: int) -> None:
+        if self._entry is None or self._failed or len(self._batch) < at_least:
+            return
+        try:
+            self._entry.append(AUDIO_FILE, bytes(self._batch))
+        except UMError as error:
+            self.fail(error)
+            return
+        self._unsynced += len(self._batch)
+        self._batch.clear()
+        if self._unsynced >= self._sync_octets and self._syncing is None:
+            self._unsynced = 0
+            self._syncing = asyncio.ensure_future(self._sync(self._entry))
+
+    async def _sync(self, entry: SpoolEntry) -> None:
+        try:
+            await entry.sync()
+        except UMError as error:
+            self.fail(error)
+        finally:
+            self._syncing = None
