@@ -1,0 +1,188 @@
+"""From an INVITE to what the applications know: whose mailbox, who calls, why it came to us.
+
+Mailbox candidates come from the places that `mailbox_from` names, in its order: `target` (RFC 4458),
+`request-uri`, `diversion` (RFC 5806), `history-info` (RFC 7044). A field that does not parse counts
+as absent: it is information, not protocol. All text that leaves here is clean of controls.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from um.telephony.application import CallInfo, DivertCause
+from um.telephony.sip.fields import NameAddr
+from um.telephony.sip.grammar import SipSyntaxError, unescape
+from um.telephony.sip.message import Request
+from um.telephony.sip.uri import SIP_SCHEMES, Uri, parse_uri
+
+ANONYMOUS: Final = "anonymous"
+MAX_TEXT: Final = 80
+_CAUSES: Final = {
+    "302": DivertCause.UNCONDITIONAL,
+    "404": DivertCause.OTHER,
+    "408": DivertCause.NO_ANSWER,
+    "480": DivertCause.OTHER,
+    "486": DivertCause.BUSY,
+    "487": DivertCause.NO_ANSWER,
+    "503": DivertCause.OTHER,
+}
+"""RFC 4458 §2.2."""
+_REASONS: Final = {
+    "user-busy": DivertCause.BUSY,
+    "no-answer": DivertCause.NO_ANSWER,
+    "unconditional": DivertCause.UNCONDITIONAL,
+    "do-not-disturb": DivertCause.UNCONDITIONAL,
+    "follow-me": DivertCause.UNCONDITIONAL,
+    "time-of-day": DivertCause.UNCONDITIONAL,
+}
+"""RFC 5806 §4."""
+_HISTORY_CAUSE: Final = re.compile(r"(?i)\bSIP\s*;\s*cause\s*=\s*(\d{3})")
+
+
+def clean(text: str) -> str:
+    """`text` without controls and direction marks, white space folded, at most 80 characters."""
+    kept = "".join(
+        " " if unicodedata.category(character)[0] in "CZ" else character for character in text
+    )
+    return " ".join(kept.split())[:MAX_TEXT].strip()
+
+
+def candidates(request: Request, order: Sequence[str]) -> list[str]:
+    """Names that may choose the mailbox, the most trusted first, each once."""
+    found = [name for place in order for name in _PLACES[place](request)]
+    return list(dict.fromkeys(name for name in map(clean, found) if name))
+
+
+def call_info(
+    request: Request,
+    *,
+    dialled: str,
+    peer: str,
+    normalise: Callable[[str], str],
+    asserted: bool = True,
+) -> CallInfo:
+    """What is known of the call.
+
+    Args:
+        dialled: the candidate that chose the mailbox.
+        peer: address of the core.
+        normalise: a number to E.164 where possible, else unchanged.
+        asserted: P-Asserted-Identity of this core is believed (RFC 3325 §5).
+    """
+    number, name = _caller(request, asserted=asserted)
+    return CallInfo(
+        call_id=clean(request.call_id),
+        dialled=dialled,
+        caller_number=normalise(number) if number else "",
+        caller_name=name,
+        cause=_cause(request),
+        peer=peer,
+    )
+
+
+# ---- the places
+
+
+def _target(request: Request) -> list[str]:
+    """`target=` may be an address, a URI or a bare number (RFC 4458 §6)."""
+    value = parse_uri(request.uri).parameter("target")
+    return [_user_of(value)] if value else []
+
+
+def _request_uri(request: Request) -> list[str]:
+    return [parse_uri(request.uri).number]
+
+
+def _diversion(request: Request) -> list[str]:
+    """The latest diversion stands first (RFC 5806 §3.1)."""
+    return [entry.uri.number for entry in _addresses(request, "diversion")]
+
+
+def _history(request: Request) -> list[str]:
+    """The latest entry stands last; an entry may carry a `target` of its own (RFC 4458 §3)."""
+    names: list[str] = []
+    for entry in reversed(_addresses(request, "history-info")):
+        target = entry.uri.parameter("target")
+        names += [_user_of(target)] if target else []
+        names.append(entry.uri.number)
+    return names
+
+
+_PLACES: Final[dict[str, Callable[[Request], list[str]]]] = {
+    "target": _target,
+    "request-uri": _request_uri,
+    "diversion": _diversion,
+    "history-info": _history,
+}
+MAILBOX_PLACES: Final = tuple(_PLACES)
+"""What `mailbox_from` may hold."""
+
+
+def _user_of(value: str) -> str:
+    try:
+        return (
+            parse_uri(value).number if ":" in value else parse_uri(f"sip:{value}").number or value
+        )
+    except SipSyntaxError:
+        return value.partition("@")[0]
+
+
+def _addresses(request: Request, name: str) -> list[NameAddr]:
+    try:
+        return request.addresses(name)
+    except SipSyntaxError:
+        return []
+
+
+# ---- the caller
+
+
+def _caller(request: Request, *, asserted: bool) -> tuple[str, str]:
+    """Number and name; ("", "anonymous") when withheld (RFC 3323 §4.1, RFC 3325 §9.3)."""
+    privacy = {
+        value.strip().lower()
+        for field in request.headers.all("privacy")
+        for value in field.split(";")
+    }
+    if privacy & {"id", "user", "header"}:
+        return "", ANONYMOUS
+    known = _addresses(request, "p-asserted-identity") if asserted else []
+    identities = [*known, request.from_]
+    number = next((value for value in map(_number, identities) if value), "")
+    name = next((value for value in (clean(each.display) for each in identities) if value), "")
+    if not known and _is_anonymous(request.from_):
+        return "", ANONYMOUS
+    return number, ("" if name.lower() == ANONYMOUS else name)
+
+
+def _number(identity: NameAddr) -> str:
+    uri: Uri = identity.uri
+    if uri.scheme not in SIP_SCHEMES | {"tel"} or _is_anonymous(identity):
+        return ""
+    return clean(uri.number)
+
+
+def _is_anonymous(identity: NameAddr) -> bool:
+    uri = identity.uri
+    return uri.host.lower().endswith("anonymous.invalid") or uri.user.lower() == ANONYMOUS
+
+
+# ---- the reason
+
+
+def _cause(request: Request) -> DivertCause:
+    """RFC 4458 `cause` first, then Diversion's reason, then History-Info."""
+    cause = parse_uri(request.uri).parameter("cause")
+    if cause:
+        return _CAUSES.get(cause, DivertCause.OTHER)
+    diversions = _addresses(request, "diversion")
+    if diversions:
+        reason = (diversions[0].parameter("reason") or "").lower()
+        return _REASONS.get(reason, DivertCause.OTHER)
+    for entry in reversed(_addresses(request, "history-info")):
+        found = _HISTORY_CAUSE.search(unescape(entry.uri.headers))
+        cause = entry.uri.parameter("cause") or (found[1] if found else None)
+        if cause:
+            return _CAUSES.get(cause, DivertCause.OTHER)
+    return DivertCause.DIRECT

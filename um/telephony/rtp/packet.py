@@ -1,0 +1,66 @@
+"""RTP packets (RFC 3550 §5.1): octets to values and back."""
+
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+from um.core.errors import InvalidError
+
+_HEADER: Final = struct.Struct(">BBHII")
+_VERSION_2: Final = 0x80
+RTCP_TYPES: Final = range(192, 224)
+"""Second octet of RTCP packets that share the port (RFC 5761 §4)."""
+
+
+class RtpError(InvalidError):
+    """Octets that are no RTP packet."""
+
+    code = "rtp-malformed"
+    default = "Malformed RTP packet"
+
+
+@dataclass(frozen=True, slots=True)
+class RtpPacket:
+    """One packet. `timestamp` counts samples at 8000 a second for all we use."""
+
+    payload_type: int
+    marker: bool
+    sequence: int
+    timestamp: int
+    ssrc: int
+    payload: bytes
+
+    def encode(self) -> bytes:
+        """The octets to send: no CSRC, extension or padding."""
+        second = self.payload_type | (0x80 if self.marker else 0)
+        return (
+            _HEADER.pack(_VERSION_2, second, self.sequence, self.timestamp, self.ssrc)
+            + self.payload
+        )
+
+
+def is_rtcp(data: bytes) -> bool:
+    """Whether a datagram on the RTP port is RTCP (RFC 5761 §4)."""
+    return len(data) >= 2 and data[0] & 0xC0 == _VERSION_2 and data[1] in RTCP_TYPES
+
+
+def parse_packet(data: bytes) -> RtpPacket:
+    """Read one packet; CSRCs, extension and padding are skipped. Raises RtpError."""
+    if len(data) < _HEADER.size:
+        raise RtpError
+    first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
+    if first & 0xC0 != _VERSION_2:
+        raise RtpError
+    start, end = _HEADER.size + 4 * (first & 0x0F), len(data)
+    if first & 0x10:
+        if len(data) < start + 4:
+            raise RtpError
+        start += 4 + 4 * int.from_bytes(data[start + 2 : start + 4], "big")
+    if first & 0x20:
+        padding = data[-1]
+        if padding == 0:
+            raise RtpError
+        end -= padding
+    if start > end:
+        raise RtpError
+    return RtpPacket(second & 0x7F, second >= 0x80, sequence, timestamp, ssrc, data[start:end])

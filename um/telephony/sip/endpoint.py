@@ -1,0 +1,426 @@
+"""The user agent server of RFC 3261 (§8.2, §12-15): datagrams and `now` in, calls out.
+
+Laws:
+- `receive_datagram`, `next_event`, `datagrams_to_send`, `get_timer`, `handle_timer`: no I/O, no clock.
+- Any octets raise nothing: a malformed request is answered 400, other rubbish dropped and counted.
+- A call is told of once (`CallOffered`) and ends once (`CallCancelled`, a rejection, `CallEnded` or
+  our own `hang_up`).
+- Knows no transport but by `Hop`: a stream transport will feed the same `receive`.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Final
+
+from um.core.ports import Metrics
+from um.telephony.randomness import Randomness, token
+from um.telephony.sip.admission import ACCEPT, ALLOW, SDP, Reply, examine
+from um.telephony.sip.dialog import Dialog, DialogKey, accept_dialog
+from um.telephony.sip.events import (
+    CallAcknowledged,
+    CallCancelled,
+    CallEnded,
+    CallOffered,
+    End,
+    Event,
+    MediaOffered,
+)
+from um.telephony.sip.fields import MAGIC_COOKIE
+from um.telephony.sip.grammar import SipSyntaxError, host_port
+from um.telephony.sip.layer import (
+    Address,
+    Hop,
+    ServerTransaction,
+    TransactionLayer,
+    echoed_fields,
+    response_hop,
+    stamp,
+)
+from um.telephony.sip.message import Field, Headers, Request, Response
+from um.telephony.sip.parser import MalformedMessageError, is_keepalive, parse_message
+from um.telephony.sip.timers import Timers
+from um.telephony.sip.transaction import LIFETIME_SECONDS, T1_SECONDS, T2_SECONDS
+
+_GONE: Final = Reply(481, "Call/Transaction Does Not Exist")
+_DISORDER: Final = Reply(500, "CSeq Out of Order")
+_PENDING: Final = Reply(491, "Request Pending")
+_MERGED: Final = Reply(482, "Loop Detected")
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointSettings:
+    """How an endpoint presents itself."""
+
+    host: str
+    """Advertised IP address: Via and Contact."""
+    port: int
+    user: str = "um"
+    server: str = "um"
+    retry_after_seconds: int = 30
+    max_transactions: int = 10_000
+
+
+@dataclass(slots=True)
+class _Unacknowledged:
+    """A 2xx to an INVITE, repeated until its ACK (§13.3.1.4)."""
+
+    data: bytes
+    hop: Hop
+    cseq: int
+    first: bool
+    give_up: float
+    interval: float = T1_SECONDS
+
+
+@dataclass(slots=True)
+class _Call:
+    """One INVITE dialog, from the offer to its end."""
+
+    key: str
+    dialog: Dialog
+    invite: ServerTransaction
+    answered: bool = False
+    change: ServerTransaction | None = None
+    """A re-INVITE or UPDATE that waits for our user's answer."""
+    unacknowledged: _Unacknowledged | None = None
+    hanging_up: tuple[Field, ...] | None = None
+    """Fields of the BYE that waits for the ACK (§15: none before)."""
+
+
+@dataclass(slots=True)
+class Endpoint:
+    """One SIP endpoint on one local address."""
+
+    settings: EndpointSettings
+    randomness: Randomness
+    metrics: Metrics
+    draining: bool = False
+    """New INVITEs and OPTIONS outside calls get 503 with Retry-After."""
+    _layer: TransactionLayer = field(default_factory=TransactionLayer, repr=False)
+    _calls: dict[str, _Call] = field(default_factory=dict, repr=False)
+    _dialogs: dict[DialogKey, _Call] = field(default_factory=dict, repr=False)
+    _events: deque[Event] = field(default_factory=deque, repr=False)
+    _repeats: Timers[str] = field(default_factory=Timers, repr=False)
+
+    # ---- network side
+
+    def receive_datagram(self, data: bytes, address: Address, now: float) -> None:
+        """Take one datagram from the network (RFC 3261 §18.2.1).
+
+        Args:
+            data: the whole payload, at most 65,535 octets.
+            address: where it came from; `received=` is set from it.
+            now: monotonic time in seconds.
+
+        Bad input raises nothing: a malformed request becomes a 400, a malformed response is
+        dropped and counted.
+        """
+        self.receive(data, Hop("UDP", address), now)
+
+    def receive(self, data: bytes, source: Hop, now: float) -> None:
+        """Take one framed message from any transport."""
+        if is_keepalive(data):
+            return
+        try:
+            message = parse_message(data)
+        except MalformedMessageError as error:
+            self.metrics.count("sip_malformed_messages")
+            self._answer_malformed(error, source)
+            return
+        if isinstance(message, Response):
+            if not self._layer.receive_response(message, now):
+                self.metrics.count("sip_stray_responses")
+            self._layer.inbox.clear()  # only BYE is sent so far: whatever comes back, it is over
+        else:
+            self._receive_request(message, source, now)
+
+    def next_event(self) -> Event | None:
+        """The oldest event not yet taken, or None."""
+        return self._events.popleft() if self._events else None
+
+    def datagrams_to_send(self) -> list[tuple[bytes, Hop]]:
+        """What must leave now, in order."""
+        outgoing = list(self._layer.outbox)
+        self._layer.outbox.clear()
+        return outgoing
+
+    def get_timer(self) -> float | None:
+        """When `handle_timer` wants to be called, or None."""
+        timers = [
+            timer
+            for timer in (self._layer.get_timer(), self._repeats.earliest())
+            if timer is not None
+        ]
+        return min(timers, default=None)
+
+    def handle_timer(self, now: float) -> None:
+        """Run what is due: retransmissions and time-outs."""
+        self._layer.handle_timer(now)
+        self._layer.inbox.clear()  # a failure that was never acknowledged changes nothing for us
+        for key in self._repeats.due(now):
+            self._repeat_success(self._calls[key], now)
+
+    # ---- user side
+
+    def answer(self, call: str, sdp: bytes, now: float) -> None:
+        """Send 200 OK with our SDP (answer or offer); `CallAcknowledged` follows at the ACK.
+
+        A call that is no longer there is ignored: a CANCEL may have crossed.
+        """
+        entry = self._calls.get(call)
+        if entry is None or entry.answered:
+            return
+        entry.answered = True
+        self._dialogs[entry.dialog.key] = entry
+        self._succeed(entry, entry.invite, sdp, now, first=True)
+
+    def reject(
+        self, call: str, status: int, reason: str, now: float, *, fields: tuple[Field, ...] = ()
+    ) -> None:
+        """Send a final failure (300..699); the call is gone."""
+        entry = self._calls.get(call)
+        if entry is None or entry.answered:
+            return
+        del self._calls[call]
+        self._respond(entry.invite, Reply(status, reason, fields), now)
+
+    def accept_offer(self, call: str, sdp: bytes, now: float) -> None:
+        """Answer the `MediaOffered` of a call with 200 and our SDP."""
+        entry = self._calls.get(call)
+        if entry is None or entry.change is None:
+            return
+        change, entry.change = entry.change, None
+        if change.request.method == "INVITE":
+            self._succeed(entry, change, sdp, now, first=False)
+        else:
+            self._respond(change, Reply(200, "OK", self._dialog_fields(change)), now, body=sdp)
+
+    def refuse_offer(self, call: str, status: int, reason: str, now: float) -> None:
+        """Refuse the `MediaOffered` of a call; the session stays as it was (§14.2)."""
+        entry = self._calls.get(call)
+        if entry is not None and entry.change is not None:
+            change, entry.change = entry.change, None
+            self._respond(change, Reply(status, reason), now)
+
+    def hang_up(self, call: str, now: float, *, fields: tuple[Field, ...] = ()) -> None:
+        """End an answered call with BYE; no event follows. Before the ACK the BYE waits for it."""
+        entry = self._calls.get(call)
+        if entry is None or not entry.answered:
+            return
+        if entry.unacknowledged is not None and entry.unacknowledged.first:
+            entry.hanging_up = fields
+            return
+        self._forget(entry)
+        self._send_bye(entry, fields, now)
+
+    # ---- requests
+
+    def _receive_request(self, request: Request, source: Hop, now: float) -> None:
+        if request.method == "ACK":
+            self._receive_ack(request, now)
+            return
+        known = self._layer.find_server(request, request.method)
+        if known is not None:
+            self._layer.repeat(known, now)
+            return
+        if len(self._layer) >= self.settings.max_transactions:
+            self.metrics.count("sip_overload_drops")
+            return
+        tag = request.to.tag
+        merged = not tag and request.method != "CANCEL" and self._layer.merged(request)
+        transaction = self._layer.open_server(request, source)
+        transaction.local_tag = token(self.randomness)
+        refused = examine(request) or (_MERGED if merged else None)
+        if refused is not None:
+            self._respond(transaction, refused, now)
+        elif request.method == "CANCEL":
+            self._receive_cancel(transaction, now)
+        elif tag:
+            self._receive_in_dialog(transaction, tag, now)
+        else:
+            self._receive_outside(transaction, now)
+
+    def _receive_outside(self, transaction: ServerTransaction, now: float) -> None:
+        request = transaction.request
+        if request.method not in {"INVITE", "OPTIONS"}:
+            self._respond(transaction, _GONE, now)
+        elif self.draining:
+            wait = ("retry-after", str(self.settings.retry_after_seconds))
+            self._respond(transaction, Reply(503, "Service Unavailable", (wait,)), now)
+        elif request.method == "OPTIONS":
+            fields = (ALLOW, ACCEPT, ("accept-encoding", "identity"), ("supported", ""))
+            self._respond(transaction, Reply(200, "OK", fields), now)
+        else:
+            self._offer(transaction, now)
+
+    def _offer(self, transaction: ServerTransaction, now: float) -> None:
+        request = transaction.request
+        dialog = accept_dialog(request, transaction.local_tag, transaction.source)
+        key = f"{transaction.local_tag}@{dialog.call_id}"
+        self._calls[key] = _Call(key, dialog, transaction)
+        self._respond(transaction, Reply(100, "Trying"), now)
+        self._events.append(CallOffered(key, request, transaction.source))
+
+    def _receive_ack(self, request: Request, now: float) -> None:
+        transaction = self._layer.find_server(request, "INVITE")
+        if transaction is not None:
+            self._layer.acknowledge(transaction, now)
+        entry = self._dialogs.get(self._key_of(request))
+        waiting = entry.unacknowledged if entry else None
+        if entry is None or waiting is None or waiting.cseq != request.cseq.number:
+            return
+        entry.unacknowledged = None
+        self._repeats.cancel(entry.key)
+        if entry.hanging_up is not None:
+            self._forget(entry)
+            self._send_bye(entry, entry.hanging_up, now)
+            return
+        self._events.append(CallAcknowledged(entry.key, request.body, waiting.first))
+
+    def _receive_cancel(self, transaction: ServerTransaction, now: float) -> None:
+        """§9.2: 200 to the CANCEL, 487 to an INVITE that has no final response yet."""
+        invite = self._layer.find_server(transaction.request, "INVITE")
+        if invite is None:
+            self._respond(transaction, _GONE, now)
+            return
+        transaction.local_tag = invite.local_tag
+        self._respond(transaction, Reply(200, "OK"), now)
+        if invite.answered:
+            return
+        self._respond(invite, Reply(487, "Request Terminated"), now)
+        for entry in list(self._calls.values()):
+            if entry.change is invite:
+                entry.change = None
+            elif entry.invite is invite:
+                del self._calls[entry.key]
+                self._events.append(CallCancelled(entry.key))
+
+    def _receive_in_dialog(self, transaction: ServerTransaction, tag: str, now: float) -> None:
+        request = transaction.request
+        transaction.local_tag = tag
+        entry = self._dialogs.get(self._key_of(request))
+        if entry is None:
+            self._respond(transaction, _GONE, now)
+        elif not entry.dialog.in_order(request):
+            self._respond(transaction, _DISORDER, now)
+        elif request.method == "BYE":
+            self._respond(transaction, Reply(200, "OK"), now)
+            self._end(entry, End.BYE)
+        elif request.method in {"INVITE", "UPDATE"}:
+            self._receive_change(entry, transaction, now)
+        elif request.method == "OPTIONS":
+            self._respond(transaction, Reply(200, "OK", (ALLOW, ACCEPT)), now)
+        else:
+            self._respond(transaction, _information(request), now)
+
+    def _receive_change(self, entry: _Call, transaction: ServerTransaction, now: float) -> None:
+        request = transaction.request
+        if entry.change is not None or entry.unacknowledged is not None:
+            self._respond(transaction, _PENDING, now)
+            return
+        entry.dialog.refresh_target(request)
+        if request.method == "UPDATE" and not request.body:  # a refresh only, RFC 4028 §7.4
+            self._respond(transaction, Reply(200, "OK", self._dialog_fields(transaction)), now)
+            return
+        entry.change = transaction
+        if request.method == "INVITE":
+            self._respond(transaction, Reply(100, "Trying"), now)
+        self._events.append(MediaOffered(entry.key, request.body))
+
+    # ---- answers
+
+    def _succeed(
+        self, entry: _Call, transaction: ServerTransaction, sdp: bytes, now: float, *, first: bool
+    ) -> None:
+        success = Reply(200, "OK", self._dialog_fields(transaction))
+        data = self._respond(transaction, success, now, body=sdp)
+        entry.unacknowledged = _Unacknowledged(
+            data, transaction.hop, transaction.request.cseq.number, first, now + LIFETIME_SECONDS
+        )
+        self._repeats.set(entry.key, now + T1_SECONDS)
+
+    def _repeat_success(self, entry: _Call, now: float) -> None:
+        """Send a 2xx again, T1 doubling to T2, and give up after 64*T1 with a BYE (§13.3.1.4)."""
+        waiting = entry.unacknowledged
+        if waiting is None:
+            return
+        if now >= waiting.give_up:
+            self._end(entry, End.NO_ACK)
+            self._send_bye(entry, entry.hanging_up or (), now)
+            return
+        self._layer.outbox.append((waiting.data, waiting.hop))
+        waiting.interval = min(waiting.interval * 2, T2_SECONDS)
+        self._repeats.set(entry.key, min(now + waiting.interval, waiting.give_up))
+
+    def _respond(
+        self, transaction: ServerTransaction, what: Reply, now: float, *, body: bytes = b""
+    ) -> bytes:
+        tag = "" if what.status == 100 else transaction.local_tag
+        data = self._response(transaction.request, what, tag, body)
+        self._layer.respond(transaction, data[0], now, data=data[1])
+        return data[1]
+
+    def _response(
+        self, request: Request, what: Reply, tag: str, body: bytes = b""
+    ) -> tuple[Response, bytes]:
+        fields = [*echoed_fields(request, tag), *what.fields, ("server", self.settings.server)]
+        if body:
+            fields.append(("content-type", SDP))
+        response = Response(Headers(tuple(fields)), body, what.status, what.reason)
+        return response, response.encode()
+
+    def _dialog_fields(self, transaction: ServerTransaction) -> tuple[Field, ...]:
+        """What a 2xx that makes or refreshes a dialog carries (§12.1.1, §13.3.1.4)."""
+        routes = [
+            ("record-route", value) for value in transaction.request.headers.all("record-route")
+        ]
+        return (*routes, ("contact", self._contact()), ALLOW, ("supported", ""))
+
+    def _answer_malformed(self, error: MalformedMessageError, source: Hop) -> None:
+        """A stateless answer, as far as the request can be echoed (RFC 4475 §3.1.2)."""
+        request = error.answerable
+        if request is None:
+            return
+        hop = source
+        try:
+            hop = response_hop(request, source)
+            request = stamp(request, source)
+        except SipSyntaxError:
+            pass  # its Via is the malformed part: echoed as it came, to where it came from
+        what = Reply(error.status, error.public)
+        _, data = self._response(request, what, token(self.randomness))
+        self._layer.outbox.append((data, hop))
+
+    # ---- our own requests and the end
+
+    def _send_bye(self, entry: _Call, fields: tuple[Field, ...], now: float) -> None:
+        hop = entry.dialog.next_hop()
+        branch = MAGIC_COOKIE + token(self.randomness)
+        sent_by = host_port(self.settings.host, self.settings.port)
+        via = f"SIP/2.0/{hop.transport} {sent_by};branch={branch};rport"
+        bye = entry.dialog.request("BYE", via, self._contact(), fields=fields)
+        self._layer.send_request(bye, hop, now, owner=entry.key)
+
+    def _contact(self) -> str:
+        return f"<sip:{self.settings.user}@{host_port(self.settings.host, self.settings.port)}>"
+
+    def _end(self, entry: _Call, reason: End) -> None:
+        self._forget(entry)
+        if entry.hanging_up is None:
+            self._events.append(CallEnded(entry.key, reason))
+
+    def _forget(self, entry: _Call) -> None:
+        self._calls.pop(entry.key, None)
+        self._dialogs.pop(entry.dialog.key, None)
+        self._repeats.cancel(entry.key)
+        entry.unacknowledged = None
+
+    def _key_of(self, request: Request) -> DialogKey:
+        return request.call_id, request.to.tag or "", request.from_.tag or ""
+
+
+def _information(request: Request) -> Reply:
+    """INFO (RFC 6086 §4.2.2): no package is ours, and no body means anything to us."""
+    if request.headers.get("info-package") is not None:
+        return Reply(469, "Bad Info Package", (("recv-info", ""),))
+    return Reply(415, "Unsupported Media Type", (ACCEPT,)) if request.body else Reply(200, "OK")

@@ -1,0 +1,63 @@
+"""What a SIP endpoint tells the telephony server. `call` is the endpoint's own name of a call."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from um.telephony.sip.layer import Hop
+from um.telephony.sip.message import Request
+
+
+class End(StrEnum):
+    """Why a call is over."""
+
+    BYE = "bye"
+    NO_ACK = "no-ack"
+    """Our 2xx was never acknowledged (RFC 3261 §13.3.1.4); a BYE was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallOffered:
+    """A new INVITE; answer with `answer` or `reject`. 100 Trying was sent."""
+
+    call: str
+    request: Request
+    source: Hop
+
+
+@dataclass(frozen=True, slots=True)
+class CallCancelled:
+    """The caller gave up before we answered; 487 was sent. The call is gone."""
+
+    call: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallAcknowledged:
+    """The ACK for a 2xx. `body` is the SDP answer when the 2xx carried the offer."""
+
+    call: str
+    body: bytes
+    first: bool
+    """Of the call's first INVITE: the call is up."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaOffered:
+    """A re-INVITE or UPDATE; answer at once with `accept_offer` or `refuse_offer`.
+
+    An empty `body` in a re-INVITE asks for our offer (RFC 3264 §4).
+    """
+
+    call: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CallEnded:
+    """A call that had been answered is over and gone."""
+
+    call: str
+    reason: End
+
+
+Event = CallOffered | CallCancelled | CallAcknowledged | MediaOffered | CallEnded
