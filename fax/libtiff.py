@@ -66,10 +66,12 @@ class _Decoder:
         self._libc: Any = self._ffi.dlopen(None)
         self._reports: list[str] = []
         self._lock = threading.Lock()
+        self._thread = 0
         self._handle = self._ffi.callback("report", self._on_report)
 
     def _on_report(self, _module: Any, form: Any, arguments: Any) -> None:
-        if len(self._reports) < _MAX_REPORTS:
+        # SpanDSP writes its TIFF through the same library on another thread: not our page.
+        if threading.get_ident() == self._thread and len(self._reports) < _MAX_REPORTS:
             buffer = self._ffi.new("char[]", 256)
             self._libc.vsnprintf(buffer, 256, form, arguments)
             text = self._ffi.string(buffer)
@@ -89,6 +91,7 @@ class _Decoder:
     def _decode(self, page: TiffPage, fd: int) -> Decoded:
         """`fd` stays open: libtiff gets a duplicate that TIFFClose closes."""
         self._reports.clear()
+        self._thread = threading.get_ident()
         self._tiff.TIFFSetWarningHandler(self._handle)
         self._tiff.TIFFSetErrorHandler(self._handle)
         own = os.dup(fd)
@@ -121,10 +124,11 @@ class _Decoder:
 
 
 @cache
-def _decoder() -> _Decoder:
+def load() -> _Decoder:
+    """Load the library once. Raises LibtiffMissingError."""
     return _Decoder()
 
 
 def decode(page: TiffPage) -> Decoded:
     """Decode every row of a page. Raises LibtiffMissingError; bad data raises nothing."""
-    return _decoder().decode(page)
+    return load().decode(page)

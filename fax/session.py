@@ -32,6 +32,7 @@ class Modem(Protocol):
     def statistics(self) -> FaxStatistics: ...
     def remote_identity(self) -> str: ...
     def completion_text(self) -> str: ...
+    def terminate(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +134,13 @@ class FaxSession:
 
     def stop(self, why: str) -> None:
         """The call is over (hang-up, no media): what was kept stays."""
-        if self._state is not _State.ENDED:
-            self._end(complete=self._modem.completion == 0, detail=why)
+        if self._state is _State.ENDED:
+            return
+        undecided = self._state is not _State.TALKING and not self._page_is_safe
+        # After the last page's confirmation a hang-up is as good as a DCN: SpanDSP knows.
+        self._modem.terminate()
+        complete = self._modem.completion == 0 and not undecided
+        self._end(complete=complete, detail=self._why or ("OK" if complete else why))
 
     def _look_at_modem(self) -> None:
         if self._modem.pages_received > self._pages:

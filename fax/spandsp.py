@@ -230,11 +230,15 @@ class AudioFax:
         ffi = self._binding.ffi
         return "" if raw == ffi.NULL else ffi.string(raw).decode("ascii", "replace").strip()
 
+    def terminate(self) -> None:
+        """The line is gone: end the session now; `completion` says how it stood."""
+        self._binding.lib.t30_terminate(self._t30)
+
     def close(self) -> None:
         """End the session and free it; closing twice is harmless. Never called from a callback."""
         if self._state is None:
             return
-        self._binding.lib.t30_terminate(self._t30)
+        self.terminate()
         self._binding.lib.fax_free(self._state)
         self._state = None
 

@@ -1,0 +1,101 @@
+"""The messages between the server and its fax child, one JSON object in each datagram.
+
+They cross a SOCK_SEQPACKET pair, which keeps their borders; `Receive` carries the RTP socket with
+it (SCM_RIGHTS). `call` is the spool entry's id. Both ends are ours: a malformed message is a defect.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+
+MAX_MESSAGE_OCTETS = 16_384
+
+
+@dataclass(frozen=True, slots=True)
+class Receive:
+    """To the child: take this call's media and receive the fax into `folder`."""
+
+    call: str
+    folder: str
+    station_id: str
+    ecm: bool
+    max_pages: int
+    host: str
+    port: int
+    payload_type: int
+    sequence: int
+    timestamp: int
+    ssrc: int
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """To the child: the call is over."""
+
+    call: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageAnswer:
+    """To the child: whether there is room for the page."""
+
+    call: str
+    page: int
+    granted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """From the child: it is up, the modem library loaded."""
+
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class PageWaiting:
+    """From the child: a whole page of so many octets asks for room; the sender waits."""
+
+    call: str
+    page: int
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class PageKept:
+    """From the child: the page is durable in the folder and is being confirmed."""
+
+    call: str
+    page: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """From the child: the call's fax is over; its socket is closed."""
+
+    call: str
+    complete: bool
+    detail: str
+    station_id: str = ""
+    """TSI of the sender, unclean."""
+    bit_rate: int = 0
+    ecm: bool = False
+    y_resolution_dpi: int = 0
+
+
+ToChild = Receive | HangUp | PageAnswer
+FromChild = Ready | PageWaiting | PageKept | Ended
+
+_KINDS: dict[str, type[ToChild | FromChild]] = {
+    kind.__name__: kind
+    for kind in (Receive, HangUp, PageAnswer, Ready, PageWaiting, PageKept, Ended)
+}
+
+
+def encode(message: ToChild | FromChild) -> bytes:
+    """One datagram."""
+    return json.dumps({"kind": type(message).__name__, **asdict(message)}).encode()
+
+
+def decode(data: bytes) -> ToChild | FromChild:
+    """The message in a datagram. Raises ValueError, KeyError or TypeError for a foreign one."""
+    fields = json.loads(data)
+    return _KINDS[fields.pop("kind")](**fields)

@@ -1,0 +1,286 @@
+"""The fax child process: `python -m fax.receiver FD` serves all fax calls of one server.
+
+It exists so that a crash inside SpanDSP takes fax calls with it and nothing else. Each call brings
+its RTP socket over the control socket; signalling, spool and delivery stay with the server. When
+the server goes, its end of the control socket closes and this process ends.
+Every call runs on one loop at 20 ms a tick; pages are decoded and synced on threads.
+"""
+
+import asyncio
+import logging
+import os
+import resource
+import socket
+import sys
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+from fax import libtiff, spandsp
+from fax.keep import RECEIVING, keep_page, read_received_page
+from fax.line import Gap, RtpLine
+from fax.protocol import (
+    MAX_MESSAGE_OCTETS,
+    Ended,
+    FromChild,
+    HangUp,
+    PageAnswer,
+    PageKept,
+    PageWaiting,
+    Ready,
+    Receive,
+    decode,
+    encode,
+)
+from fax.session import FaxSession, PageReceived, SessionEnded
+from um.core.errors import UMError
+
+TICK_SECONDS = 0.02
+NO_MEDIA_TICKS = 30 * 50
+_MAX_CATCH_UP_TICKS = 10
+_MAX_PACKETS_A_WAKE = 64
+_DOTS_A_METRE_PER_INCH = 39.3700787
+
+log = logging.getLogger("fax.receiver")
+T = TypeVar("T")
+
+
+class _Call:
+    """One fax call: its socket, its line, its session."""
+
+    def __init__(self, order: Receive, sock: socket.socket, child: "Receiver") -> None:
+        self.id = order.call
+        self._folder = Path(order.folder)
+        self._child = child
+        self._socket = sock
+        self._remote = (order.host, order.port)
+        self._latched = False
+        self._quiet_ticks = 0
+        self._keeping: asyncio.Task[None] | None = None
+        self._answers: dict[int, asyncio.Future[bool]] = {}
+        self._line = RtpLine(
+            order.payload_type,
+            sequence=order.sequence,
+            timestamp=order.timestamp,
+            ssrc=order.ssrc,
+        )
+        self._modem = spandsp.AudioFax(
+            self._folder / RECEIVING, station_id=order.station_id, ecm=order.ecm
+        )
+        self._session = FaxSession(self._modem, max_pages=order.max_pages)
+        self._loop = asyncio.get_running_loop()
+        self._next_tick = self._loop.time()
+        self._timer = self._loop.call_at(self._next_tick, self._tick)
+        self._loop.add_reader(sock, self._readable)
+
+    def _readable(self) -> None:
+        for _ in range(_MAX_PACKETS_A_WAKE):
+            try:
+                data, source = self._socket.recvfrom(4096)
+            except BlockingIOError:
+                return
+            except OSError:  # ICMP port unreachable: the far end is not there yet, or no more
+                continue
+            if not self._latched or source == self._remote:
+                self._take(data, source)
+            if self._session.ended:
+                return
+
+    def _take(self, data: bytes, source: tuple[str, int]) -> None:
+        pieces = self._line.receive(data)
+        if pieces is None:
+            return
+        # Symmetric RTP: answer to where the first packet came from (RFC 4961).
+        self._latched, self._remote = True, source
+        self._quiet_ticks = 0
+        for piece in pieces:
+            self._hear(piece)
+
+    def _hear(self, piece: Any) -> None:
+        if isinstance(piece, Gap):
+            self._session.receive_nothing(piece.count)
+        else:
+            self._session.receive(piece.samples)
+        self._look_for_events()
+
+    def _tick(self) -> None:
+        now = self._loop.time()
+        if now - self._next_tick > _MAX_CATCH_UP_TICKS * TICK_SECONDS:
+            self._next_tick = now
+        while self._next_tick <= now and not self._session.ended:
+            self._next_tick += TICK_SECONDS
+            self._one_tick()
+        if not self._session.ended:
+            self._timer = self._loop.call_at(self._next_tick, self._tick)
+
+    def _one_tick(self) -> None:
+        for piece in self._line.tick():
+            self._hear(piece)
+        samples = self._session.transmit()
+        with suppress(OSError):
+            self._socket.sendto(self._line.packet(samples), self._remote)
+        self._quiet_ticks += 1
+        if self._quiet_ticks > NO_MEDIA_TICKS:
+            self._session.stop("no media for 30 s")
+        self._look_for_events()
+
+    def _look_for_events(self) -> None:
+        while (event := self._session.next_event()) is not None:
+            if isinstance(event, PageReceived):
+                self._keeping = self._child.spawn(self._make_safe(event.number))
+            else:
+                self._end(event)
+
+    async def _make_safe(self, number: int) -> None:
+        """Only when this has gone through is the page confirmed."""
+        run = self._child.in_thread
+        try:
+            page = await run(lambda: read_received_page(self._folder, number))
+            if not await self._has_room(number, len(page)):
+                self._session.page_refused(number, "there is no room for the page")
+                return
+            await run(lambda: keep_page(self._folder, number, page))
+        except (OSError, UMError, ValueError) as error:
+            log.warning("page not kept call=%s page=%s error=%r", self.id, number, error)
+            self._session.page_refused(number, "the page could not be stored")
+            return
+        self._child.send(PageKept(self.id, number))
+        self._session.page_kept(number)
+
+    async def _has_room(self, number: int, octets: int) -> bool:
+        answer: asyncio.Future[bool] = self._loop.create_future()
+        self._answers[number] = answer
+        self._child.send(PageWaiting(self.id, number, octets))
+        return await answer
+
+    def answer(self, page: int, *, granted: bool) -> None:
+        """The server's word on room for a page."""
+        waiting = self._answers.pop(page, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(granted)
+
+    def hang_up(self) -> None:
+        """The call is over."""
+        self._session.stop("the sender hung up")
+        self._look_for_events()
+
+    def forsake(self) -> None:
+        """The server is gone: nobody will grant room any more."""
+        for page in list(self._answers):
+            self.answer(page, granted=False)
+        self.hang_up()
+
+    def _end(self, event: SessionEnded) -> None:
+        self._timer.cancel()
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+        # Not within a call of SpanDSP, which still stands below us.
+        self._child.spawn(self._finish(event))
+
+    async def _finish(self, event: SessionEnded) -> None:
+        """Wait until the page in hand is decided on, free the modem, tell the server."""
+        if self._keeping is not None:
+            await self._keeping
+        statistics = self._session.statistics
+        ended = Ended(
+            self.id,
+            complete=event.complete,
+            detail=event.detail,
+            station_id=self._session.remote_identity,
+            bit_rate=statistics.bit_rate,
+            ecm=statistics.ecm,
+            y_resolution_dpi=round(statistics.y_resolution_dpm / _DOTS_A_METRE_PER_INCH),
+        )
+        self._modem.close()
+        self._child.finish(self.id, ended)
+
+
+class Receiver:
+    """The process: the control socket and its calls."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._calls: dict[str, _Call] = {}
+        self._threads = ThreadPoolExecutor(4, thread_name_prefix="page")
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._over = asyncio.Event()
+
+    async def run(self) -> None:
+        """Serve until the server closes its end."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._control, self._readable)
+        self.send(Ready(os.getpid()))
+        await self._over.wait()
+        loop.remove_reader(self._control)
+        for call in list(self._calls.values()):
+            call.forsake()
+        while self._tasks:
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._threads.shutdown()
+
+    def send(self, message: FromChild) -> None:
+        """Tell the server; if it is gone there is nobody to tell."""
+        try:
+            self._control.send(encode(message))
+        except (BrokenPipeError, ConnectionResetError):
+            self._over.set()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run `work` beside the calls, and keep hold of it."""
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Run blocking work on a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def finish(self, call: str, ended: Ended) -> None:
+        """A call is over and free: tell the server."""
+        del self._calls[call]
+        self.send(ended)
+
+    def _readable(self) -> None:
+        data, fds, _flags, _address = socket.recv_fds(self._control, MAX_MESSAGE_OCTETS, 1)
+        if not data:
+            self._over.set()
+            return
+        message = decode(data)
+        if isinstance(message, Receive):
+            self._begin(message, fds)
+        elif isinstance(message, PageAnswer) and message.call in self._calls:
+            self._calls[message.call].answer(message.page, granted=message.granted)
+        elif isinstance(message, HangUp) and message.call in self._calls:
+            self._calls[message.call].hang_up()
+
+    def _begin(self, order: Receive, fds: list[int]) -> None:
+        sock = socket.socket(fileno=fds[0])
+        sock.setblocking(False)
+        try:
+            self._calls[order.call] = _Call(order, sock, self)
+        except (OSError, UMError) as error:
+            sock.close()
+            log.exception("call not begun call=%s", order.call)
+            self.send(Ended(order.call, complete=False, detail=f"no modem: {error}"))
+
+
+def main() -> None:
+    """Serve on the control socket whose descriptor is the only argument."""
+    logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s", stream=sys.stderr)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold pages of customers
+    control = socket.socket(fileno=int(sys.argv[1]))
+    control.setblocking(True)
+    spandsp.load()
+    libtiff.load()
+
+    async def serve() -> None:
+        await Receiver(control).run()
+
+    asyncio.run(serve())
+
+
+if __name__ == "__main__":
+    main()
