@@ -1,6 +1,7 @@
 """The services of one process over the memory store, with a clock that stands still."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from storage.memory import MemoryBlobStore, MemoryQuarantine, MemorySpool, MemoryStore
 from tests.support.clock import FakeClock
@@ -60,6 +61,10 @@ class House:
         self.accounts = AccountService(self.store, self.clock, self.hasher, self.settings)
         self.numbers = NumberService(self.store, self.clock, self.settings)
         self.authenticator = Authenticator(self.store, self.clock, self.hasher, self.settings)
+
+    def delivery_over(self, store: Any) -> Delivery:
+        """A second write path, over a store that misbehaves."""
+        return Delivery(store, self.blobs, self.bus, self.clock)
 
     def purge(self, steps: Steps = no_steps) -> Purge:
         return Purge(self.store, self.blobs, self.spool, self.quarantine, self.clock, steps=steps)

@@ -1,0 +1,242 @@
+"""Logging in, and being locked out."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from tests.support.house import DOMAIN, NUMBER, PASSWORD, PIN, House
+from um.core.account import AccountState
+from um.core.errors import AccountClosedError, AuthenticationError, LockedOutError, NotFoundError
+from um.core.ids import AccountId
+from um.service.authentication import Authenticator
+from um.service.passwords import UNMATCHABLE_HASH
+
+PEER = "192.0.2.7"
+
+
+def run(coroutine):
+    return asyncio.run(coroutine)
+
+
+async def fail(house, name="alice", peer=PEER, times=1):
+    for _ in range(times):
+        with pytest.raises(AuthenticationError):
+            await house.authenticator.login(name, "wrong", peer=peer)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "alice",
+        "Alice",
+        f"alice@{DOMAIN}",
+        NUMBER,
+        "15551230001",
+        "5551230001",
+        "0015551230001",
+        "(555) 123-0001",
+        f"{NUMBER}@{DOMAIN}",
+        f"5551230001@{DOMAIN.upper()}",
+    ],
+)
+def test_name_and_number_log_in_in_any_spelling(name):
+    async def story():
+        house = House()
+        account = await house.add()
+        login = await house.authenticator.login(name, PASSWORD, peer=PEER)
+        assert login.account == account
+        assert (login.read_only, login.notice) == (False, "")
+
+    run(story())
+
+
+@pytest.mark.parametrize("name", ["bob", "alice@elsewhere.example", "", "@", "alice+tag", "\udcff"])
+def test_an_unknown_name_costs_and_says_the_same_as_a_wrong_password(name):
+    """One check against a hash, one failure written, one error."""
+
+    async def story():
+        house = House()
+        account = await house.add()
+        with pytest.raises(AuthenticationError) as wrong:
+            await house.authenticator.login("alice", "wrong", peer=PEER)
+        with pytest.raises(AuthenticationError) as unknown:
+            await house.authenticator.login(name, PASSWORD, peer=PEER)
+        assert str(wrong.value) == str(unknown.value)
+        assert house.hasher.checks == [account.password_hash, UNMATCHABLE_HASH]
+
+    run(story())
+
+
+def test_an_account_without_a_password_has_none_that_matches():
+    async def story():
+        house = House()
+        account = await house.add()
+        bare = replace(account, password_hash=None, pin_hash=None)
+        await house.store.run("t", lambda tx: tx.accounts.save(bare))
+        for password in ("", PASSWORD):
+            with pytest.raises(AuthenticationError):
+                await house.authenticator.login("alice", password, peer=PEER)
+        with pytest.raises(AuthenticationError):
+            await house.authenticator.verify_pin(account.id, "")
+
+    run(story())
+
+
+def test_a_suspended_owner_may_look_and_is_told_why():
+    async def story():
+        house = House()
+        await house.add()
+        await house.accounts.suspend("alice", reason="invoice 17 is unpaid")
+        login = await house.authenticator.login("alice", PASSWORD, peer=PEER)
+        assert login.read_only
+        assert "invoice 17 is unpaid" in login.notice
+
+    run(story())
+
+
+def test_a_closed_account_says_so_only_to_its_owner():
+    """Reason and purge date after the right password; a stranger learns nothing."""
+
+    async def story():
+        house = House()
+        await house.add()
+        await house.accounts.close("alice", reason="moved away")
+        await fail(house)
+        with pytest.raises(AccountClosedError, match=r"moved away.*2026-05-04"):
+            await house.authenticator.login("alice", PASSWORD, peer=PEER)
+
+    run(story())
+
+
+def test_an_account_that_is_being_purged_is_unknown():
+    async def story():
+        house = House()
+        account = await house.add()
+        gone = replace(account, state=AccountState.PURGING)
+        await house.store.run("t", lambda tx: tx.accounts.save(gone))
+        with pytest.raises(AuthenticationError):
+            await house.authenticator.login("alice", PASSWORD, peer=PEER)
+        with pytest.raises(NotFoundError):
+            await house.authenticator.verify_pin(account.id, PIN)
+
+    run(story())
+
+
+def test_a_change_during_the_check_counts():
+    """The account is closed and its password changed while argon2 works: the login sees it."""
+
+    async def story():
+        house = House()
+        await house.add()
+
+        class Slow:
+            def __init__(self, meanwhile):
+                self._meanwhile = meanwhile
+
+            async def verify(self, secret, stored):
+                await self._meanwhile()
+                return await house.hasher.verify(secret, stored)
+
+        async def close():
+            await house.accounts.close("alice")
+
+        async def change():
+            await house.accounts.set_password("alice", "another secret")
+
+        for meanwhile, error in ((close, AccountClosedError), (change, AuthenticationError)):
+            slow = Authenticator(house.store, house.clock, Slow(meanwhile), house.settings)
+            with pytest.raises(error):
+                await slow.login("alice", PASSWORD, peer=PEER)
+
+    run(story())
+
+
+@pytest.mark.parametrize("name", ["alice", "nobody"])
+def test_failures_from_one_address_slow_and_then_lock_for_good(name):
+    """Five: 15 s; ten: a quarter of an hour; twenty: a day. Names that do not exist lock too."""
+
+    async def story():
+        house = House()
+        await house.add()
+        await fail(house, name, times=5)
+        for pause_seconds, failures in ((15, 5), (900, 10)):
+            for _ in range(failures):
+                with pytest.raises(LockedOutError):
+                    await house.authenticator.login(name, PASSWORD, peer=PEER)
+                house.clock.advance(pause_seconds + 1)
+                await fail(house, name)
+        house.clock.advance(hours=20)
+        with pytest.raises(LockedOutError):
+            await house.authenticator.login(name, PASSWORD, peer=PEER)
+
+    run(story())
+
+
+def test_a_lock_outlives_the_process_and_leaves_other_addresses_alone():
+    """The counters are in the store: a new authenticator (restart, other node) obeys them."""
+
+    async def story():
+        house = House()
+        await house.add()
+        await fail(house, times=5)
+        restarted = Authenticator(house.store, house.clock, house.hasher, house.settings)
+        checks = len(house.hasher.checks)
+        with pytest.raises(LockedOutError):
+            await restarted.login("alice", PASSWORD, peer=PEER)
+        with pytest.raises(LockedOutError):
+            await restarted.login(NUMBER, PASSWORD, peer=PEER)  # the same account
+        assert len(house.hasher.checks) == checks
+        assert await restarted.login("alice", PASSWORD, peer="192.0.2.99")
+
+    run(story())
+
+
+def test_success_clears_and_a_new_password_opens():
+    async def story():
+        house = House()
+        await house.add()
+        for _ in range(3):
+            await fail(house, times=4)
+            await house.authenticator.login("alice", PASSWORD, peer=PEER)
+        await fail(house, times=5)
+        with pytest.raises(LockedOutError):
+            await house.authenticator.login("alice", PASSWORD, peer=PEER)
+        await house.accounts.set_password("alice", "another secret")
+        await house.authenticator.login("alice", "another secret", peer=PEER)
+
+    run(story())
+
+
+def test_ten_wrong_pins_in_a_day_lock_the_mailbox_until_a_new_pin():
+    """Across calls, lines and restarts; the right PIN does not help."""
+
+    async def story():
+        house = House()
+        account = await house.add()
+        for hour in range(10):
+            house.clock.advance(hours=2 if hour else 0)
+            with pytest.raises(AuthenticationError):
+                await house.authenticator.verify_pin(account.id, "999999")
+        restarted = Authenticator(house.store, house.clock, house.hasher, house.settings)
+        with pytest.raises(LockedOutError):
+            await restarted.verify_pin(account.id, PIN)
+        await house.accounts.set_pin("alice", "905172")
+        assert (await restarted.verify_pin(account.id, "905172")).id == account.id
+        with pytest.raises(NotFoundError):
+            await restarted.verify_pin(AccountId("none"), PIN)
+
+    run(story())
+
+
+def test_a_lock_of_the_pin_ends_when_the_failures_are_a_day_old():
+    async def story():
+        house = House()
+        account = await house.add()
+        for _ in range(10):
+            with pytest.raises(AuthenticationError):
+                await house.authenticator.verify_pin(account.id, "999999")
+        house.clock.advance(hours=24, seconds=1)
+        await house.authenticator.verify_pin(account.id, PIN)
+
+    run(story())
