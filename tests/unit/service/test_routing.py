@@ -1,0 +1,49 @@
+"""Which mailbox takes a call."""
+
+import asyncio
+
+from tests.support.house import NUMBER, House, incoming
+from um.core.account import NumberUse
+from um.service.routing import CallDoor, CallPlace, CallRefusal
+
+OTHER = "+15551230002"
+
+
+def run(coroutine):
+    return asyncio.run(coroutine)
+
+
+def test_a_call_finds_its_mailbox_or_the_reason_why_not():
+    async def story():
+        house = House()
+        alice = await house.add(quota_octets=1024 * 1024)
+        await house.numbers.add("alice", OTHER, use=NumberUse.FAX)
+        door = CallDoor(house.store, house.clock, house.settings, voice_octets=600_000)
+        place = await door.decide(["*98", "nobody", "5551230001"])
+        assert isinstance(place, CallPlace)
+        assert (place.application, place.account.id) == ("voice", alice.id)
+        assert (await door.decide([OTHER])).application == "fax"
+        assert (await door.find_number("15551230001"))[0] == alice
+        assert (await door.decide(["+15559999999", "x"])).reason is CallRefusal.UNKNOWN
+        assert (await door.decide([])).reason is CallRefusal.UNKNOWN
+
+        await house.accounts.set_voicemail("alice", on=False)
+        assert (await door.decide([NUMBER])).reason is CallRefusal.VOICEMAIL_OFF
+        assert (await door.decide([OTHER])).application == "fax"
+        await house.accounts.set_voicemail("alice", on=True)
+
+        await house.delivery.deliver(incoming(alice, size_octets=500_000))
+        assert (await door.decide([NUMBER])).reason is CallRefusal.FULL
+        assert (await door.decide([OTHER])).application == "fax"
+        await house.delivery.deliver(incoming(alice, "b", size_octets=500_000))
+        assert (await door.decide([OTHER])).reason is CallRefusal.FULL
+
+        await house.accounts.suspend("alice")
+        assert (await door.decide([NUMBER])).reason is CallRefusal.SUSPENDED
+        await house.accounts.close("alice")
+        refused = await door.decide([NUMBER])
+        assert (refused.reason, refused.account.id) == (CallRefusal.CLOSED, alice.id)
+        await house.purge().run(at=refused.account.purge_at)
+        assert (await door.decide([NUMBER])).reason is CallRefusal.UNKNOWN
+
+    run(story())
