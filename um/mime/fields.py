@@ -17,6 +17,7 @@ MAX_HEADER_OCTETS = 256 * 1024
 _FIELD = re.compile(
     rb"^([^\x00-\x20\x7f-\xff:]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.MULTILINE
 )
+_LINE = re.compile(rb"[^\n]*+(?:\n[ \t][^\n]*+)*+(?:\n|\Z)")
 _FOLD = re.compile(rb"\r*\n")
 
 
@@ -66,6 +67,16 @@ def raw_fields(
         if count >= MAX_FIELDS:
             return
         yield match[1], match[2]
+
+
+def field_lines(header: bytes) -> list[bytes]:
+    """The lines of a header block, each with its continuations and line ends; together they are it."""
+    return [match[0] for match in _LINE.finditer(header) if match[0]]
+
+
+def field_name(line: bytes) -> bytes:
+    """The lower-case name with which a line of `field_lines` begins."""
+    return line.partition(b":")[0].rstrip(b" \t").lower()
 
 
 def header_end(data: bytes, start: int, limit: int) -> int:

@@ -1,7 +1,8 @@
 """What makes two hand-overs of one mail the same: a sender that lost our 250 tries again.
 
-The hash covers envelope sender, recipient and message, without the fields that a second way through
-the mail system may change (trace) and without those that we strip or write ourselves.
+The hash covers envelope sender and message, without the fields that a second way through the mail
+system may change (trace) and without those that we strip or write ourselves. The ingest key of a
+delivery is this and its recipient.
 """
 
 import hashlib
@@ -22,12 +23,12 @@ TRACE = (
 )
 
 
-def fingerprint(data: bytes, *, sender: str, recipient: str) -> str:
-    """64 hexadecimal digits. `recipient` is who gets it, in one spelling (the account's id)."""
+def fingerprint(data: bytes, *, sender: str) -> str:
+    """64 hexadecimal digits for a message from that envelope sender."""
     end = header_end(data, 0, len(data))
     digest = hashlib.sha256()
-    for part in (sender.encode("utf-8", "replace"), recipient.encode("utf-8", "replace")):
-        digest.update(len(part).to_bytes(4, "big") + part)
+    path = sender.encode("utf-8", "replace")
+    digest.update(len(path).to_bytes(4, "big") + path)
     digest.update(strip_headers(data[:end], TRACE))
     digest.update(memoryview(data)[end:])
     return digest.hexdigest()

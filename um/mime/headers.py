@@ -6,9 +6,8 @@ import re
 from collections.abc import Collection
 
 from um.mime.charsets import decode_octets
-from um.mime.fields import parse_fields
+from um.mime.fields import field_lines, field_name, parse_fields
 
-_LINES = re.compile(rb"[^\n]*+(?:\n[ \t][^\n]*+)*+(?:\n|$)")
 _WORD = re.compile(r"=\?([^?*\s]+)(?:\*[^?\s]*)?\?([bBqQ])\?([^?]*)\?=")
 _BETWEEN = re.compile(r"(\?=)[ \t\r\n]+(?==\?[^?\s]+\?[bBqQ]\?)")
 _HEX = re.compile(rb"=([0-9A-Fa-f]{2})")
@@ -27,12 +26,10 @@ def select_fields(header: bytes, names: Collection[str], *, negate: bool = False
     """
     wanted = {name.lower().encode("utf-8", "replace") for name in names}
     out: list[bytes] = []
-    for match in _LINES.finditer(header):
-        line = match[0]
+    for line in field_lines(header):
         if not line.strip(b"\r\n"):
             break
-        name = line.partition(b":")[0].rstrip(b" \t").lower()
-        if (name in wanted) is not negate:
+        if (field_name(line) in wanted) is not negate:
             out.append(line if line.endswith(b"\n") else line + b"\r\n")
     out.append(b"\r\n")
     return b"".join(out)

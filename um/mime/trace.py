@@ -5,12 +5,11 @@ from collections.abc import Collection
 from datetime import datetime
 from email.utils import format_datetime
 
-from um.mime.fields import MAX_HEADER_OCTETS, header_end
+from um.mime.fields import MAX_HEADER_OCTETS, field_lines, field_name, header_end
 
 OURS = ("X-UM-*", "Message-Context")
 """Fields that mean something to us: stripped from all mail that comes in."""
 
-_LINES = re.compile(rb"[^\n]*+(?:\n[ \t][^\n]*+)*+(?:\n|\Z)")
 _UNSAFE = re.compile(r"[^!-~]|[()<>\\;]")
 _UNSAFE_PATH = re.compile(r"[^!-~]|[<>]")
 
@@ -38,7 +37,7 @@ def count_fields(data: bytes, name: str) -> int:
     """How many fields of that name the message's header has (all of it, without a bound)."""
     header = data[: header_end(data, 0, len(data))]
     wanted = name.lower().encode()
-    return sum(_name(line) == wanted for line in _lines(header))
+    return sum(field_name(line) == wanted for line in field_lines(header))
 
 
 def strip_headers(data: bytes, names: Collection[str]) -> bytes:
@@ -50,8 +49,8 @@ def strip_headers(data: bytes, names: Collection[str]) -> bytes:
     end = header_end(data, 0, len(data))
     kept: list[bytes] = []
     removed = False
-    for line in _lines(data[:end]):
-        name = _name(line)
+    for line in field_lines(data[:end]):
+        name = field_name(line)
         if name in exact or name.startswith(prefixes):
             removed = True
         else:
@@ -68,14 +67,6 @@ def _patterns(names: Collection[str]) -> tuple[set[bytes], tuple[bytes, ...]]:
     lower = [name.lower().encode() for name in names]
     exact = {name for name in lower if not name.endswith(b"*")}
     return exact, tuple(name[:-1] for name in lower if name.endswith(b"*"))
-
-
-def _lines(header: bytes) -> list[bytes]:
-    return [match[0] for match in _LINES.finditer(header) if match[0]]
-
-
-def _name(line: bytes) -> bytes:
-    return line.partition(b":")[0].rstrip(b" \t").lower()
 
 
 def _word(text: str) -> str:
