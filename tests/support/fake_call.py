@@ -1,0 +1,71 @@
+"""A `Call` without a telephone: what an application does to it can be looked at."""
+
+from dataclasses import dataclass, field
+
+from um.core.account import Account, Number
+from um.core.ids import E164
+from um.telephony.application import CallInfo, DivertCause
+
+CALLER = "+15557654321"
+
+
+@dataclass
+class FakeCall:
+    """`um.telephony.application.Call`. Nothing happens by itself: the test moves it along."""
+
+    account: Account
+    number: Number
+    info: CallInfo = field(
+        default_factory=lambda: CallInfo(
+            call_id="c1@core",
+            dialled="15551230001",
+            caller_number=CALLER,
+            caller_name="Anna",
+            cause=DivertCause.NO_ANSWER,
+            peer="192.0.2.1:5060",
+        )
+    )
+    answered: bool = False
+    played: list[bytes] = field(default_factory=list)
+    stopped: int = 0
+    hung_up: int = 0
+    timers: list = field(default_factory=list)
+
+    @classmethod
+    def to(cls, account, number, **changes):
+        return cls(account, Number(E164(number), account.id), **changes)
+
+    def answer(self):
+        assert not self.answered
+        self.answered = True
+
+    def reject(self, status, reason):
+        raise AssertionError("voicemail answers what the router let in")
+
+    def play(self, samples):
+        self.played.append(samples)
+
+    def stop_playing(self):
+        self.stopped += 1
+
+    def hang_up(self):
+        self.hung_up += 1
+
+    def call_later(self, seconds, callback):
+        timer = (seconds, callback)
+        self.timers.append(timer)
+
+        def cancel():
+            if timer in self.timers:
+                self.timers.remove(timer)
+
+        return cancel
+
+    def hand_over_media(self):
+        raise AssertionError("not in a deposit")
+
+    def fire_timers(self):
+        """Run what waits now, not what it sets up anew."""
+        waiting, self.timers = self.timers, []
+        for _, callback in waiting:
+            callback()
