@@ -94,7 +94,7 @@ class MemoryAccounts:
             each for each in tables.failures if not names_account(each[0], account, called)
         ]
         tables.marks = _without(tables.marks, lambda k, _: account_id in k)
-        self._unit.changes.clear()
+        self._unit.changes = _without(self._unit.changes, lambda _, v: v.account_id == account_id)
         self._unit.note_account(account_id)
 
     def usage(self, account_id: AccountId, now: datetime) -> Usage:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 
 from um.core.account import Account, AuditRecord, CallRecord, Number, PurgeRecord
-from um.core.events import AccountChanged, Event, MailboxChanged
+from um.core.events import AccountChanged, Change, MailboxChanged
 from um.core.ids import (
     E164,
     AccountId,
@@ -59,7 +59,7 @@ class Unit:
     steps: Steps
     seconds: Callable[[], int]
     """The present time in seconds, which seeds UIDVALIDITY."""
-    changes: dict[str, Event] = field(default_factory=dict)
+    changes: dict[str, Change] = field(default_factory=dict)
 
     def note_mailbox(self, account_id: AccountId, mailbox_id: MailboxId, modseq: ModSeq) -> None:
         """One hint a mailbox and transaction, with the last MODSEQ."""

@@ -1,0 +1,208 @@
+"""`Accounts` in the database."""
+
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from storage import schema
+from storage.instants import Instant
+from storage.naming import names_account
+from storage.statement import Among, Statement, Values, insert, upsert, value
+from storage.unit import Unit
+from um.core.account import Account, AccountState, NumberState, Usage
+from um.core.errors import AlreadyExistsError, NotFoundError
+from um.core.ids import E164, AccountId
+from um.core.message import MessageKind
+
+_t = schema.accounts.c
+_FIELDS = tuple(field.name for field in fields(Account))
+_ALL = sa.select(*(_t[name] for name in _FIELDS))
+
+_ADD = Statement(
+    insert(schema.accounts, *_FIELDS, "name_key", "domain_key").on_conflict_do_nothing()
+)
+_GET = Statement(_ALL.where(_t.id == value("id")))
+_LOCK = Statement(_ALL.where(_t.id == value("id")).with_for_update())
+_BY_NAME = Statement(_ALL.where(_t.name_key == value("name"), _t.domain_key == value("domain")))
+_EVERY = Statement(_ALL.order_by(_t.name_key, _t.domain_key))
+_SAVE = Statement(
+    sa.update(schema.accounts)
+    .where(_t.id == value("key"))
+    .values({name: value(name, _t[name].type) for name in (*_FIELDS[1:], "name_key", "domain_key")})
+)
+_USAGE = Statement(
+    sa.select(
+        _t.used_octets,
+        _t.quota_octets,
+        sa.select(sa.cast(sa.func.sum(schema.reservations.c.octets), sa.BigInteger))
+        .where(
+            schema.reservations.c.account_id == value("id"),
+            schema.reservations.c.expires_at > value("now", Instant()),
+        )
+        .scalar_subquery(),
+    ).where(_t.id == value("id"))
+)
+_COUNTS = Statement(
+    sa.select(schema.entry.c.kind, sa.func.count())
+    .join_from(schema.mailboxes, schema.entry)
+    .where(schema.mailboxes.c.account_id == value("id"))
+    .group_by(schema.entry.c.kind)
+)
+_p = schema.preferences.c
+_PREFERENCES = Statement(
+    sa.select(_p.key, _p.value).where(_p.account_id == value("id")).order_by(_p.key)
+)
+_SET_PREFERENCE = Statement(upsert(schema.preferences))
+_DROP_PREFERENCE = Statement(
+    sa.delete(schema.preferences).where(_p.account_id == value("id"), _p.key == value("key"))
+)
+_NUMBERS = Statement(
+    sa.select(schema.numbers.c.e164).where(schema.numbers.c.account_id == value("id"))
+)
+
+
+def _of_account(table: sa.Table) -> Statement:
+    return Statement(sa.delete(table).where(table.c.account_id == value("id")))
+
+
+def _in_folders(table: sa.Table) -> Statement:
+    mine = sa.select(schema.mailboxes.c.id).where(schema.mailboxes.c.account_id == value("id"))
+    return Statement(sa.delete(table).where(table.c.mailbox_id.in_(mine)))
+
+
+_DELETE = (
+    Statement(
+        sa.delete(schema.aliases).where(
+            schema.aliases.c.e164.in_(
+                sa.select(schema.numbers.c.e164).where(schema.numbers.c.account_id == value("id"))
+            )
+        )
+    ),
+    Statement(
+        sa.update(schema.numbers)
+        .where(schema.numbers.c.account_id == value("id"))
+        .values(account_id=None, state=NumberState.HELD.value)
+    ),
+    _of_account(schema.outbox),
+    _in_folders(schema.entry),
+    _in_folders(schema.vanished),
+    _of_account(schema.content),
+    _of_account(schema.mailboxes),
+    _of_account(schema.subscriptions),
+    _of_account(schema.preferences),
+    _of_account(schema.ingests),
+    _of_account(schema.reservations),
+    _of_account(schema.calls),
+    Statement(
+        sa.delete(schema.audit).where(
+            sa.or_(
+                schema.audit.c.account_id == value("id"),
+                schema.audit.c.detail.contains(value("id", sa.Text())),
+            )
+        )
+    ),
+    Statement(sa.delete(schema.marks).where(schema.marks.c.key.contains(value("id", sa.Text())))),
+    _of_account(schema.changes),
+    Statement(sa.delete(schema.accounts).where(_t.id == value("id"))),
+)
+"""In the order that the foreign keys ask for; `purges` stays."""
+
+_f = schema.lockout_failures.c
+_SUBJECTS = Statement(sa.select(_f.subject).distinct())
+_CLEAR_SUBJECTS = Statement(sa.delete(schema.lockout_failures).where(Among(_f.subject, "subjects")))
+
+
+class SqlAccounts:
+    """`um.core.ports.Accounts`."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+
+    def add(self, account: Account) -> None:
+        if not self._unit.do(_ADD, **_columns(account)):
+            raise AlreadyExistsError(f"The account {account.name} exists already")
+        self._unit.note_account(account.id)
+
+    def get(self, account_id: AccountId) -> Account | None:
+        return _account(self._unit.row(_GET, id=account_id))
+
+    def lock(self, account_id: AccountId) -> Account | None:
+        return _account(self._unit.row(_LOCK if self._unit.locks else _GET, id=account_id))
+
+    def by_name(self, name: str, domain: str) -> Account | None:
+        keys = {"name": name.casefold(), "domain": domain.casefold()}
+        return _account(self._unit.row(_BY_NAME, **keys))
+
+    def every(self) -> list[Account]:
+        return [_known(row) for row in self._unit.rows(_EVERY)]
+
+    def save(self, account: Account) -> None:
+        other = self.by_name(account.name, account.domain)
+        if other is not None and other.id != account.id:
+            raise AlreadyExistsError(f"The account {account.name} exists already")
+        columns = _columns(account)
+        if not self._unit.do(_SAVE, key=columns.pop("id"), **columns):
+            raise NotFoundError("There is no such account")
+        self._unit.note_account(account.id)
+
+    def delete(self, account_id: AccountId) -> None:
+        """Leaves no row that names the account, `changes` included.
+
+        So other processes hear of it by the state that the purge set before; this one at once.
+        """
+        account = self.lock(account_id)
+        if account is None:
+            return
+        numbers = [E164(e164) for (e164,) in self._unit.rows(_NUMBERS, id=account_id)]
+        subjects = [
+            subject
+            for (subject,) in self._unit.rows(_SUBJECTS)
+            if names_account(subject, account, numbers)
+        ]
+        self._unit.do(_CLEAR_SUBJECTS, subjects=subjects)
+        for statement in _DELETE:
+            self._unit.do(statement, id=account_id)
+        self._unit.forget_account(account_id)
+
+    def usage(self, account_id: AccountId, now: datetime) -> Usage:
+        row = self._unit.row(_USAGE, id=account_id, now=now)
+        if row is None:
+            raise NotFoundError("There is no such account")
+        used, limit, reserved = row
+        return Usage(used, reserved or 0, limit)
+
+    def counts(self, account_id: AccountId) -> dict[MessageKind, int]:
+        rows = self._unit.rows(_COUNTS, id=account_id)
+        return {MessageKind(kind): count for kind, count in rows}
+
+    def preferences(self, account_id: AccountId) -> dict[str, str]:
+        return dict(self._unit.rows(_PREFERENCES, id=account_id))
+
+    def set_preference(self, account_id: AccountId, key: str, value: str | None) -> None:
+        if self.get(account_id) is None:
+            raise NotFoundError("There is no such account")
+        if value is None:
+            self._unit.do(_DROP_PREFERENCE, id=account_id, key=key)
+        else:
+            self._unit.do(_SET_PREFERENCE, account_id=account_id, key=key, value=value)
+        self._unit.note_account(account_id)
+
+
+def _columns(account: Account) -> dict[str, Any]:
+    columns: dict[str, Any] = {name: getattr(account, name) for name in _FIELDS}
+    columns["state"] = account.state.value
+    columns["name_key"] = account.name.casefold()
+    columns["domain_key"] = account.domain.casefold()
+    return columns
+
+
+def _known(row: Values) -> Account:
+    columns = dict(zip(_FIELDS, row, strict=True))
+    columns["state"] = AccountState(columns["state"])
+    return Account(**columns)
+
+
+def _account(row: Values | None) -> Account | None:
+    return None if row is None else _known(row)

@@ -1,0 +1,301 @@
+"""The store on a database: units of work on database threads, events after the commit.
+
+Laws:
+- A connection belongs to one thread for life; SQLite has one thread that writes.
+- Hints are published on the loop's thread, after the commit and before its caller goes on.
+- What cannot be reached or written raises UnavailableError, and nothing was changed. The one doubt
+  is a COMMIT whose answer was lost: it raises too, is never run again, and the ingest key tells.
+"""
+
+import asyncio
+import secrets
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sa
+import structlog
+
+from storage import schema
+from storage.backend import Backend, Connection, Fault, database_url
+from storage.follower import PostgresFollower, SqliteFollower
+from storage.instants import Instant
+from storage.postgres import PostgresBackend
+from storage.revision import check_revision
+from storage.sqlite import SqliteBackend
+from storage.statement import Statement, value
+from storage.transaction import SqlTransaction
+from storage.unit import Unit
+from um.core.errors import AlreadyExistsError, NotFoundError, UnavailableError
+from um.core.events import Change, Event
+from um.core.ports import Clock, Metrics, NoMetrics, Transaction
+from um.core.steps import Steps, no_steps
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+TRIES = 5
+"""How often a transaction that lost against another one is run."""
+_TRIM = Statement(sa.delete(schema.changes).where(schema.changes.c.at < value("before", Instant())))
+
+
+class _RunAgainError(Exception):
+    """The transaction was rolled back and may be run again."""
+
+
+class DatabaseStore:
+    """`um.core.ports.Store` on SQLite or PostgreSQL; made by `open_store`."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        publish: Callable[[Iterable[Event]], None],
+        clock: Clock,
+        steps: Steps,
+        metrics: Metrics,
+    ) -> None:
+        self._backend = backend
+        self._publish = publish
+        self._clock = clock
+        self._steps = steps
+        self._metrics = metrics
+        self._origin = secrets.randbits(62)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._local = threading.local()
+        self._connections: set[Connection] = set()
+        self._lock = threading.Lock()
+        self._writers = ThreadPoolExecutor(backend.writer_threads, "um-database")
+        self._readers = (
+            ThreadPoolExecutor(backend.reader_threads, "um-database-read")
+            if backend.reader_threads
+            else self._writers
+        )
+        self._follower = self._new_follower()
+
+    async def run(self, name: str, work: Callable[[Transaction], T]) -> T:
+        """Do `work` in one transaction that may write, and commit it durably."""
+        return await self._submit(self._writers, name, work, writes=True)
+
+    async def read(self, name: str, work: Callable[[Transaction], T]) -> T:
+        """Do `work` on one consistent view. A write in it raises the driver's own error."""
+        return await self._submit(self._readers, name, work, writes=False)
+
+    async def compact(self) -> None:
+        """Rewrite the database without what was deleted. Raises UnavailableError if it is in use."""
+        await self._on_thread(self._writers, self._compact)
+
+    async def trim_changes(self, before: datetime) -> int:
+        """Drop the hints older than `before`: every process has long read them."""
+
+        def trim(unit: Unit) -> int:
+            return unit.do(_TRIM, before=before)
+
+        return await self._on_thread(self._writers, self._retried, "trim-changes", trim, True)
+
+    async def close(self) -> None:
+        """End the threads, after what they were given, and close the connections."""
+        self._readers.shutdown(wait=False)
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self._shut)
+
+    def start_following(self) -> None:
+        """Publish what other processes commit, from now on; `run` and `read` do it by themselves.
+
+        Call it on the loop.
+        """
+        self._loop = asyncio.get_running_loop()
+        if not self._follower.is_alive() and self._follower.ident is None:
+            self._follower.start()
+
+    async def _submit(
+        self,
+        pool: ThreadPoolExecutor,
+        name: str,
+        work: Callable[[Transaction], T],
+        *,
+        writes: bool,
+    ) -> T:
+        started = self._clock.monotonic()
+        try:
+            return await self._on_thread(
+                pool, self._retried, name, lambda unit: work(SqlTransaction(unit)), writes
+            )
+        except UnavailableError:
+            self._metrics.count("storage_unavailable")
+            raise
+        finally:
+            seconds = self._clock.monotonic() - started
+            self._metrics.observe(f"storage_{'run' if writes else 'read'}_seconds", seconds)
+
+    async def _on_thread(
+        self, pool: ThreadPoolExecutor, work: Callable[..., T], *arguments: Any
+    ) -> T:
+        self.start_following()
+        loop = asyncio.get_running_loop()
+        try:
+            future = loop.run_in_executor(pool, work, *arguments)
+        except RuntimeError as error:  # the pool was shut down
+            raise UnavailableError from error
+        return await future
+
+    # From here on: on a database thread.
+
+    def _retried(self, name: str, work: Callable[[Unit], T], writes: bool) -> T:
+        for attempt in range(1, TRIES + 1):
+            try:
+                return self._once(name, work, writes=writes)
+            except _RunAgainError as again:
+                log.info("transaction runs again", transaction=name, attempt=attempt)
+                self._metrics.count("storage_retries")
+                cause = again.__cause__
+        raise UnavailableError from cause
+
+    def _once(self, name: str, work: Callable[[Unit], T], *, writes: bool) -> T:
+        steps = self._steps if name == "deliver" and writes else no_steps
+        committing = False
+        cursor: Any = None
+        try:
+            cursor = self._connection(writes=writes).cursor()
+            self._backend.begin(cursor, writes=writes)
+            steps("transaction.begun")
+            unit = Unit(
+                cursor, self._backend.dialect, clock=self._clock, steps=steps, writes=writes
+            )
+            result = work(unit)
+            if unit.changes:
+                unit.write_changes(self._origin)
+                self._backend.tell_others(cursor, self._origin)
+            steps("transaction.before-commit")
+            committing = True
+            self._backend.commit(cursor)
+        except self._backend.errors as error:
+            self._end(cursor)
+            self._translate(name, error, committing=committing)
+        except BaseException:
+            self._end(cursor)
+            raise
+        steps("transaction.committed")
+        if unit.changes:
+            self._tell(list(unit.changes.values()))
+        return result
+
+    def _translate(self, name: str, error: Exception, *, committing: bool) -> None:
+        """Raise what the driver's error means to the caller."""
+        fault = self._backend.fault(error)
+        if fault is Fault.MISSING:
+            raise NotFoundError from error
+        if fault is Fault.TAKEN:
+            raise AlreadyExistsError from error
+        if fault is Fault.NONE:
+            raise error
+        if fault is Fault.GONE:
+            fresh = getattr(self._local, "fresh", False)
+            self._drop()
+            if not committing and not fresh:
+                # An old connection died while it lay idle; nothing was done on it.
+                raise _RunAgainError from error
+        if fault is Fault.RETRY:
+            raise _RunAgainError from error
+        log.warning(
+            "database unavailable",
+            transaction=name,
+            error=str(error).strip(),
+            outcome="unknown" if committing and fault is Fault.GONE else "nothing done",
+        )
+        raise UnavailableError from error
+
+    def _connection(self, *, writes: bool) -> Connection:
+        connection: Connection | None = getattr(self._local, "connection", None)
+        self._local.fresh = connection is None
+        if connection is None:
+            connection = self._backend.connect(writes=writes)
+            self._local.connection = connection
+            with self._lock:
+                self._connections.add(connection)
+        return connection
+
+    def _end(self, cursor: Any) -> None:
+        """Roll back; a connection that cannot is dropped."""
+        if cursor is None:
+            return
+        try:
+            self._backend.rollback(cursor)
+        except self._backend.errors:
+            self._drop()
+
+    def _drop(self) -> None:
+        connection: Connection | None = getattr(self._local, "connection", None)
+        self._local.connection = None
+        if connection is not None:
+            with self._lock:
+                self._connections.discard(connection)
+            with suppress(*self._backend.errors):
+                connection.close()
+
+    def _compact(self) -> None:
+        try:
+            self._backend.compact(self._connection(writes=True))
+        except self._backend.errors as error:
+            self._drop()
+            raise UnavailableError("The database could not be compacted now") from error
+
+    def _tell(self, events: list[Change]) -> bool:
+        loop = self._loop
+        if loop is None:
+            return False
+        try:
+            loop.call_soon_threadsafe(self._publish, events)
+        except RuntimeError:  # the loop is closed: nobody is left to be told
+            return False
+        return True
+
+    def _shut(self) -> None:
+        self._follower.stop()
+        self._readers.shutdown()
+        self._writers.shutdown()
+        for connection in self._connections:
+            with suppress(*self._backend.errors):
+                connection.close()
+        self._connections.clear()
+
+    def _new_follower(self) -> SqliteFollower | PostgresFollower:
+        kind = {SqliteBackend: SqliteFollower, PostgresBackend: PostgresFollower}
+        make: Callable[..., SqliteFollower | PostgresFollower] = kind[type(self._backend)]
+        return make(self._backend, origin=self._origin, publish=self._tell)
+
+
+def open_store(
+    database: str | Path,
+    *,
+    publish: Callable[[Iterable[Event]], None],
+    clock: Clock,
+    steps: Steps = no_steps,
+    metrics: Metrics | None = None,
+) -> DatabaseStore:
+    """Open the store; the schema must be there (`storage.migrate.upgrade`).
+
+    Args:
+        database: a path, `sqlite:///path` or `postgresql+psycopg://user@host/name`.
+        publish: told of every change, own and foreign, on the loop of the last call.
+        clock: stamps the changes and seeds UIDVALIDITY.
+        steps: announced in transactions named `deliver` only.
+        metrics: counts failures and measures the units of work.
+
+    Raises UnavailableError if it cannot be reached, WrongRevisionError if it wants a migration.
+    """
+    url = database_url(database)
+    backend: Backend = (
+        SqliteBackend(url) if url.get_backend_name() == "sqlite" else PostgresBackend(url)
+    )
+    try:
+        check_revision(backend)
+        return DatabaseStore(
+            backend, publish=publish, clock=clock, steps=steps, metrics=metrics or NoMetrics()
+        )
+    except backend.errors as error:
+        raise UnavailableError("The database cannot be opened") from error

@@ -1,0 +1,98 @@
+"""The statements of `storage.messages`: its SQL, apart from what is done with it."""
+
+from typing import Any
+
+import sqlalchemy as sa
+
+from storage import schema
+from storage.instants import Instant
+from storage.statement import Among, Statement, insert, value
+
+_e = schema.entry.c
+_c = schema.content.c
+_m = schema.mailboxes.c
+_a = schema.accounts.c
+_v = schema.vanished.c
+_i = schema.ingests.c
+
+ENTRY_COLUMNS = tuple(column.name for column in schema.entry.columns)
+CONTENT_COLUMNS = tuple(column.name for column in schema.content.columns)
+
+
+def _plain(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    """Instants as the integers they are: a listing converts them in its own loop."""
+    is_instant = isinstance(column.type, Instant)
+    return sa.type_coerce(column, sa.BigInteger()) if is_instant else column
+
+
+_ENTRIES = sa.select(*(_plain(_e[name]) for name in ENTRY_COLUMNS))
+_IN_FOLDER = _e.mailbox_id == value("key")
+_AMONG = Among(_e.uid, "uids")
+
+ENTRIES = Statement(_ENTRIES.where(_IN_FOLDER).order_by(_e.uid))
+ENTRIES_SINCE = Statement(_ENTRIES.where(_IN_FOLDER, _e.modseq > value("since")).order_by(_e.uid))
+ENTRIES_AMONG = Statement(_ENTRIES.where(_IN_FOLDER, _AMONG).order_by(_e.uid))
+ENTRY = Statement(_ENTRIES.where(_IN_FOLDER, _e.uid == value("uid")))
+TRASHED_BEFORE = Statement(
+    _ENTRIES.where(_e.trashed_at < value("before", Instant())).order_by(_e.mailbox_id, _e.uid)
+)
+ADD_ENTRY = Statement(insert(schema.entry))
+DROP_ENTRIES = Statement(sa.delete(schema.entry).where(_IN_FOLDER, _AMONG))
+SET_FLAGS = Statement(
+    sa.update(schema.entry)
+    .where(_IN_FOLDER, _AMONG)
+    .values(flags=value("flags"), keywords=value("keywords"), modseq=value("modseq"))
+)
+SET_TRASHED = Statement(
+    sa.update(schema.entry)
+    .where(_IN_FOLDER, _AMONG)
+    .values(trashed_at=value("trashed_at", Instant()), modseq=value("modseq"))
+)
+
+VANISHED = Statement(
+    sa.select(_v.uid, _v.modseq)
+    .where(_v.mailbox_id == value("key"), _v.modseq > value("since"))
+    .order_by(_v.uid)
+)
+ADD_VANISHED = Statement(insert(schema.vanished))
+
+ADD_CONTENT = Statement(insert(schema.content).on_conflict_do_nothing())
+CONTENTS = Statement(sa.select(*schema.content.columns).where(Among(_c.id, "ids")))
+CONTENT_IN_FOLDER = Statement(
+    sa.select(_c.account_id, _c.kind, _c.size_octets)
+    .select_from(schema.content)
+    .join(schema.mailboxes, _m.account_id == _c.account_id)
+    .where(_c.id == value("id"), _m.id == value("key"))
+)
+DROP_UNNAMED = Statement(
+    sa.delete(schema.content).where(
+        Among(_c.id, "ids"),
+        ~sa.exists(sa.select(sa.literal_column("1")).where(_e.content_id == _c.id)),
+    )
+)
+BLOBS_OF = Statement(sa.select(_c.blob).where(_c.account_id == value("id")))
+KNOWN_BLOBS = Statement(sa.select(_c.blob).where(Among(_c.blob, "blobs")))
+
+ADD_INGEST = Statement(insert(schema.ingests).on_conflict_do_nothing())
+INGESTED = Statement(sa.select(_i.mailbox_id, _i.uid).where(_i.key == value("key")))
+FORGET_INGESTS = Statement(sa.delete(schema.ingests).where(_i.at < value("before", Instant())))
+
+OWNERS = Statement(sa.select(_m.id, _m.account_id).where(Among(_m.id, "keys")))
+LOCK_ACCOUNT = Statement(sa.select(_a.id).where(_a.id == value("id")).with_for_update())
+LOCK_FOLDERS = Statement(
+    sa.select(_m.id).where(Among(_m.id, "keys")).order_by(_m.id).with_for_update()
+)
+CHARGE = Statement(
+    sa.update(schema.accounts)
+    .where(_a.id == value("id"))
+    .values(used_octets=_a.used_octets + value("octets", sa.BigInteger()))
+)
+BUMP = Statement(
+    sa.update(schema.mailboxes)
+    .where(_m.id == value("key"))
+    .values(
+        uidnext=_m.uidnext + value("uids", sa.BigInteger()),
+        highest_modseq=_m.highest_modseq + 1,
+    )
+    .returning(_m.account_id, _m.uidnext, _m.highest_modseq)
+)

@@ -1,0 +1,1 @@
+"""The Alembic environment: revisions of the schema, each with the reason it was made for."""
