@@ -55,7 +55,7 @@ class HasFlag:
 
 @dataclass(frozen=True, slots=True)
 class IsRecent:
-    r"""\\Recent for this session."""
+    r"""\Recent for this session."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,9 @@ what it means is known only to the session.
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+N = TypeVar("N", bound=int)
 
 STAR = 0
 """Stands for `*`; zero is no message number and no UID."""
@@ -34,11 +37,11 @@ class SequenceSet:
             return True
         return any(first > largest or last > largest for first, last in self.ranges)
 
-    def select(self, numbers: Sequence[int]) -> list[int]:
+    def select(self, numbers: Sequence[N]) -> list[N]:
         """Those of the sorted `numbers` that the set holds; `*` is the last of them."""
         if not numbers:
             return []
-        found: list[int] = []
+        found: list[N] = []
         for low, high in self.resolve(numbers[-1]):
             found.extend(numbers[bisect_left(numbers, low) : bisect_right(numbers, high)])
         return found

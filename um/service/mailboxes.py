@@ -7,6 +7,7 @@ Laws:
 - Nothing is told to sessions here: the store publishes each commit, and they re-read by MODSEQ.
 """
 
+import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,6 +32,8 @@ from um.core.message import (
     Vanished,
 )
 from um.core.ports import BlobStore, Clock, Store, Transaction
+from um.mime.index import PartIndex
+from um.mime.text import searchable_text
 from um.policy.lifecycle import Door, refusal
 from um.policy.quota import copy_fits, fits
 from um.service.content_cache import ContentCache
@@ -42,6 +45,8 @@ T = TypeVar("T")
 TRASH_USE = "\\Trash"
 CACHE_OCTETS = 32 * 1024 * 1024
 APPEND_OCTETS = 25 * 1024 * 1024
+TEXT_INLINE_OCTETS = 64 * 1024
+"""The text of larger messages is taken out in a thread: the loop has others to serve."""
 FEW = 20
 """Up to so many messages are looked up one by one."""
 
@@ -233,6 +238,14 @@ class MailboxService:
     async def octets(self, content: Content, start: int = 0, length: int | None = None) -> bytes:
         """Octets of the message itself. Raises NotFoundError, UnavailableError."""
         return await self._blobs.get(content.blob, start, length)
+
+    async def text(self, content: Content) -> str:
+        """The readable text of the body, for searching. Raises as `octets`."""
+        data = await self._blobs.get(content.blob)
+        index = PartIndex.decode(content.structure)
+        if len(data) <= TEXT_INLINE_OCTETS:
+            return searchable_text(data, index)
+        return await asyncio.to_thread(searchable_text, data, index)
 
     # -- changing -------------------------------------------------------------------------------
 

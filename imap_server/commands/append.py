@@ -1,0 +1,33 @@
+"""APPEND (RFC 3501 §6.3.11, RFC 4315 §3 APPENDUID, RFC 7889): asked, then received, then stored."""
+
+from imap_server.connection import MessageOffered, MessageReceived
+from imap_server.context import Context, Reply
+from imap_server.errors import refused
+from um.core.errors import UMError
+
+
+async def offered(context: Context, event: MessageOffered) -> None:
+    """Decide before the client sends the message: size, quota, mailbox, state of the account."""
+    try:
+        await context.mailboxes.may_append(
+            context.account_id, event.append.mailbox, event.size_octets
+        )
+    except UMError as error:
+        context.connection.refuse_message(refused(event.tag, error))
+    else:
+        context.connection.accept_message()
+
+
+async def received(context: Context, event: MessageReceived) -> Reply:
+    """Store it; the OK says that it is durable."""
+    delivered = await context.mailboxes.append(
+        context.account_id,
+        event.append.mailbox,
+        data=event.data,
+        flags=event.append.flags,
+        internal_date=event.append.internal_date,
+    )
+    if context.selected is not None and context.selected.mailbox_id == delivered.mailbox_id:
+        context.expect_change()
+    code = b"APPENDUID %d %d" % (delivered.uidvalidity, delivered.uid)
+    return Reply("APPEND completed", code=code)

@@ -1,0 +1,109 @@
+"""Mailboxes as such: SELECT to STATUS, without LIST and APPEND (RFC 3501 §6.3)."""
+
+from collections.abc import Callable, Mapping
+
+from imap_server.context import Context, Reply
+from imap_server.selected import Selected
+from imap_server.wire import commands as c
+from imap_server.wire import responses
+from um.core.message import MailboxStatus
+
+
+async def select(context: Context, command: c.Select) -> Reply:
+    """RFC 3501 §6.3.1, §6.3.2: whatever comes of it, the former mailbox is no longer selected."""
+    context.select(None)
+    read_only = command.read_only or context.read_only
+    snapshot = await context.mailboxes.open(
+        context.account_id, command.mailbox, claim_recent=not read_only
+    )
+    mailbox = snapshot.mailbox
+    view = Selected(
+        mailbox.id,
+        entries=snapshot.entries,
+        modseq=mailbox.highest_modseq,
+        recent_after=snapshot.recent_after,
+        read_only=read_only,
+    )
+    context.write(
+        view.flags_line()
+        + b"* %d EXISTS\r\n* %d RECENT\r\n" % (len(view.uids), len(view.recent))
+        + _unseen(view)
+        + _ok("UIDs valid", b"UIDVALIDITY %d" % mailbox.uidvalidity)
+        + _ok("Predicted next UID", b"UIDNEXT %d" % mailbox.uidnext)
+    )
+    context.select(view)
+    if read_only:
+        return Reply(f"{_name(command)} completed", code=b"READ-ONLY")
+    return Reply(f"{_name(command)} completed", code=b"READ-WRITE")
+
+
+def _name(command: c.Select) -> str:
+    return "EXAMINE" if command.read_only else "SELECT"
+
+
+def _unseen(view: Selected) -> bytes:
+    first = view.first_unseen()
+    return b"" if first is None else _ok("First unseen", b"UNSEEN %d" % first)
+
+
+def _ok(text: str, code: bytes) -> bytes:
+    return responses.status(b"*", b"OK", text, code=code)
+
+
+async def create(context: Context, command: c.Create) -> Reply:
+    """RFC 3501 §6.3.3; superior names are made too."""
+    await context.mailboxes.create(context.account_id, command.mailbox)
+    return Reply("CREATE completed")
+
+
+async def delete(context: Context, command: c.Delete) -> Reply:
+    """RFC 3501 §6.3.4. Deleting the mailbox one is in leaves it first."""
+    if context.selected is not None:
+        mailbox = await context.mailboxes.find(context.account_id, command.mailbox)
+        await context.mailboxes.delete(context.account_id, command.mailbox)
+        if mailbox.id == context.selected.mailbox_id:
+            context.select(None)
+    else:
+        await context.mailboxes.delete(context.account_id, command.mailbox)
+    return Reply("DELETE completed")
+
+
+async def rename(context: Context, command: c.Rename) -> Reply:
+    """RFC 3501 §6.3.5."""
+    await context.mailboxes.rename(context.account_id, command.mailbox, command.target)
+    return Reply("RENAME completed")
+
+
+async def subscribe(context: Context, command: c.Subscribe) -> Reply:
+    """RFC 3501 §6.3.6, §6.3.7: a name to be subscribed must be there, one to be dropped need not."""
+    if command.on:
+        await context.mailboxes.find(context.account_id, command.mailbox)
+    await context.mailboxes.subscribe(context.account_id, command.mailbox, on=command.on)
+    return Reply("SUBSCRIBE completed" if command.on else "UNSUBSCRIBE completed")
+
+
+_STATUS: Mapping[str, Callable[[MailboxStatus], int]] = {
+    "MESSAGES": lambda status: status.messages,
+    "RECENT": lambda status: status.recent,
+    "UIDNEXT": lambda status: status.uidnext,
+    "UIDVALIDITY": lambda status: status.uidvalidity,
+    "UNSEEN": lambda status: status.unseen,
+    "SIZE": lambda status: status.size_octets,
+    "DELETED": lambda status: status.deleted,
+    "DELETED-STORAGE": lambda status: status.deleted_octets,
+}
+
+
+async def status(context: Context, command: c.Status) -> Reply:
+    """RFC 3501 §6.3.10, RFC 8438 SIZE, RFC 9208 §4.1.4, RFC 7889 §3.1."""
+    found = await context.mailboxes.status(context.account_id, command.mailbox)
+    values = []
+    for item in command.items:
+        value = context.mailboxes.append_octets if item == "APPENDLIMIT" else _STATUS[item](found)
+        values.append(b"%b %d" % (item.encode("ascii"), value))
+    context.write(
+        responses.untagged(
+            b"STATUS", responses.mailbox(command.mailbox), responses.parenthesized(values)
+        )
+    )
+    return Reply("STATUS completed")

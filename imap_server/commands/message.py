@@ -1,0 +1,102 @@
+"""Messages of the selected mailbox: CHECK, CLOSE, EXPUNGE, STORE, COPY, MOVE (RFC 3501 §6.4)."""
+
+from imap_server.context import Context, Reply
+from imap_server.wire import commands as c
+from imap_server.wire import responses
+from imap_server.wire.sequence import compress
+from um.core.errors import ReadOnlyError
+from um.service.mailboxes import GoneError, Transfer
+
+
+def _check_writable(context: Context) -> None:
+    if context.view.read_only:
+        raise ReadOnlyError
+
+
+async def check(context: Context, _command: c.Check) -> Reply:
+    """RFC 3501 §6.4.1: everything is durable already; the client gets what it polls for."""
+    context.expect_change()
+    return Reply("CHECK completed")
+
+
+async def close(context: Context, command: c.Close) -> Reply:
+    """RFC 3501 §6.4.2 CLOSE (expunges without a word) and RFC 3691 UNSELECT."""
+    view = context.view
+    if command.expunge and not view.read_only:
+        await context.mailboxes.expunge(context.account_id, view.mailbox_id)
+    context.select(None)
+    return Reply("CLOSE completed" if command.expunge else "UNSELECT completed")
+
+
+async def expunge(context: Context, command: c.Expunge) -> Reply:
+    """RFC 3501 §6.4.3, RFC 4315 §2.1."""
+    _check_writable(context)
+    view = context.view
+    uids = None if command.uids is None else view.resolve(command.uids, by_uid=True)
+    gone = await context.mailboxes.expunge(context.account_id, view.mailbox_id, uids=uids)
+    view.expunged(gone)
+    return Reply("EXPUNGE completed")
+
+
+async def store(context: Context, command: c.Store) -> Reply:
+    """RFC 3501 §6.4.6. Messages that are gone: RFC 2180 §4.2."""
+    _check_writable(context)
+    view = context.view
+    named = view.resolve(command.messages, by_uid=command.by_uid)
+    uids = [uid for uid in named if not view.is_gone(uid)]
+    entries = []
+    if uids:
+        entries = await context.mailboxes.change_flags(
+            context.account_id,
+            view.mailbox_id,
+            uids=uids,
+            operation=command.operation,
+            flags=command.flags,
+        )
+    tell = view.stored(entries, command.operation, command.flags, silent=command.silent)
+    context.write(b"".join([view.fetch_flags(uid) for uid in tell]))
+    if len(entries) < len(named) and not command.by_uid and not command.silent:
+        context.expect_change()
+        raise GoneError
+    return Reply("STORE completed")
+
+
+async def copy(context: Context, command: c.Copy) -> Reply:
+    """RFC 3501 §6.4.7, RFC 4315 §3; MOVE is RFC 6851."""
+    view = context.view
+    uids = view.resolve(command.messages, by_uid=command.by_uid)
+    if command.move:
+        _check_writable(context)
+        transfer = await context.mailboxes.move(
+            context.account_id, view.mailbox_id, uids=uids, target=command.mailbox
+        )
+        return _moved(context, transfer)
+    transfer = await context.mailboxes.copy(
+        context.account_id,
+        view.mailbox_id,
+        uids=uids,
+        target=command.mailbox,
+        all_or_nothing=not command.by_uid,
+    )
+    if transfer.target.id == view.mailbox_id:
+        context.expect_change()
+    return Reply("COPY completed", code=_copyuid(transfer))
+
+
+def _moved(context: Context, transfer: Transfer) -> Reply:
+    """COPYUID comes before the EXPUNGEs, in an untagged OK (RFC 6851 §4.3)."""
+    if transfer.messages:
+        code = _copyuid(transfer)
+        context.write(responses.status(b"*", b"OK", "Moved", code=code))
+    context.view.expunged(each.source_uid for each in transfer.messages)
+    if transfer.target.id == context.view.mailbox_id:
+        context.expect_change()
+    return Reply("MOVE completed")
+
+
+def _copyuid(transfer: Transfer) -> bytes:
+    if not transfer.messages:
+        return b""
+    source = compress(each.source_uid for each in transfer.messages)
+    target = compress(each.target_uid for each in transfer.messages)
+    return b"COPYUID %d %b %b" % (transfer.target.uidvalidity, source, target)

@@ -1,0 +1,229 @@
+"""What a command works with: one session's state, its services, its way to the client."""
+
+from dataclasses import dataclass
+
+import structlog
+
+from imap_server.connection import Connection, Ended, Event
+from imap_server.errors import SessionOverError
+from imap_server.link import Link
+from imap_server.registry import Registry
+from imap_server.selected import Selected
+from imap_server.settings import ImapSettings
+from imap_server.state import State
+from um.core.account import AccountState
+from um.core.errors import NotFoundError, UnavailableError
+from um.core.ids import AccountId
+from um.core.ports import Clock, Metrics
+from um.service.authentication import Authenticator, Login
+from um.service.mailboxes import MailboxService
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """How a command ended: `tag WORD [code] text`."""
+
+    text: str
+    word: bytes = b"OK"
+    code: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What all sessions share."""
+
+    settings: ImapSettings
+    authenticator: Authenticator
+    mailboxes: MailboxService
+    clock: Clock
+    metrics: Metrics
+    registry: Registry
+
+
+class Context:
+    """One session. Commands read and change it; `session` runs them one at a time."""
+
+    def __init__(self, services: Services, link: Link) -> None:
+        self.services = services
+        self.settings = services.settings
+        self.mailboxes = services.mailboxes
+        self.link = link
+        self.connection = Connection(services.settings.limits)
+        self.login: Login | None = None
+        self.selected: Selected | None = None
+        self.login_failures = 0
+        self._mailbox_stale = False
+        self._account_stale = False
+        self._ending: str | None = None
+        self._started = services.clock.monotonic()
+        self._active = self._started
+        self._received = 0
+
+    # -- from outside ---------------------------------------------------------------------------
+
+    def receive_data(self, data: bytes) -> None:
+        """Octets of the client."""
+        self.connection.receive_data(data)
+        self._received += len(data)
+        self.link.throttle(self.connection.buffered)
+        self.link.wake()
+
+    def mailbox_changed(self) -> None:
+        """Something happened to the selected mailbox."""
+        self._mailbox_stale = True
+        self.link.wake()
+
+    def account_changed(self) -> None:
+        """Something happened to the account."""
+        self._account_stale = True
+        self.link.wake()
+
+    def end(self, reason: str) -> None:
+        """Let the session end with a BYE as soon as it can."""
+        self._ending = reason
+        self.link.wake()
+
+    # -- to the client --------------------------------------------------------------------------
+
+    def write(self, data: bytes) -> None:
+        if data:
+            self.link.write(data)
+
+    async def drain(self) -> None:
+        """Let the client read and the neighbours work; ends a session that must end."""
+        await self.link.drain()
+        await self._check_alive()
+
+    # -- from the client ------------------------------------------------------------------------
+
+    async def event(self) -> Event:
+        """The next event, however long it takes within the timeouts."""
+        while True:
+            event = await self.event_within(self._seconds_left())
+            if event is not None:
+                return event
+            if self._seconds_left() <= 0:
+                raise SessionOverError("Autologout; you were away for too long")
+
+    async def event_within(self, seconds: float) -> Event | None:
+        """The next event; None if the time ran out or something else happened first."""
+        event = self._next_event()
+        if event is None:
+            before = self._received
+            await self.link.wait(seconds)
+            if self._received != before:
+                self._active = self.services.clock.monotonic()
+            await self._check_alive()
+            event = self._next_event()
+        return event
+
+    def _next_event(self) -> Event | None:
+        bad = self.connection.bad_commands
+        event = self.connection.next_event()
+        self.write(self.connection.data_to_send())
+        self.link.throttle(self.connection.buffered)
+        if self.connection.bad_commands > bad:
+            self.services.metrics.count("imap_bad_commands", self.connection.bad_commands - bad)
+        if event is not None and not isinstance(event, Ended):
+            self._active = self.services.clock.monotonic()
+        return event
+
+    def _seconds_left(self) -> float:
+        now = self.services.clock.monotonic()
+        if self.login is None:
+            return self._started + self.settings.login_timeout_seconds - now
+        return self._active + self.settings.idle_timeout_seconds - now
+
+    async def _check_alive(self) -> None:
+        if self._account_stale and self.login is not None:
+            await self._check_account(self.login)
+        if self._ending is not None:
+            raise SessionOverError(self._ending)
+
+    async def _check_account(self, login: Login) -> None:
+        """End the session if its account may no longer do what the login allowed."""
+        self._account_stale = False
+        try:
+            account = await self.mailboxes.account(login.account.id)
+        except UnavailableError:
+            self._account_stale = True
+            return
+        if account is None or account.state in {AccountState.CLOSED, AccountState.PURGING}:
+            raise SessionOverError("This account is closed")
+        if account.state is not login.account.state:
+            raise SessionOverError("The state of this account has changed, log in again")
+        if account.password_hash != login.account.password_hash:
+            raise SessionOverError("The password was changed, log in again")
+
+    # -- the account ----------------------------------------------------------------------------
+
+    @property
+    def account_id(self) -> AccountId:
+        assert self.login is not None, "the state table asks for a login"
+        return self.login.account.id
+
+    @property
+    def read_only(self) -> bool:
+        return self.login is not None and self.login.read_only
+
+    def logged_in(self, login: Login) -> None:
+        self.login = login
+        self.connection.state = State.AUTHENTICATED
+        self._active = self.services.clock.monotonic()
+        # What happened to the account between the check of the password and now counts too.
+        self._account_stale = True
+
+    # -- the selected mailbox -------------------------------------------------------------------
+
+    @property
+    def view(self) -> Selected:
+        assert self.selected is not None, "the state table asks for a mailbox"
+        return self.selected
+
+    def select(self, selected: Selected | None) -> None:
+        """Change the view; the registry learns what to tell us of."""
+        if self.selected is not None:
+            self.services.registry.unwatch(self.selected.mailbox_id, self)
+        self.selected = selected
+        self._mailbox_stale = selected is not None
+        if selected is not None:
+            self.services.registry.watch(selected.mailbox_id, self)
+            self.connection.state = State.SELECTED
+        elif self.login is not None:
+            self.connection.state = State.AUTHENTICATED
+
+    def expect_change(self) -> None:
+        """An own command changed the mailbox: look at it before answering."""
+        self._mailbox_stale = True
+
+    async def announce(self, *, expunge: bool) -> None:
+        """Tell the client all that happened in its mailbox (RFC 3501 §5.2)."""
+        if self.selected is None:
+            return
+        if self._mailbox_stale:
+            await self._refresh(self.selected)
+        self.write(self.selected.announce(expunge=expunge))
+
+    async def _refresh(self, selected: Selected) -> None:
+        self._mailbox_stale = False
+        try:
+            changes = await self.mailboxes.changes(
+                self.account_id,
+                selected.mailbox_id,
+                since=selected.modseq,
+                claim_recent=not selected.read_only,
+            )
+        except NotFoundError:
+            raise SessionOverError("The selected mailbox was deleted") from None
+        except UnavailableError:
+            self._mailbox_stale = True
+            log.warning("mailbox not refreshed", mailbox=selected.mailbox_id)
+            return
+        selected.apply(
+            changes.entries,
+            changes.vanished,
+            modseq=changes.mailbox.highest_modseq,
+            recent_after=changes.recent_after,
+        )

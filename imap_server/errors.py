@@ -1,0 +1,58 @@
+"""`UMError` in the words of IMAP: one table of response codes (RFC 3501 §7.1, RFC 5530, RFC 9208)."""
+
+from imap_server.wire import responses
+from um.core.errors import UMError
+
+CODES: dict[str, bytes] = {
+    "not-found": b"NONEXISTENT",
+    "no-target": b"TRYCREATE",
+    "gone": b"EXPUNGEISSUED",
+    "already-exists": b"ALREADYEXISTS",
+    "invalid": b"CANNOT",
+    "quota-exceeded": b"OVERQUOTA",
+    "too-large": b"TOOBIG",
+    "account-suspended": b"NOPERM",
+    "account-closed": b"CONTACTADMIN",
+    "authentication-failed": b"AUTHENTICATIONFAILED",
+    "locked-out": b"LIMIT",
+    "read-only": b"NOPERM",
+    "unavailable": b"UNAVAILABLE",
+    "refused-document": b"CANNOT",
+    "life-cycle": b"NOPERM",
+    "privacy-required": b"PRIVACYREQUIRED",
+    "too-many-connections": b"LIMIT",
+}
+"""Codes that no one has a word for are SERVERBUG."""
+
+
+class PrivacyRequiredError(UMError):
+    """A password was offered in clear (RFC 5530 §3)."""
+
+    code = "privacy-required"
+    default = "Use TLS before you log in"
+
+
+class TooManyConnectionsError(UMError):
+    """The account has all the sessions it may have."""
+
+    code = "too-many-connections"
+    temporary = True
+    default = "Too many connections of this account"
+
+
+class SessionOverError(Exception):
+    """The session ends now; the text goes into the BYE."""
+
+
+class BrokenResponseError(Exception):
+    """A response that was begun cannot be finished: only closing the connection is honest."""
+
+
+class LinkLostError(Exception):
+    """The client is gone; there is no one to answer."""
+
+
+def refused(tag: bytes, error: UMError) -> bytes:
+    """The tagged NO that says `error`."""
+    code = CODES.get(error.code, b"SERVERBUG")
+    return responses.status(tag, b"NO", error.public, code=code)

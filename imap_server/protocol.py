@@ -1,0 +1,241 @@
+"""One connection on Twisted: moves octets between the transport and a session.
+
+Laws:
+- Nothing is decided here. Octets go into the engine, the session's task is woken, octets come out.
+- Memory is bounded both ways: a client that reads slowly pauses the session (`drain`), one that
+  sends faster than it is served is not read from (`throttle`).
+- The session's task is never cancelled by a lost connection: what it does in the store is finished.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING, Protocol, cast
+
+import structlog
+from twisted.internet import protocol
+from twisted.internet.interfaces import IPushProducer, ISSLTransport, ITCPTransport
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from imap_server.errors import LinkLostError, SessionOverError
+from imap_server.session import Session
+from imap_server.wire import responses
+
+if TYPE_CHECKING:
+    from imap_server.factory import ImapFactory
+
+log = structlog.get_logger(__name__)
+
+TURN_SECONDS = 0.004
+"""How long one session may keep the loop before others get a turn."""
+READ_HIGH_OCTETS = 256 * 1024
+READ_LOW_OCTETS = 64 * 1024
+CLOSE_SECONDS = 15.0
+"""What a client has to take the last octets before the connection is cut."""
+
+
+class Transport(Protocol):
+    """What we use of Twisted's TCP and TLS transports (their interfaces are not typed)."""
+
+    def write(self, data: bytes) -> None: ...
+
+    def loseConnection(self) -> None: ...  # noqa: N802
+
+    def abortConnection(self) -> None: ...  # noqa: N802
+
+    def pauseProducing(self) -> None: ...  # noqa: N802
+
+    def resumeProducing(self) -> None: ...  # noqa: N802
+
+    def registerProducer(self, producer: object, streaming: bool) -> None: ...  # noqa: N802
+
+    def unregisterProducer(self) -> None: ...  # noqa: N802
+
+    def startTLS(self, context: object) -> None: ...  # noqa: N802
+
+
+@implementer(IPushProducer)
+class ImapProtocol(protocol.Protocol):
+    """`imap_server.link.Link` on a Twisted transport."""
+
+    def __init__(self, factory: "ImapFactory", peer: str) -> None:
+        self._factory = factory
+        self._peer = peer
+        self._session: Session | None = None
+        self._waiter: asyncio.Future[bool] | None = None
+        self._room: asyncio.Future[bool] | None = None
+        self._woken = False
+        self._lost = False
+        self._write_paused = False
+        self._read_paused = False
+        self._closing = False
+        self._turn_began = 0.0
+
+    # -- Twisted --------------------------------------------------------------------------------
+
+    def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
+        """Begin a session, or say why there is none."""
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)
+            self.transport.setTcpKeepAlive(True)
+        transport = self._wire
+        session = Session(self._factory.services, self)
+        if not self._factory.admit(session, self._peer):
+            transport.write(responses.status(b"*", b"BYE", "Too many connections"))
+            transport.loseConnection()
+            return
+        self._session = session
+        transport.registerProducer(self, True)
+        self._factory.began(asyncio.get_running_loop().create_task(self._run(session)))
+
+    async def _run(self, session: Session) -> None:
+        try:
+            await session.run()
+        except Exception:
+            log.exception("session failed", peer=self._peer)
+            self.abort()
+        finally:
+            self._factory.dismiss(session, self._peer)
+
+    def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
+        """Pass octets on."""
+        if self._session is not None and not self._closing:
+            self._session.context.receive_data(data)
+
+    def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:  # noqa: ARG002, N802
+        """Let everything that waits know."""
+        self._lost = True
+        for future in (self._waiter, self._room):
+            if future is not None and not future.done():
+                future.set_result(False)
+
+    def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """The client reads too slowly."""
+        self._write_paused = True
+
+    def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """There is room again."""
+        self._write_paused = False
+        if self._room is not None and not self._room.done():
+            self._room.set_result(True)
+
+    def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
+        """The connection is going: `connectionLost` follows."""
+
+    @property
+    def _wire(self) -> Transport:
+        return cast("Transport", self.transport)
+
+    # -- Link -----------------------------------------------------------------------------------
+
+    @property
+    def peer(self) -> str:
+        """The client's address."""
+        return self._peer
+
+    @property
+    def secure(self) -> bool:
+        """Whether TLS is on."""
+        return bool(ISSLTransport.providedBy(self.transport))
+
+    @property
+    def can_start_tls(self) -> bool:
+        """Whether STARTTLS is on offer."""
+        return self._factory.tls_context_factory is not None and not self.secure
+
+    def start_tls(self) -> None:
+        """Begin the handshake behind what is written."""
+        if not self._lost:
+            self._wire.startTLS(self._factory.tls_context_factory)
+
+    def write(self, data: bytes) -> None:
+        """Queue octets for the client."""
+        if not self._lost and not self._closing:
+            self._wire.write(data)
+
+    def throttle(self, buffered: int) -> None:
+        """Stop or go on reading from the client."""
+        if self._lost or self._closing:
+            return
+        if buffered > READ_HIGH_OCTETS and not self._read_paused:
+            self._read_paused = True
+            self._wire.pauseProducing()
+        elif buffered < READ_LOW_OCTETS and self._read_paused:
+            self._read_paused = False
+            self._wire.resumeProducing()
+
+    async def drain(self) -> None:
+        """Wait for a slow client, and give the neighbours a turn."""
+        if self._lost:
+            raise LinkLostError
+        loop = asyncio.get_running_loop()
+        while self._write_paused:
+            self._room = loop.create_future()
+            if not await _within(self._room, self._factory.settings.stall_timeout_seconds):
+                if self._lost:
+                    raise LinkLostError
+                self.abort()
+                raise SessionOverError("You read nothing for too long")
+        now = loop.time()
+        if now - self._turn_began > TURN_SECONDS:
+            await asyncio.sleep(0)
+            self._turn_began = loop.time()
+
+    async def wait(self, seconds: float) -> bool:
+        """Wait for `wake`."""
+        if self._lost:
+            raise LinkLostError
+        if self._woken or seconds <= 0:
+            woken, self._woken = self._woken, False
+            return woken
+        loop = asyncio.get_running_loop()
+        self._waiter = loop.create_future()
+        woken = await _within(self._waiter, seconds)
+        self._waiter = None
+        self._turn_began = loop.time()
+        if self._lost:
+            raise LinkLostError
+        return woken
+
+    def wake(self) -> None:
+        """Let `wait` return, now or when it is called."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(True)
+        else:
+            self._woken = True
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, whatever happens."""
+        await asyncio.sleep(seconds)
+        if self._lost:
+            raise LinkLostError
+
+    def close(self) -> None:
+        """Send what is written, then close; cut a client that does not take it."""
+        if self._lost or self._closing:
+            return
+        self._closing = True
+        if self._read_paused:
+            self._wire.resumeProducing()
+        self._wire.unregisterProducer()
+        self._wire.loseConnection()
+        asyncio.get_running_loop().call_later(CLOSE_SECONDS, self.abort)
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        self._closing = True
+        if not self._lost:
+            self._wire.abortConnection()
+
+
+async def _within(future: "asyncio.Future[bool]", seconds: float) -> bool:
+    """The future's result, or False after `seconds`."""
+    timer = asyncio.get_running_loop().call_later(seconds, _expire, future)
+    try:
+        return await future
+    finally:
+        timer.cancel()
+
+
+def _expire(future: "asyncio.Future[bool]") -> None:
+    if not future.done():
+        future.set_result(False)

@@ -1,0 +1,202 @@
+"""SEARCH evaluated on one message, as far as what is known of it allows (RFC 3501 §6.4.4).
+
+Pure, in three-valued logic: `matches` says yes, no, or None: what was loaded does not decide it.
+So a search first runs over the index alone, then loads headers of those in doubt, then bodies of
+those still in doubt, and `NOT SEEN BODY x` reads no body of a message that was seen.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from email.utils import parsedate
+
+from imap_server.wire.search import (
+    All,
+    And,
+    BodyContains,
+    HasFlag,
+    HeaderContains,
+    InternalDate,
+    IsRecent,
+    Larger,
+    Not,
+    Numbers,
+    Or,
+    SearchKey,
+    SentDate,
+    Smaller,
+    When,
+)
+from imap_server.wire.sequence import SequenceSet, contains
+from um.core.message import Entry
+from um.mime.headers import decode_text, get, select_fields
+
+
+@dataclass(slots=True)
+class Candidate:
+    """A message under search; `header` and `text` are None until they are loaded."""
+
+    number: int
+    entry: Entry
+    recent: bool
+    header: bytes | None = None
+    """The header block."""
+    text: str | None = None
+    """The text of the body, decoded."""
+
+
+class Question:
+    """A search key made ready for one mailbox: sets resolved, texts folded."""
+
+    def __init__(self, key: SearchKey, *, messages: int, largest_uid: int) -> None:
+        self._key = key
+        self._messages = messages
+        self._largest_uid = largest_uid
+        self._ranges: dict[SequenceSet, Sequence[tuple[int, int]]] = {}
+        self._folded: dict[str, str] = {}
+
+    def matches(self, candidate: Candidate) -> bool | None:
+        """Whether the message matches; None if that hangs on what is not loaded."""
+        return self._matches(self._key, candidate)
+
+    def _matches(self, key: SearchKey, message: Candidate) -> bool | None:
+        match key:
+            case And():
+                return self._all(key.keys, message)
+            case Or():
+                return self._either(key, message)
+            case Not():
+                answer = self._matches(key.key, message)
+                return None if answer is None else not answer
+            case HeaderContains():
+                return self._in_header(key, message)
+            case SentDate():
+                return _sent(key, message)
+            case BodyContains():
+                return self._in_text(key, message)
+            case _:
+                return self._in_index(key, message)
+
+    def _in_index(self, key: SearchKey, message: Candidate) -> bool:
+        match key:
+            case All():
+                return True
+            case HasFlag():
+                return _has_flag(message.entry.flags, key.flag)
+            case IsRecent():
+                return message.recent
+            case Larger():
+                return message.entry.size_octets > key.octets
+            case Smaller():
+                return message.entry.size_octets < key.octets
+            case InternalDate():
+                return _compare(key.when, message.entry.internal_date.date(), key.day)
+            case Numbers():
+                return self._is_numbered(key, message)
+        raise AssertionError(key)
+
+    def _all(self, keys: Sequence[SearchKey], message: Candidate) -> bool | None:
+        answer: bool | None = True
+        for key in keys:
+            one = self._matches(key, message)
+            if one is False:
+                return False
+            if one is None:
+                answer = None
+        return answer
+
+    def _either(self, key: Or, message: Candidate) -> bool | None:
+        left = self._matches(key.left, message)
+        if left:
+            return True
+        right = self._matches(key.right, message)
+        if right or (left is False and right is False):
+            return right
+        return None
+
+    def _is_numbered(self, key: Numbers, message: Candidate) -> bool:
+        ranges = self._ranges.get(key.messages)
+        if ranges is None:
+            ranges = key.messages.resolve(self._largest_uid if key.by_uid else self._messages)
+            self._ranges[key.messages] = ranges
+        return contains(ranges, message.entry.uid if key.by_uid else message.number)
+
+    def _in_header(self, key: HeaderContains, message: Candidate) -> bool | None:
+        if message.header is None:
+            return None
+        if get(message.header, key.name) is None:
+            return False
+        if not key.text:
+            return True
+        wanted = self._fold(key.text)
+        field = select_fields(message.header, [key.name])
+        return any(wanted in _fold(decode_text(value)) for value in _values(field))
+
+    def _in_text(self, key: BodyContains, message: Candidate) -> bool | None:
+        wanted = self._fold(key.text)
+        if key.header and message.header is not None:
+            fields = _values(message.header)
+            if any(wanted in _fold(decode_text(field)) for field in fields):
+                return True
+            if wanted in _fold(message.header.decode("utf-8", "replace")):
+                return True
+        if message.text is None:
+            return None
+        return wanted in _fold(message.text)
+
+    def _fold(self, text: str) -> str:
+        folded = self._folded.get(text)
+        if folded is None:
+            folded = self._folded[text] = _fold(text)
+        return folded
+
+
+def check_numbers(key: SearchKey, messages: int) -> bool:
+    """Whether all message numbers in `key` are those of messages (else the command is BAD)."""
+    match key:
+        case And():
+            return all(check_numbers(each, messages) for each in key.keys)
+        case Or():
+            return check_numbers(key.left, messages) and check_numbers(key.right, messages)
+        case Not():
+            return check_numbers(key.key, messages)
+        case Numbers(by_uid=False):
+            return not key.messages.names_more_than(messages)
+        case _:
+            return True
+
+
+def _values(header: bytes) -> list[bytes]:
+    """The values of the fields of a header block, still folded."""
+    lines = header.replace(b"\r\n", b"\n").replace(b"\n ", b" ").replace(b"\n\t", b" ")
+    return [value for _, colon, value in (line.partition(b":") for line in lines.split(b"\n"))]
+
+
+def _has_flag(flags: frozenset[str], wanted: str) -> bool:
+    if wanted in flags:
+        return True
+    folded = wanted.lower()
+    return any(flag.lower() == folded for flag in flags)
+
+
+def _fold(text: str) -> str:
+    return text.casefold()
+
+
+def _sent(key: SentDate, message: Candidate) -> bool | None:
+    if message.header is None:
+        return None
+    value = get(message.header, "date")
+    parsed = parsedate(value.decode("ascii", "replace")) if value is not None else None
+    if parsed is None:
+        return False
+    try:
+        return _compare(key.when, date(*parsed[:3]), key.day)
+    except ValueError:
+        return False
+
+
+def _compare(when: When, day: date, wanted: date) -> bool:
+    if when is When.ON:
+        return day == wanted
+    return day < wanted if when is When.BEFORE else day >= wanted

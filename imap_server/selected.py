@@ -1,0 +1,246 @@
+"""One session's view of its selected mailbox: message numbers that never lie (RFC 3501 §2.3.1.2).
+
+Laws:
+- `uids` is what the client was told: a message number is an index into it, and it changes only in
+  `announce`, together with the EXISTS or EXPUNGE that is returned there.
+- Own and foreign changes come the same way, through `apply`; MODSEQ tells what is old news.
+- EXPUNGE is held back while a command counts by number (RFC 3501 §7.4.1); a message that is gone
+  but not announced keeps its number and its last known entry.
+"""
+
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Sequence
+from functools import lru_cache
+
+from imap_server.wire import responses
+from imap_server.wire.sequence import SequenceSet
+from imap_server.wire.tokens import BadCommandError
+from um.core.ids import MailboxId, ModSeq, Uid
+from um.core.message import (
+    ANSWERED,
+    DELETED,
+    DRAFT,
+    FLAGGED,
+    SEEN,
+    Entry,
+    FlagOperation,
+    Vanished,
+)
+
+RECENT = "\\Recent"
+_SYSTEM = (ANSWERED, FLAGGED, DELETED, SEEN, DRAFT)
+
+
+@lru_cache(maxsize=4096)
+def render_flags(flags: frozenset[str], *, recent: bool) -> bytes:
+    """A message's flag list as this session sees it."""
+    return responses.flags(flags | {RECENT} if recent else flags)
+
+
+class Selected:
+    """The view of one session on one mailbox."""
+
+    def __init__(
+        self,
+        mailbox_id: MailboxId,
+        *,
+        entries: Sequence[Entry],
+        modseq: ModSeq,
+        recent_after: Uid,
+        read_only: bool,
+    ) -> None:
+        self.mailbox_id = mailbox_id
+        self.read_only = read_only
+        self.modseq = modseq
+        """Everything up to here has been applied."""
+        self.uids: list[Uid] = [entry.uid for entry in entries]
+        self.entries: dict[Uid, Entry] = {entry.uid: entry for entry in entries}
+        self.recent: set[Uid] = {uid for uid in self.uids if uid > recent_after}
+        self._arrived: list[Uid] = []
+        self._gone: set[Uid] = set()
+        self._changed: set[Uid] = set()
+        self._keywords: dict[str, str] = {}
+        self._new_keywords = False
+        self._note_keywords(entries)
+        self._new_keywords = False
+
+    # -- numbers --------------------------------------------------------------------------------
+
+    def number(self, uid: Uid) -> int:
+        """The message number of a UID that was announced."""
+        return bisect_left(self.uids, uid) + 1
+
+    def resolve(self, messages: SequenceSet, *, by_uid: bool) -> list[Uid]:
+        """The UIDs that a command means, ascending.
+
+        By number: those that are gone but not announced are among them (see `is_gone`), and a number
+        that was never announced is BAD. By UID: what is not there, or is gone, is left out.
+        """
+        if by_uid:
+            found = messages.select(self.uids)
+            return [uid for uid in found if uid not in self._gone] if self._gone else found
+        if messages.names_more_than(len(self.uids)):
+            raise BadCommandError("There is no message of that number")
+        uids: list[Uid] = []
+        for low, high in messages.resolve(len(self.uids)):
+            uids.extend(self.uids[low - 1 : high])
+        return uids
+
+    def is_gone(self, uid: Uid) -> bool:
+        """Whether the message is expunged, announced or not."""
+        return uid in self._gone or uid not in self.entries
+
+    def flags(self, uid: Uid) -> bytes:
+        r"""The flag list of a message, \Recent included."""
+        return render_flags(self.entries[uid].flags, recent=uid in self.recent)
+
+    def first_unseen(self) -> int | None:
+        r"""The number of the first message that is not \Seen."""
+        for number, uid in enumerate(self.uids, 1):
+            if SEEN not in self.entries[uid].flags:
+                return number
+        return None
+
+    def flag_names(self) -> list[str]:
+        """What FLAGS lists: the system flags and the keywords in use."""
+        return [*_SYSTEM, *sorted(self._keywords.values())]
+
+    # -- what happened --------------------------------------------------------------------------
+
+    def apply(
+        self,
+        entries: Iterable[Entry],
+        vanished: Iterable[Vanished],
+        *,
+        modseq: ModSeq,
+        recent_after: Uid,
+    ) -> None:
+        """Take in what a reading of the mailbox showed beyond `self.modseq`."""
+        last = max(self.uids[-1:] + self._arrived[-1:], default=Uid(0))
+        for entry in entries:
+            known = self.entries.get(entry.uid)
+            if known is not None:
+                if entry.modseq > known.modseq:
+                    if entry.flags != known.flags:
+                        self._changed.add(entry.uid)
+                    self.entries[entry.uid] = entry
+            elif entry.uid > last:
+                self.entries[entry.uid] = entry
+                self._arrived.append(entry.uid)
+                if entry.uid > recent_after:
+                    self.recent.add(entry.uid)
+        self._note_keywords(self.entries[uid] for uid in (*self._changed, *self._arrived))
+        self.expunged(tombstone.uid for tombstone in vanished)
+        self.modseq = max(self.modseq, modseq)
+
+    def expunged(self, uids: Iterable[Uid]) -> None:
+        """These are gone; `announce` will say so."""
+        self._gone.update(uid for uid in uids if uid in self.entries)
+
+    def stored(
+        self,
+        entries: Collection[Entry],
+        operation: FlagOperation,
+        flags: Collection[str],
+        *,
+        silent: bool,
+    ) -> list[Uid]:
+        """Take in the result of an own STORE; returns the UIDs whose flags must be told now.
+
+        A silent STORE tells nothing, unless another session had changed the flags as well, so that
+        the client could not know the outcome (RFC 3501 §6.4.6).
+        """
+        tell = []
+        for entry in entries:
+            known = self.entries.get(entry.uid)
+            if known is None:
+                continue
+            if not silent:
+                self._changed.discard(entry.uid)
+                tell.append(entry.uid)
+            elif _fold(entry.flags) != _expected(known.flags, operation, flags):
+                self._changed.add(entry.uid)
+            if entry.modseq >= known.modseq:
+                self.entries[entry.uid] = entry
+        self._note_keywords(entries)
+        return tell
+
+    # -- what is told ---------------------------------------------------------------------------
+
+    def announce(self, *, expunge: bool) -> bytes:
+        """All that the client has not been told, as untagged responses.
+
+        `expunge` says whether EXPUNGE may be sent now; with it message numbers change.
+        """
+        out: list[bytes] = []
+        self._forget(self._gone.intersection(self._arrived))
+        if expunge and self._gone:
+            out += self._announce_expunges()
+        if self._arrived:
+            self.uids += self._arrived
+            self._arrived = []
+            out.append(b"* %d EXISTS\r\n* %d RECENT\r\n" % (len(self.uids), len(self.recent)))
+        if self._new_keywords:
+            out.append(self.flags_line())
+            self._new_keywords = False
+        for uid in sorted(self._changed - self._gone):
+            out.append(self.fetch_flags(uid))
+        self._changed.clear()
+        return b"".join(out)
+
+    def flags_line(self) -> bytes:
+        """`* FLAGS (…)` (RFC 3501 §7.2.6) and what may be stored for good."""
+        names = self.flag_names()
+        permanent = [] if self.read_only else [*names, "\\*"]
+        return responses.untagged(b"FLAGS", responses.flags(names)) + responses.status(
+            b"*",
+            b"OK",
+            "Flags permitted",
+            code=b"PERMANENTFLAGS (" + " ".join(permanent).encode("ascii") + b")",
+        )
+
+    def fetch_flags(self, uid: Uid) -> bytes:
+        """`* n FETCH (UID u FLAGS (…))`."""
+        return b"* %d FETCH (UID %d FLAGS %b)\r\n" % (self.number(uid), uid, self.flags(uid))
+
+    def _announce_expunges(self) -> list[bytes]:
+        out: list[bytes] = []
+        left: list[Uid] = []
+        for number, uid in enumerate(self.uids, 1):
+            if uid in self._gone:
+                out.append(b"* %d EXPUNGE\r\n" % (number - len(out)))
+            else:
+                left.append(uid)
+        self.uids = left
+        self._forget(set(self._gone))
+        return out
+
+    def _forget(self, uids: set[Uid]) -> None:
+        """Drop messages that no number stands for: come and gone unseen, or announced as gone."""
+        if not uids:
+            return
+        for uid in uids:
+            del self.entries[uid]
+        self._arrived = [uid for uid in self._arrived if uid not in uids]
+        self.recent -= uids
+        self._changed -= uids
+        self._gone -= uids
+
+    def _note_keywords(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            for flag in entry.flags:
+                if not flag.startswith("\\") and flag.lower() not in self._keywords:
+                    self._keywords[flag.lower()] = flag
+                    self._new_keywords = True
+
+
+def _fold(flags: Iterable[str]) -> set[str]:
+    return {flag.lower() for flag in flags}
+
+
+def _expected(before: frozenset[str], operation: FlagOperation, flags: Collection[str]) -> set[str]:
+    if operation is FlagOperation.REPLACE:
+        return _fold(flags)
+    if operation is FlagOperation.ADD:
+        return _fold(before) | _fold(flags)
+    return _fold(before) - _fold(flags)
