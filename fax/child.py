@@ -1,6 +1,6 @@
 """The server's end of the fax child process: starts it, hands it calls, starts it anew when it dies.
 
-Laws: a call given to `receive` gets exactly one `ended`, also when the child is killed; the pages it
+Laws: a call given to `receive` gets exactly one `ended_by_child`, also when the child is killed; the pages it
 kept until then are files in its spool folder. The server itself never waits for the child without
 the loop running. Runs on an asyncio loop (Twisted's asyncio reactor included).
 """
@@ -47,7 +47,7 @@ class FaxCall(Protocol):
         """The page is durable in the spool entry; its confirmation goes out now."""
         ...
 
-    def ended(self, ended: Ended) -> None:
+    def ended_by_child(self, ended: Ended) -> None:
         """The fax is over. Called once."""
         ...
 
@@ -69,6 +69,11 @@ class FaxChild:
     def pid(self) -> int | None:
         """The child's process id while it runs."""
         return self._process.pid if self._process else None
+
+    def check_running(self) -> None:
+        """Raises UnavailableError while there is no child to take a call."""
+        if self._control is None or self._closing:
+            raise UnavailableError("The fax receiver is not running")
 
     async def start(self) -> None:
         """Start the child and wait until its modem is loaded. Raises UnavailableError."""
@@ -99,8 +104,8 @@ class FaxChild:
         Raises UnavailableError if there is no child now (`media` is closed then too).
         """
         with media:
-            if self._control is None or self._closing:
-                raise UnavailableError("The fax receiver is not running")
+            self.check_running()
+            assert self._control is not None
             try:
                 socket.send_fds(self._control, [encode(order)], [media.fileno()])
             except OSError as error:
@@ -108,7 +113,7 @@ class FaxChild:
         self._calls[order.call] = call
 
     def hang_up(self, call: str) -> None:
-        """The far end hung up; `ended` follows if it has not come yet."""
+        """The far end hung up; `ended_by_child` follows if it has not come yet."""
         if call in self._calls:
             self._send(HangUp(call))
 
@@ -164,7 +169,7 @@ class FaxChild:
             self._calls[message.call].page_kept(message.page)
         elif isinstance(message, Ended) and message.call in self._calls:
             self._failures = 0
-            self._calls.pop(message.call).ended(message)
+            self._calls.pop(message.call).ended_by_child(message)
 
     async def _answer(self, waiting: PageWaiting) -> None:
         call = self._calls.get(waiting.call)
@@ -182,7 +187,7 @@ class FaxChild:
         control.close()
         calls, self._calls = self._calls, {}
         for name, call in calls.items():
-            call.ended(Ended(name, complete=False, detail="the fax receiver failed"))
+            call.ended_by_child(Ended(name, complete=False, detail="the fax receiver failed"))
         if self._closing:
             return
         self._control = None

@@ -89,7 +89,7 @@ class _Call:
                 return
 
     def _take(self, data: bytes, source: tuple[str, int]) -> None:
-        pieces = self._line.receive(data)
+        pieces = self._line.receive(data, self._loop.time())
         if pieces is None:
             return
         # Symmetric RTP: answer to where the first packet came from (RFC 4961).
@@ -116,7 +116,7 @@ class _Call:
             self._timer = self._loop.call_at(self._next_tick, self._tick)
 
     def _one_tick(self) -> None:
-        for piece in self._line.tick():
+        for piece in self._line.tick(self._loop.time()):
             self._hear(piece)
         samples = self._session.transmit()
         with suppress(OSError):

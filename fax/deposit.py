@@ -1,0 +1,249 @@
+"""From kept pages in the spool to a fax in the mailbox, once, whatever happens between.
+
+Laws:
+- An entry is discarded only when its message has committed, or when there is nothing to deliver:
+  no page, or an account that is gone. In doubt it stays.
+- Every page that was confirmed is in the message: they were decoded whole before, so that a page
+  that does not decode now means a failing disk; its original goes to quarantine and a note says so.
+- The ingest key is the entry's id with the account's: however often an entry is tried, by this
+  process or by the one after a crash, it is one message.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from uuid import uuid4
+
+import structlog
+
+from fax import history
+from fax.facts import CallFacts, ReceptionFacts
+from fax.ghostscript import Ghostscript, is_pdf
+from fax.keep import is_page
+from fax.message import render
+from fax.pdf import FaxDocument, PdfMaker
+from fax.settings import FaxSettings
+from um.core.account import Account
+from um.core.errors import NotFoundError, RefusedDocumentError, UMError, UnavailableError
+from um.core.ids import E164, IngestKey
+from um.core.message import MessageKind
+from um.core.ports import Clock, Metrics, NoMetrics, Quarantine, SpoolEntry, Store
+from um.core.steps import Steps, no_steps
+from um.service.delivery import Delivered, Delivery, Incoming, Room
+
+log = structlog.get_logger(__name__)
+
+
+class Outcome(StrEnum):
+    """What became of a fax."""
+
+    DELIVERED = "delivered"
+    MISSED = "missed"
+    """No page: a line in the history, nothing stored."""
+    GONE = "gone"
+    """Its account is no more."""
+    WAITING = "waiting"
+    """It is in the spool and will be tried again."""
+    BROKEN = "broken"
+    """Its facts cannot be read; it stays in the spool for an operator to look at."""
+
+
+@dataclass(slots=True)
+class _Waiting:
+    entry: SpoolEntry
+    due: float
+    tries: int
+
+
+class FaxDeposits:
+    """The faxes of one process on their way into mailboxes."""
+
+    def __init__(
+        self,
+        delivery: Delivery,
+        store: Store,
+        quarantine: Quarantine,
+        pdf: PdfMaker,
+        clock: Clock,
+        settings: FaxSettings,
+        *,
+        steps: Steps = no_steps,
+        metrics: Metrics | None = None,
+    ) -> None:
+        self._delivery = delivery
+        self._store = store
+        self._quarantine = quarantine
+        self._pdf = pdf
+        self._clock = clock
+        self._settings = settings
+        self._steps = steps
+        self._ghostscript = Ghostscript()
+        self._metrics = metrics or NoMetrics()
+        self._waiting: dict[str, _Waiting] = {}
+
+    async def finish(self, entry: SpoolEntry) -> Outcome:
+        """Deliver a fax, or note a missed one; never raises for storage trouble."""
+        tries = self._waiting.pop(entry.id).tries if entry.id in self._waiting else 0
+        try:
+            outcome = await self._attempt(entry)
+        except UMError as error:
+            self._wait(entry, tries, error)
+            outcome = Outcome.WAITING
+        self._metrics.count(f"fax_{outcome}")
+        self._metrics.gauge("fax_waiting", len(self._waiting))
+        log.info("fax.finished", entry=entry.id, outcome=outcome.value)
+        return outcome
+
+    async def retry_pending(self) -> int:
+        """Try those whose time has come; returns how many wait still."""
+        now = self._clock.monotonic()
+        for each in [each for each in self._waiting.values() if each.due <= now]:
+            if each.entry.id in self._waiting:
+                await self.finish(each.entry)
+        return len(self._waiting)
+
+    async def deliver_document(
+        self,
+        account: Account,
+        data: bytes,
+        *,
+        number: E164,
+        caller_number: str,
+        caller_name: str,
+        when: datetime,
+    ) -> Delivered:
+        """Deliver a TIFF, or a PDF by way of Ghostscript, as a fax.
+
+        The pages that decode are delivered with a note of those that do not; when any does not, the
+        original goes to the account's quarantine.
+        Raises RefusedDocumentError with the reason, and what `Delivery.deliver` raises.
+        """
+        key = uuid4().hex
+        call = CallFacts(
+            account_id=account.id,
+            number=number,
+            caller_number=caller_number,
+            caller_name=caller_name,
+            started_at=when,
+            call_id=key,
+            cause="",
+            reservation_id=None,
+        )
+        document = await self._document(account, data, key)
+        reception = ReceptionFacts(complete=True, detail="")
+        message = self._render(account, call, reception, document, key)
+        delivered = await self._delivery.deliver(
+            self._incoming(call, document, message, key, room=Room.NORMAL)
+        )
+        try:
+            await history.note(self._store, history.line(call, history.TAKEN))
+        except UMError as error:  # the fax is in: an error now would have it delivered again
+            log.warning("fax.not-in-history", call=key, error=error.code)
+        return delivered
+
+    async def _document(self, account: Account, data: bytes, key: str) -> FaxDocument:
+        name = f"fax-{key}.{'pdf' if is_pdf(data) else 'tif'}"
+        try:
+            if is_pdf(data):
+                tiff = await self._ghostscript.to_fax_tiff(data, paper=self._settings.paper)
+            else:
+                tiff = data
+            document = await self._pdf.convert(tiff)
+        except RefusedDocumentError:
+            await self._quarantine.put(account.id, name, data)
+            raise
+        if document.dropped:
+            await self._quarantine.put(account.id, name, data)
+        return document
+
+    async def _attempt(self, entry: SpoolEntry) -> Outcome:
+        try:
+            call, reception = CallFacts.read(entry.facts), ReceptionFacts.read(entry.facts)
+        except (KeyError, ValueError):
+            log.exception("fax.broken-facts", entry=entry.id)
+            return Outcome.BROKEN
+        account = await self._store.read("fax-account", lambda tx: tx.accounts.get(call.account_id))
+        if account is None:
+            await entry.discard()
+            return Outcome.GONE
+        pages = [entry.read(name) for name in sorted(entry.names()) if is_page(name)]
+        if not pages:
+            return await self._miss(entry, call, reception)
+        document = await self._pdf.convert(pages)
+        if document.dropped:
+            await self._keep_originals(account, entry, pages)
+        message = self._render(account, call, reception, document, entry.id)
+        try:
+            await self._deliver(entry, call, reception, document, message)
+        except NotFoundError:  # purged while we rendered
+            await entry.discard()
+            return Outcome.GONE
+        return Outcome.DELIVERED
+
+    async def _keep_originals(
+        self, account: Account, entry: SpoolEntry, pages: list[bytes]
+    ) -> None:
+        log.error("fax.kept-page-damaged", entry=entry.id)
+        for number, page in enumerate(pages, start=1):
+            await self._quarantine.put(account.id, f"fax-{entry.id}-page-{number}.tif", page)
+
+    async def _deliver(
+        self,
+        entry: SpoolEntry,
+        call: CallFacts,
+        reception: ReceptionFacts,
+        document: FaxDocument,
+        message: bytes,
+    ) -> None:
+        # What was confirmed was promised room; the promise outlives the reservation's row.
+        await self._delivery.deliver(
+            self._incoming(call, document, message, entry.id, room=Room.PROMISED)
+        )
+        detail = f"{document.pages} pages" + ("" if reception.complete else ", partial")
+        line = history.line(call, history.TAKEN, seconds=reception.seconds, detail=detail)
+        await history.note(self._store, line)
+        self._steps("delivery.acknowledging")
+        await entry.discard()
+
+    async def _miss(self, entry: SpoolEntry, call: CallFacts, reception: ReceptionFacts) -> Outcome:
+        line = history.line(
+            call, history.MISSED, seconds=reception.seconds, detail=reception.detail
+        )
+        await history.note(self._store, line)
+        if call.reservation_id is not None:
+            await self._delivery.release(call.reservation_id)
+        await entry.discard()
+        return Outcome.MISSED
+
+    def _render(
+        self,
+        account: Account,
+        call: CallFacts,
+        reception: ReceptionFacts,
+        document: FaxDocument,
+        key: str,
+    ) -> bytes:
+        return render(
+            account, call, reception, document, identifier=key, domain=self._settings.domain
+        )
+
+    def _incoming(
+        self, call: CallFacts, document: FaxDocument, message: bytes, key: str, *, room: Room
+    ) -> Incoming:
+        return Incoming(
+            account_id=call.account_id,
+            kind=MessageKind.FAX,
+            data=message,
+            ingest_key=IngestKey(f"{key}:{call.account_id}"),
+            internal_date=call.started_at,
+            reservation_id=call.reservation_id,
+            room=room,
+            pages=document.pages,
+        )
+
+    def _wait(self, entry: SpoolEntry, tries: int, error: UMError) -> None:
+        pauses = self._settings.retry_seconds
+        due = self._clock.monotonic() + pauses[min(tries, len(pauses) - 1)]
+        self._waiting[entry.id] = _Waiting(entry, due, tries + 1)
+        level = log.warning if isinstance(error, UnavailableError) else log.error
+        level("fax.waiting", entry=entry.id, error=error.code, tries=tries + 1)
