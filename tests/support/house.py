@@ -1,5 +1,6 @@
 """The services of one process over the memory store, with a clock that stands still."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,12 +48,18 @@ class House:
         default_factory=lambda: AccountSettings(DOMAIN, timezone="America/Toronto")
     )
     steps: Steps = no_steps
+    store_of: Callable[["House"], Any] | None = None
+    """Opens another store than the memory store."""
 
     def __post_init__(self) -> None:
         self.bus = LocalEventBus()
         self.stored: list[Event] = []
         self.bus.subscribe(MessageStored, self.stored.append)
-        self.store = MemoryStore(self.bus.publish, clock=self.clock, steps=self.steps)
+        self.store: Any = (
+            self.store_of(self)
+            if self.store_of
+            else MemoryStore(self.bus.publish, clock=self.clock, steps=self.steps)
+        )
         self.blobs = MemoryBlobStore(self.clock, steps=self.steps)
         self.spool = MemorySpool()
         self.quarantine = MemoryQuarantine(self.clock)

@@ -37,5 +37,13 @@ class MessageStored:
     size_octets: int
 
 
+@dataclass(frozen=True, slots=True)
+class QuotaCrossed:
+    """A delivery of this process filled a mailbox to a notice threshold."""
+
+    account_id: AccountId
+    percent: int
+
+
 Change = MailboxChanged | AccountChanged
-Event = MailboxChanged | AccountChanged | MessageStored
+Event = MailboxChanged | AccountChanged | MessageStored | QuotaCrossed

@@ -27,14 +27,14 @@ from um.core.errors import (
     UMError,
     UnavailableError,
 )
-from um.core.events import MessageStored
+from um.core.events import Event, MessageStored, QuotaCrossed
 from um.core.ids import AccountId, BlobKey, ContentId, IngestKey, MailboxId, ReservationId, Uid
 from um.core.message import INBOX, Content, MessageKind
 from um.core.ports import BlobStore, Clock, EventBus, Metrics, NoMetrics, Store, Transaction
 from um.core.steps import Steps, no_steps
 from um.mime.scan import Scanned, scan
 from um.policy.lifecycle import DOOR_OF_KIND, Answer, Door, answer, refusal
-from um.policy.quota import Room, fits
+from um.policy.quota import Room, crossed_percent, fits
 from um.policy.retention import ingest_dated
 
 __all__ = ["Delivered", "Delivery", "Incoming", "Room"]
@@ -79,6 +79,8 @@ class Delivered:
     uid: Uid
     duplicate: bool
     """The key had been delivered before; nothing was stored now."""
+    crossed_percent: int | None = None
+    """The notice threshold of the quota that this message reached."""
 
 
 class Delivery:
@@ -125,7 +127,7 @@ class Delivery:
             await self._drop(content.blob)
             return delivered
         self._metrics.count(f"delivered_{incoming.kind}")
-        self._bus.publish([_stored(incoming, delivered)])
+        self._bus.publish(_events(incoming, delivered))
         return delivered
 
     async def may_take(
@@ -240,7 +242,11 @@ class Delivery:
             saved_at=now,
         )
         tx.messages.remember_ingest(incoming.ingest_key, entry, ingest_dated(incoming.kind, now))
-        return Delivered(mailbox.id, mailbox.uidvalidity, entry.uid, duplicate=False)
+        used = before.used_octets
+        crossed = crossed_percent(used, used + content.size_octets, before.limit_octets)
+        return Delivered(
+            mailbox.id, mailbox.uidvalidity, entry.uid, duplicate=False, crossed_percent=crossed
+        )
 
     def _content(self, incoming: Incoming, scanned: Scanned) -> Content:
         return Content(
@@ -315,11 +321,14 @@ def _found_txn(incoming: Incoming, content: Content, tx: Transaction) -> Deliver
     return Delivered(earlier.mailbox_id, earlier.uidvalidity, earlier.uid, duplicate=not ours)
 
 
-def _stored(incoming: Incoming, delivered: Delivered) -> MessageStored:
-    return MessageStored(
+def _events(incoming: Incoming, delivered: Delivered) -> list[Event]:
+    stored = MessageStored(
         account_id=incoming.account_id,
         mailbox_id=delivered.mailbox_id,
         uid=delivered.uid,
         kind=incoming.kind,
         size_octets=len(incoming.data),
     )
+    if delivered.crossed_percent is None:
+        return [stored]
+    return [stored, QuotaCrossed(incoming.account_id, delivered.crossed_percent)]
