@@ -133,7 +133,10 @@ class CallApplication(Protocol):
         ...
 
     def ended(self, reason: EndReason) -> None:
-        """The call is over; nothing more can be sent. Called exactly once after `answered`."""
+        """The call is over; nothing more can be sent. Called exactly once.
+
+        Also when the caller gave up before `answered`; not after `reject` or a HandOver of its own.
+        """
         ...
 
 

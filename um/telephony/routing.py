@@ -6,10 +6,10 @@ as absent: it is information, not protocol. All text that leaves here is clean o
 """
 
 import re
-import unicodedata
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from um.mime.clean import clean_text
 from um.telephony.application import CallInfo, DivertCause
 from um.telephony.sip.fields import NameAddr
 from um.telephony.sip.grammar import SipSyntaxError, unescape
@@ -17,7 +17,6 @@ from um.telephony.sip.message import Request
 from um.telephony.sip.uri import SIP_SCHEMES, Uri, parse_uri
 
 ANONYMOUS: Final = "anonymous"
-MAX_TEXT: Final = 80
 _CAUSES: Final = {
     "302": DivertCause.UNCONDITIONAL,
     "404": DivertCause.OTHER,
@@ -40,18 +39,10 @@ _REASONS: Final = {
 _HISTORY_CAUSE: Final = re.compile(r"(?i)\bSIP\s*;\s*cause\s*=\s*(\d{3})")
 
 
-def clean(text: str) -> str:
-    """`text` without controls and direction marks, white space folded, at most 80 characters."""
-    kept = "".join(
-        " " if unicodedata.category(character)[0] in "CZ" else character for character in text
-    )
-    return " ".join(kept.split())[:MAX_TEXT].strip()
-
-
 def candidates(request: Request, order: Sequence[str]) -> list[str]:
     """Names that may choose the mailbox, the most trusted first, each once."""
     found = [name for place in order for name in _PLACES[place](request)]
-    return list(dict.fromkeys(name for name in map(clean, found) if name))
+    return list(dict.fromkeys(name for name in map(clean_text, found) if name))
 
 
 def call_info(
@@ -65,6 +56,7 @@ def call_info(
     """What is known of the call.
 
     Args:
+        request: the INVITE.
         dialled: the candidate that chose the mailbox.
         peer: address of the core.
         normalise: a number to E.164 where possible, else unchanged.
@@ -72,7 +64,7 @@ def call_info(
     """
     number, name = _caller(request, asserted=asserted)
     return CallInfo(
-        call_id=clean(request.call_id),
+        call_id=clean_text(request.call_id),
         dialled=dialled,
         caller_number=normalise(number) if number else "",
         caller_name=name,
@@ -150,7 +142,7 @@ def _caller(request: Request, *, asserted: bool) -> tuple[str, str]:
     known = _addresses(request, "p-asserted-identity") if asserted else []
     identities = [*known, request.from_]
     number = next((value for value in map(_number, identities) if value), "")
-    name = next((value for value in (clean(each.display) for each in identities) if value), "")
+    name = next((value for value in (clean_text(each.display) for each in identities) if value), "")
     if not known and _is_anonymous(request.from_):
         return "", ANONYMOUS
     return number, ("" if name.lower() == ANONYMOUS else name)
@@ -160,7 +152,7 @@ def _number(identity: NameAddr) -> str:
     uri: Uri = identity.uri
     if uri.scheme not in SIP_SCHEMES | {"tel"} or _is_anonymous(identity):
         return ""
-    return clean(uri.number)
+    return clean_text(uri.number)
 
 
 def _is_anonymous(identity: NameAddr) -> bool:

@@ -24,7 +24,6 @@ Address = tuple[str, int]
 TICK_SECONDS: Final = 0.02
 NO_MEDIA_SECONDS: Final = 30.0
 _TICK_SAMPLES: Final = 160
-_FILL_CHUNK_OCTETS: Final = 2 * CLOCK_RATE
 _CONCEALED_SAMPLES: Final = 160
 
 
@@ -228,11 +227,8 @@ class RtpSession:
         self._silence(missing - length)
 
     def _silence(self, samples: int) -> None:
-        octets = 2 * samples
-        while octets > 0:
-            chunk = min(octets, _FILL_CHUNK_OCTETS)
-            self._events.append(Audio(bytes(chunk)))
-            octets -= chunk
+        for start in range(0, samples, _TICK_SAMPLES):
+            self._events.append(Audio(bytes(2 * min(_TICK_SAMPLES, samples - start))))
 
     # ---- speaking
 

@@ -160,6 +160,11 @@ class Endpoint:
         for key in self._repeats.due(now):
             self._repeat_success(self._calls[key], now)
 
+    @property
+    def asking(self) -> bool:
+        """Whether a request of ours (BYE) still waits for its answer."""
+        return self._layer.asking
+
     # ---- user side
 
     def answer(self, call: str, sdp: bytes, now: float) -> None:

@@ -169,6 +169,14 @@ class TransactionLayer:
                 self._do(transaction, transaction.machine.handle_timer(now), None)
                 self._settle(transaction)
 
+    @property
+    def asking(self) -> bool:
+        """Whether a request of ours has no final answer yet."""
+        return any(
+            client.machine.state in {State.CALLING, State.TRYING, State.PROCEEDING}
+            for client in self._clients.values()
+        )
+
     def __len__(self) -> int:
         """How many transactions live."""
         return len(self._servers) + len(self._clients)

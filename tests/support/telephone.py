@@ -1,0 +1,442 @@
+"""A scripted telephone: places one real call over UDP and RTP, says and does what it is told.
+
+Written apart from the server's engines, on plain sockets, in the caller's thread (from asyncio:
+`await asyncio.to_thread(Telephone().call, …)`). A call is a list of steps:
+
+    report = Telephone().call(
+        ("127.0.0.1", 5070),
+        "sip:+15551230001@127.0.0.1:5070",
+        [WaitForBeep(), Say(samples), HangUp()],
+        caller="+15559870001",
+        caller_name="Alice",
+    )
+    assert report.status == 200
+
+While a step waits, silence is sent (real telephones do), unless it says otherwise. Samples are
+signed 16 bits, native byte order, mono, 8000 a second. A fax machine is a `Machine` step: every
+20 ms its callback is given what was heard and returns the 160 samples to send.
+"""
+
+import select
+import socket
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from tests.support.telephone_rtp import (
+    FRAME_OCTETS,
+    FRAME_SECONDS,
+    BeepDetector,
+    Impairments,
+    RtpListener,
+    RtpSender,
+)
+from tests.support.telephone_sip import (
+    Address,
+    Identity,
+    SipMessage,
+    media_address,
+    offer,
+    read_message,
+)
+
+__all__ = [
+    "CallReport",
+    "Cancel",
+    "HangUp",
+    "Hold",
+    "Impairments",
+    "Machine",
+    "Mute",
+    "Press",
+    "Say",
+    "Silence",
+    "Step",
+    "Telephone",
+    "WaitForBeep",
+    "WaitForHangUp",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Send a recording, paced in real time."""
+
+    samples: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """Send silence for so long."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Mute:
+    """Send no packets at all for so long: discontinuous transmission, or a dead network."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Press:
+    """Press keys, 100 ms each with 100 ms between them, as RFC 4733 events."""
+
+    digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class WaitForBeep:
+    """Listen until a beep is over. A beep that does not come raises TimeoutError."""
+
+    timeout_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class WaitForHangUp:
+    """Go on until the server hangs up. If it does not, TimeoutError."""
+
+    timeout_seconds: float = 60.0
+    silent: bool = False
+    """Send no packets meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A re-INVITE that changes the direction (`sendonly`: hold, `sendrecv`: take back)."""
+
+    direction: str
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A machine has the line: each 20 ms it hears, and says 160 samples; until it is done."""
+
+    callback: Callable[[bytes], bytes]
+    """Given the samples heard since the last time (any length, also none)."""
+    done: Callable[[], bool]
+    timeout_seconds: float = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """As the first step: CANCEL after so long, if the call was not answered before."""
+
+    after_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """Send BYE. A script that ends does so anyway."""
+
+
+Step = Say | Silence | Mute | Press | WaitForBeep | WaitForHangUp | Hold | Machine | Cancel | HangUp
+
+
+@dataclass(slots=True)
+class CallReport:
+    """What came of a call."""
+
+    status: int = 0
+    """Final status of the INVITE; 0 if there was none."""
+    reason: str = ""
+    provisional: list[int] = field(default_factory=list)
+    hung_up_by_server: bool = False
+    heard: bytes = b""
+    """All that was heard, in its place in time."""
+    heard_packets: int = 0
+    heard_gaps: int = 0
+    beeped: bool = False
+    seconds: float = 0.0
+    """From answer to end."""
+    call_id: str = ""
+    answer: SipMessage | None = None
+    """The final response."""
+    bye_status: int = 0
+    """Answer to our BYE."""
+
+
+class Telephone:
+    """A telephone on one local address."""
+
+    def __init__(
+        self,
+        local_host: str = "127.0.0.1",
+        *,
+        payload_type: int = 0,
+        impairments: Impairments | None = None,
+    ) -> None:
+        self._local_host = local_host
+        self._payload_type = payload_type
+        self._impairments = impairments or Impairments()
+
+    def call(
+        self,
+        server: Address,
+        uri: str,
+        steps: Sequence[Step],
+        *,
+        caller: str = "+15550001111",
+        caller_name: str = "",
+        headers: Sequence[tuple[str, str]] = (),
+        with_offer: bool = True,
+        answer_timeout_seconds: float = 10.0,
+    ) -> CallReport:
+        """Place one call and play `steps`; blocks until it is over.
+
+        Args:
+            server: where the INVITE goes.
+            uri: its Request-URI, with RFC 4458 parameters where wanted.
+            steps: what is done after the answer (and `Cancel` before it).
+            caller: user part of From.
+            caller_name: display name of From.
+            headers: more header lines of the INVITE, such as ("Diversion", "<sip:…>;reason=…").
+            with_offer: False leaves the SDP offer to the server; ours then stands in the ACK.
+            answer_timeout_seconds: TimeoutError when no final response came by then.
+
+        A refused call is no error: see `CallReport.status`.
+        """
+        name = f'"{caller_name}" ' if caller_name else ""
+        family = socket.AF_INET6 if ":" in self._local_host else socket.AF_INET
+        with (
+            socket.socket(family, socket.SOCK_DGRAM) as sip,
+            socket.socket(family, socket.SOCK_DGRAM) as rtp,
+        ):
+            for each in (sip, rtp):
+                each.bind((self._local_host, 0))
+                each.setblocking(False)
+            identity = Identity(
+                sip.getsockname()[:2],
+                uri,
+                f"{name}<sip:{caller}@{_bracketed(self._local_host)}>",
+                tuple(headers),
+            )
+            line = _Line(
+                sip,
+                rtp,
+                server,
+                identity,
+                RtpSender(self._payload_type, self._impairments),
+                RtpListener(self._payload_type),
+            )
+            line.report.call_id = identity.call_id
+            line.run(steps, with_offer=with_offer, timeout_seconds=answer_timeout_seconds)
+            return line.report
+
+
+@dataclass(slots=True)
+class _Line:
+    """One call in progress."""
+
+    sip: socket.socket
+    rtp: socket.socket
+    server: Address
+    identity: Identity
+    sender: RtpSender
+    listener: RtpListener
+    report: CallReport = field(default_factory=CallReport)
+    beep: BeepDetector = field(default_factory=BeepDetector)
+    remote: Address | None = None
+    over: bool = False
+    unheard: bytearray = field(default_factory=bytearray)
+    sdp: str = ""
+    last_ack: bytes = b""
+    idle_turns: int = 0
+    """20 ms turns since audio was heard."""
+
+    def run(self, steps: Sequence[Step], *, with_offer: bool, timeout_seconds: float) -> None:
+        host, port = self.rtp.getsockname()[:2]
+        self.sdp = offer(host, port, payload_type=self.sender.payload_type)
+        cancel = next((step.after_seconds for step in steps if isinstance(step, Cancel)), None)
+        final = self._invite(
+            self.identity.invite(self.sdp if with_offer else ""),
+            cancel=cancel,
+            timeout_seconds=timeout_seconds,
+        )
+        self.report.status, self.report.reason = final.status, final.reason
+        self.report.answer = final
+        if final.status >= 300:
+            return
+        self.remote = media_address(final.body)
+        started = time.monotonic()
+        try:
+            self._play(steps)
+        finally:
+            if not self.over:
+                self._hang_up()
+            self.report.seconds = time.monotonic() - started
+            self.report.heard = self.listener.heard
+            self.report.heard_packets = self.listener.packets
+            self.report.heard_gaps = self.listener.gaps
+            self.report.beeped = self.beep.heard
+
+    # ---- signalling
+
+    def _invite(self, invite: bytes, *, cancel: float | None, timeout_seconds: float) -> SipMessage:
+        """Send, repeat until there is an answer (timer A), acknowledge the final response."""
+        started = time.monotonic()
+        interval, resend, cancelled = 0.5, started, False
+        while (now := time.monotonic()) < started + timeout_seconds:
+            if cancel is not None and not cancelled and now >= started + cancel:
+                self._send(self.identity.cancel())
+                cancelled = True
+            if now >= resend and not self.report.provisional:
+                self._send(invite)
+                resend, interval = now + interval, interval * 2
+            select.select([self.sip], [], [], 0.01)
+            for message in self._messages():
+                if message.method != "INVITE" or not message.status:
+                    continue
+                if message.status < 200:
+                    self.report.provisional.append(message.status)
+                    continue
+                self._acknowledge(message, with_sdp=b"application/sdp" not in invite)
+                return message
+        raise TimeoutError("no final response to the INVITE")
+
+    def _acknowledge(self, final: SipMessage, *, with_sdp: bool) -> None:
+        ack = self.identity.acknowledge(final)
+        if with_sdp and final.status < 300:  # our answer to the server's offer
+            head = ack.replace(b"Content-Length: 0\r\n\r\n", b"Content-Type: application/sdp\r\n")
+            ack = head + f"Content-Length: {len(self.sdp)}\r\n\r\n{self.sdp}".encode()
+        self.last_ack = ack
+        self._send(ack)
+
+    def _hang_up(self) -> None:
+        """BYE, repeated until it is answered."""
+        self.over = True
+        bye = self.identity.bye()
+        for _ in range(20):
+            self._send(bye)
+            select.select([self.sip], [], [], 0.5)
+            for message in self._messages():
+                if message.method == "BYE" and message.status >= 200:
+                    self.report.bye_status = message.status
+                    return
+        raise TimeoutError("no answer to BYE")
+
+    def _signalling(self) -> None:
+        """What the server says during the call."""
+        for message in self._messages():
+            if message.status == 200 and message.method == "INVITE":
+                self._send(self.last_ack)  # our ACK was lost
+            elif not message.status and message.method == "BYE":
+                self._send(self.identity.ok(message))
+                self.report.hung_up_by_server = self.over = True
+
+    def _messages(self) -> Iterator[SipMessage]:
+        while True:
+            try:
+                data = self.sip.recv(65535)
+            except BlockingIOError:
+                return
+            yield read_message(data)
+
+    def _send(self, data: bytes) -> None:
+        self.sip.sendto(data, self.server)
+
+    # ---- media
+
+    def _play(self, steps: Sequence[Step]) -> None:
+        """Every 20 ms one turn: listen, then send what the present step says."""
+        due = time.monotonic()
+        for step in steps:
+            for packets in self._turns(step):
+                for packet in packets:
+                    assert self.remote is not None
+                    self.rtp.sendto(packet, self.remote)
+                due += FRAME_SECONDS
+                while (left := due - time.monotonic()) > 0:
+                    select.select([self.sip, self.rtp], [], [], left)
+                    self._listen()
+                self._listen()
+                self.idle_turns += 1
+                if self.idle_turns > 3:
+                    self.beep.feed(b"")  # a tone that is followed by nothing is over too
+                if self.over:
+                    return
+
+    def _listen(self) -> None:
+        self._signalling()
+        while True:
+            try:
+                data = self.rtp.recv(2048)
+            except BlockingIOError:
+                return
+            samples = self.listener.receive(data)
+            self.unheard += samples
+            if samples:
+                self.idle_turns = 0
+                self.beep.feed(samples)
+
+    def _turns(self, step: Step) -> Iterator[list[bytes]]:
+        """The packets of each 20 ms of a step."""
+        match step:
+            case Say(samples):
+                for start in range(0, len(samples), FRAME_OCTETS):
+                    yield self.sender.frame(samples[start : start + FRAME_OCTETS])
+            case Silence(seconds):
+                for _ in range(round(seconds / FRAME_SECONDS)):
+                    yield self.sender.frame(b"")
+            case Mute(seconds):
+                for _ in range(round(seconds / FRAME_SECONDS)):
+                    self.sender.skip()
+                    yield []
+            case Press(digits):
+                yield from self._presses(digits)
+            case WaitForBeep(timeout_seconds):
+                self.beep.heard = False
+                yield from self._until(lambda: self.beep.heard, timeout_seconds, "no beep")
+            case WaitForHangUp(timeout_seconds, silent):
+                yield from self._until(
+                    lambda: self.over, timeout_seconds, "no hang-up", silent=silent
+                )
+            case Machine(callback, done, timeout_seconds):
+                yield from self._machine(callback, done, timeout_seconds)
+            case Hold(direction):
+                host, port = self.rtp.getsockname()[:2]
+                sdp = offer(host, port, payload_type=self.sender.payload_type, direction=direction)
+                self.report.provisional.clear()
+                self._invite(
+                    self.identity.invite(sdp, again=True), cancel=None, timeout_seconds=5.0
+                )
+                yield []
+            case HangUp():
+                self._hang_up()
+                yield []
+            case Cancel():
+                return
+
+    def _presses(self, digits: str) -> Iterator[list[bytes]]:
+        for digit in digits:
+            yield from self.sender.press(digit)
+            for _ in range(5):
+                yield self.sender.frame(b"")
+
+    def _until(
+        self, reached: Callable[[], bool], seconds: float, failure: str, *, silent: bool = False
+    ) -> Iterator[list[bytes]]:
+        deadline = time.monotonic() + seconds
+        while not reached():
+            if time.monotonic() > deadline:
+                raise TimeoutError(failure)
+            if silent:
+                self.sender.skip()
+            yield [] if silent else self.sender.frame(b"")
+
+    def _machine(
+        self, callback: Callable[[bytes], bytes], done: Callable[[], bool], seconds: float
+    ) -> Iterator[list[bytes]]:
+        self.unheard.clear()
+        deadline = time.monotonic() + seconds
+        while not done():
+            if time.monotonic() > deadline:
+                raise TimeoutError("the machine did not finish")
+            heard = bytes(self.unheard)
+            self.unheard.clear()
+            yield self.sender.frame(callback(heard))
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -1,0 +1,263 @@
+"""The telephone server of one process: SIP ports, calls in progress, the beat of their media.
+
+`um.app` builds it with a router (whose mailbox) and a registry of applications (what is done with
+the call); this module knows neither voicemail nor fax. It runs on Twisted over the asyncio loop.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+import structlog
+
+from um.core.ports import Clock, Metrics
+from um.telephony.announcement import Announcement
+from um.telephony.application import (
+    ApplicationFactory,
+    CallInfo,
+    EndReason,
+    Refusal,
+    Route,
+    Router,
+)
+from um.telephony.call import LiveCall, Local
+from um.telephony.randomness import Randomness
+from um.telephony.routing import call_info, candidates
+from um.telephony.rtp.session import TICK_SECONDS
+from um.telephony.settings import TelephonySettings
+from um.telephony.sip.endpoint import Endpoint, EndpointSettings
+from um.telephony.sip.events import (
+    CallAcknowledged,
+    CallCancelled,
+    CallEnded,
+    CallOffered,
+    End,
+    Event,
+    MediaOffered,
+)
+from um.telephony.ticker import Ticker
+from um.telephony.transport import (
+    ListenAddress,
+    MediaPorts,
+    Reactor,
+    SipPort,
+    parse_listen,
+    parse_networks,
+    reachable_address,
+)
+
+log = structlog.get_logger(__name__)
+
+_BYE_GRACE_SECONDS: Final = 2.0
+_POLL_SECONDS: Final = 0.05
+
+
+class TelephonyServer:
+    """Takes calls.
+
+    Args:
+        settings: addresses and limits.
+        router: finds the mailbox of a call.
+        applications: by the name that a `Route` or a `HandOver` carries.
+        announcements: samples of an announcement by its name; b"" if it cannot be spoken.
+        normalise: a caller's number to E.164 where possible, else unchanged.
+        clock: monotonic time of all engines.
+        metrics: see docs/protocols/sip.md for the names.
+        reactor: Twisted's, over the running asyncio loop.
+        randomness: unpredictable in production (`random.SystemRandom()`).
+    """
+
+    def __init__(
+        self,
+        settings: TelephonySettings,
+        *,
+        router: Router,
+        applications: Mapping[str, ApplicationFactory],
+        announcements: Callable[[str], bytes],
+        normalise: Callable[[str], str] = str,
+        clock: Clock,
+        metrics: Metrics,
+        reactor: Reactor,
+        randomness: Randomness,
+    ) -> None:
+        self.settings = settings
+        self.applications = applications
+        self.clock = clock
+        self.metrics = metrics
+        self.reactor = reactor
+        self.randomness = randomness
+        self._router = router
+        self._announcements = announcements
+        self._normalise = normalise
+        self._trusted = parse_networks(settings.trusted_cores)
+        self.ports = MediaPorts(
+            settings.rtp_ports, reactor=reactor, randomness=randomness, metrics=metrics
+        )
+        self._sip_ports: dict[SipPort, tuple[ListenAddress, Local]] = {}
+        self._calls: dict[str, LiveCall] = {}
+        self._routing: set[asyncio.Task[None]] = set()
+        self._ticker = Ticker(
+            self._beat, interval_seconds=TICK_SECONDS, reactor=reactor, clock=clock
+        )
+
+    @property
+    def addresses(self) -> list[str]:
+        """Where it listens, with true ports: `udp:127.0.0.1:5070`."""
+        return [str(address) for address, _ in self._sip_ports.values()]
+
+    @property
+    def calls(self) -> int:
+        """How many calls are in progress."""
+        return len(self._calls)
+
+    def start(self) -> None:
+        """Listen. Raises InvalidError for a bad setting, CannotListenError for a taken port."""
+        for text in self.settings.listen:
+            address = parse_listen(text)
+            if address.transport == "udp":
+                self._listen(address)
+            else:
+                log.warning("telephony.transport-not-yet", listen=text)
+
+    async def drain(self, timeout: float) -> None:  # noqa: ASYNC109 - the brief moment of a shutdown
+        """Refuse new calls with 503, let those in progress end, hang up at the time-out."""
+        for port in self._sip_ports:
+            port.endpoint.draining = True
+        await self._wait(timeout, lambda: not self._calls)
+        for call in list(self._calls.values()):
+            call.end(EndReason.DRAIN)
+        await self._wait(_BYE_GRACE_SECONDS, self._is_quiet)
+
+    def stop(self) -> None:
+        """Close all sockets; calls that are still there end at once."""
+        for call in list(self._calls.values()):
+            call.end(EndReason.DRAIN)
+        for task in self._routing:
+            task.cancel()
+        for port in self._sip_ports:
+            port.close()
+        self._sip_ports.clear()
+        self._ticker.stop()
+
+    def forget(self, call: LiveCall) -> None:
+        """A call is over (`CallHouse`)."""
+        self._calls.pop(call.name, None)
+        self.metrics.gauge("calls_in_progress", len(self._calls))
+        if not self._calls:
+            self._ticker.stop()
+
+    # ---- the network
+
+    def _listen(self, address: ListenAddress) -> None:
+        advertised = self.settings.advertised or reachable_address(address.host, self._trusted)
+        placeholder = EndpointSettings(advertised, address.port, server=self.settings.server_name)
+        endpoint = Endpoint(placeholder, self.randomness, self.metrics)
+        port = SipPort(
+            endpoint,
+            self._on_event,
+            trusted=self._trusted,
+            reactor=self.reactor,
+            clock=self.clock,
+            metrics=self.metrics,
+        )
+        address = replace(address, port=port.listen(address.host, address.port))
+        endpoint.settings = replace(placeholder, port=address.port)
+        self._sip_ports[port] = (address, Local(address.host, advertised))
+        log.info("telephony.listening", address=str(address), advertised=advertised)
+
+    def _on_event(self, port: SipPort, event: Event) -> None:
+        if isinstance(event, CallOffered):
+            self._offered(port, event)
+            return
+        call = self._calls.get(event.call)
+        if call is None:
+            return
+        match event:
+            case CallCancelled():
+                call.cancelled()
+            case CallAcknowledged():
+                call.acknowledged(event.body, first=event.first)
+            case MediaOffered():
+                call.media_offered(event.body)
+            case CallEnded():
+                by_caller = event.reason is End.BYE
+                call.lost(EndReason.CALLER if by_caller else EndReason.FAILURE)
+
+    def _beat(self, now: float) -> None:
+        for call in list(self._calls.values()):
+            call.tick(now)
+
+    # ---- new calls
+
+    def _offered(self, port: SipPort, event: CallOffered) -> None:
+        if len(self._calls) >= self.settings.max_calls:
+            self.metrics.count("calls_refused_overload")
+            port.endpoint.reject(
+                event.call,
+                503,
+                "Service Unavailable",
+                self.clock.monotonic(),
+                fields=(("retry-after", "10"),),
+            )
+            return
+        names = candidates(event.request, self.settings.mailbox_from)
+        info = call_info(
+            event.request,
+            dialled=names[0] if names else "",
+            peer=event.source.address[0],
+            normalise=self._normalise,
+        )
+        local = self._sip_ports[port][1]
+        call = LiveCall(self, port, event, info, local=local)
+        self._calls[call.name] = call
+        self.metrics.count("calls_offered")
+        self.metrics.gauge("calls_in_progress", len(self._calls))
+        self._ticker.start()
+        log.info(
+            "telephony.call-offered",
+            call=info.call_id,
+            dialled=names,
+            caller=info.caller_number,
+            cause=info.cause.value,
+            peer=info.peer,
+        )
+        task = asyncio.ensure_future(self._route(call, names, info))
+        self._routing.add(task)
+        task.add_done_callback(self._routing.discard)
+
+    async def _route(self, call: LiveCall, names: list[str], info: CallInfo) -> None:
+        try:
+            decision = await self._router.route(names, info)
+        except Exception:
+            log.exception("telephony.router-failed", call=info.call_id)
+            decision = Refusal(500, "Server Internal Error")
+        if isinstance(decision, Refusal):
+            self._refuse(call, decision)
+            return
+        call.info = replace(info, dialled=self._chosen(names, decision) or info.dialled)
+        call.begin(decision.application, decision.account, decision.number)
+
+    def _chosen(self, names: list[str], route: Route) -> str | None:
+        """The candidate that the router must have followed."""
+        return next((name for name in names if self._normalise(name) == route.number.e164), None)
+
+    def _refuse(self, call: LiveCall, refusal: Refusal) -> None:
+        samples = self._announcements(refusal.announcement) if refusal.announcement else b""
+        log.info("telephony.call-refused", call=call.info.call_id, status=refusal.status)
+        if samples:
+            call.begin_with(partial(Announcement, samples=samples))
+        else:
+            call.reject(refusal.status, refusal.reason)
+
+    # ---- the end
+
+    async def _wait(self, seconds: float, done: Callable[[], bool]) -> None:
+        deadline = self.clock.monotonic() + seconds
+        # Engines have nothing to await.
+        while not done() and self.clock.monotonic() < deadline:  # noqa: ASYNC110
+            await asyncio.sleep(_POLL_SECONDS)
+
+    def _is_quiet(self) -> bool:
+        return not self._calls and not any(port.endpoint.asking for port in self._sip_ports)

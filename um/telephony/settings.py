@@ -1,0 +1,26 @@
+"""What the operator sets of telephony, as the composition root passes it in."""
+
+from dataclasses import dataclass
+
+from um.telephony.routing import MAILBOX_PLACES
+
+
+@dataclass(frozen=True, slots=True)
+class TelephonySettings:
+    """Addresses are text as in the configuration; `start` raises InvalidError for bad ones."""
+
+    listen: tuple[str, ...] = ("udp:127.0.0.1:5070",)
+    """Stream transports (`tcp:`, `tls:`) are passed over with a warning until they exist."""
+    rtp_ports: tuple[int, int] = (20_000, 20_998)
+    """RTP on even numbers, the pair within the range."""
+    trusted_cores: tuple[str, ...] = ("127.0.0.0/8",)
+    """Networks that may send calls; whoever else does gets no answer."""
+    mailbox_from: tuple[str, ...] = MAILBOX_PLACES
+    max_call_seconds: float = 7200
+    no_media_seconds: float = 30
+    max_calls: int = 500
+    """Beyond it a new call gets 503."""
+    advertised: str | None = None
+    """IP address in Via, Contact and SDP; None: the one we listen on or, of a wildcard, the one
+    that faces the first trusted network."""
+    server_name: str = "um"

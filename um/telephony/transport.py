@@ -1,0 +1,293 @@
+"""The sockets of telephony on Twisted UDP: a SIP port that drives an endpoint, RTP port pairs.
+
+Callbacks only move octets: what they mean is the engines' business. Datagrams from outside the
+trusted networks get no answer at all (no scanner learns that we are here); they are counted.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from socket import AF_INET, AF_INET6, SOCK_DGRAM, socket
+from typing import Any, Final, Protocol
+
+import structlog
+from twisted.internet.error import CannotListenError, InvalidAddressError, MessageLengthError
+from twisted.internet.protocol import DatagramProtocol
+
+from um.core.errors import InvalidError, UnavailableError
+from um.core.ports import Clock, Metrics
+from um.telephony.randomness import Randomness
+from um.telephony.sip.endpoint import Endpoint
+from um.telephony.sip.events import Event
+from um.telephony.sip.grammar import SipSyntaxError, host_port, parse_host_port
+from um.telephony.sip.layer import Address
+
+log = structlog.get_logger(__name__)
+
+MAX_DATAGRAM: Final = 65_536
+_WILDCARDS: Final = {"0.0.0.0", "::"}  # noqa: S104 - recognised, not bound by default
+Network = IPv4Network | IPv6Network
+
+
+class DelayedCall(Protocol):
+    """What `callLater` returns."""
+
+    def active(self) -> bool: ...
+
+    def cancel(self) -> None: ...
+
+
+class Reactor(Protocol):
+    """What we use of Twisted's reactor."""
+
+    def listenUDP(  # noqa: N802 - Twisted's name
+        self,
+        port: int,
+        protocol: Any,
+        interface: str = ...,
+        maxPacketSize: int = ...,  # noqa: N803
+    ) -> Any: ...
+
+    def callLater(  # noqa: N802 - Twisted's name
+        self, delay: float, call: Callable[[], object], /
+    ) -> Any: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ListenAddress:
+    """One entry of `listen`: transport (`udp`, `tcp`, `tls`), host and port."""
+
+    transport: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.transport}:{host_port(self.host, self.port)}"
+
+
+def parse_listen(text: str) -> ListenAddress:
+    """Read `udp:127.0.0.1:5070`. Raises InvalidError."""
+    transport, _, place = text.partition(":")
+    try:
+        host, port = parse_host_port(place)
+        ip_address(host)
+    except (SipSyntaxError, ValueError) as error:
+        raise InvalidError(f"Not a listen address: {text}") from error
+    if transport not in {"udp", "tcp", "tls"} or port is None:
+        raise InvalidError(f"Not a listen address: {text}")
+    return ListenAddress(transport, host, port)
+
+
+def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:
+    """Read `127.0.0.0/8` and their like. Raises InvalidError."""
+    try:
+        return tuple(ip_network(text, strict=False) for text in texts)
+    except ValueError as error:
+        raise InvalidError(f"Not a network: {error}") from error
+
+
+def is_inside(host: str, networks: Sequence[Network]) -> bool:
+    """Whether an address as the socket gives it lies in one of the networks."""
+    address = ip_address(host.partition("%")[0])
+    return any(address.version == each.version and address in each for each in networks)
+
+
+def reachable_address(host: str, networks: Sequence[Network]) -> str:
+    """`host`, or for a wildcard the address that faces the first of `networks`."""
+    if host not in _WILDCARDS:
+        return host
+    family = AF_INET6 if ":" in host else AF_INET
+    version = 6 if family == AF_INET6 else 4
+    facing = next((str(each[0]) for each in networks if each.version == version), None)
+    if facing is None:
+        raise InvalidError(f"Listening on {host} needs an advertised address")
+    with socket(family, SOCK_DGRAM) as probe:
+        probe.connect((facing, 9))  # sends nothing: the kernel picks the route
+        return str(probe.getsockname()[0])
+
+
+class SipPort(DatagramProtocol):
+    """Moves octets, events and timers between a socket and a SIP endpoint."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        on_event: Callable[["SipPort", Event], None],
+        *,
+        trusted: Sequence[Network],
+        reactor: Reactor,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> None:
+        self.endpoint = endpoint
+        self._on_event = on_event
+        self._trusted = trusted
+        self._reactor = reactor
+        self._clock = clock
+        self._metrics = metrics
+        self._timer: DelayedCall | None = None
+        self._working = False
+        self._socket: Any = None
+
+    def listen(self, host: str, port: int) -> int:
+        """Bind; returns the true port. Raises CannotListenError."""
+        self._socket = self._reactor.listenUDP(
+            port, self, interface=host, maxPacketSize=MAX_DATAGRAM
+        )
+        number: int = self._socket.getHost().port
+        return number
+
+    def datagramReceived(self, datagram: bytes, addr: Address) -> None:  # noqa: N802 - Twisted's name
+        """Take a datagram from a trusted network; others never were."""
+        if not is_inside(addr[0], self._trusted):
+            self._metrics.count("sip_untrusted_datagrams")
+            return
+        self._metrics.count("sip_datagrams")
+        self.endpoint.receive_datagram(datagram, addr, self._clock.monotonic())
+        self.work()
+
+    def work(self) -> None:
+        """Carry out what the endpoint wants; to be called after every use of it."""
+        if self._working or self._socket is None:
+            return  # the outer call goes on until nothing is left
+        self._working = True
+        try:
+            self._send()
+            while (event := self.endpoint.next_event()) is not None:
+                self._on_event(self, event)
+                self._send()
+        finally:
+            self._working = False
+        self._arm()
+
+    def close(self) -> None:
+        """Stop listening."""
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+        if self._socket is not None:
+            self._socket.stopListening()
+        self._socket = None
+
+    def _send(self) -> None:
+        for data, hop in self.endpoint.datagrams_to_send():
+            _write(self._socket, data, hop.address, self._metrics)
+
+    def _arm(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        deadline = self.endpoint.get_timer()
+        self._timer = None
+        if deadline is not None:
+            delay = max(0.0, deadline - self._clock.monotonic())
+            self._timer = self._reactor.callLater(delay, self._expire)
+
+    def _expire(self) -> None:
+        self.endpoint.handle_timer(self._clock.monotonic())
+        self.work()
+
+
+class MediaPort(DatagramProtocol):
+    """An RTP socket on an even port, and the RTCP socket above it that keeps the pair ours."""
+
+    def __init__(
+        self,
+        on_datagram: Callable[[bytes, Address], None],
+        release: Callable[[], None],
+        metrics: Metrics,
+    ) -> None:
+        self._on_datagram = on_datagram
+        self._release: Callable[[], None] | None = release
+        self._metrics = metrics
+        self._rtp: Any = None
+        self._rtcp: Any = None
+        self.number = 0
+
+    def datagramReceived(self, datagram: bytes, addr: Address) -> None:  # noqa: N802 - Twisted's name
+        """Pass on what came."""
+        self._on_datagram(datagram, addr)
+
+    def send(self, data: bytes, address: Address) -> None:
+        """Send one packet; what the network refuses is lost, as on any network."""
+        _write(self._rtp, data, address, self._metrics)
+
+    def give_away(self) -> socket:
+        """A duplicate of the RTP socket, for another process; ours is closed, its number kept."""
+        if self._rtp is None:
+            raise UnavailableError("The media socket is closed")
+        duplicate: socket = self._rtp.socket.dup()
+        self._stop_listening()
+        return duplicate
+
+    def close(self) -> None:
+        """Close both sockets and free the number."""
+        self._stop_listening()
+        if self._release is not None:
+            self._release()
+            self._release = None
+
+    def _stop_listening(self) -> None:
+        for port in (self._rtp, self._rtcp):
+            if port is not None:
+                port.stopListening()
+        self._rtp = self._rtcp = None
+
+    def listen(self, reactor: Reactor, host: str, number: int) -> None:
+        """Bind the pair. Raises CannotListenError."""
+        self._rtp = reactor.listenUDP(number, self, interface=host, maxPacketSize=2048)
+        try:
+            self._rtcp = reactor.listenUDP(number + 1, DatagramProtocol(), interface=host)
+        except CannotListenError:
+            self._stop_listening()
+            raise
+        self.number = number
+
+
+class MediaPorts:
+    """Even ports of a range, taken in random order (RTP injection needs a guess)."""
+
+    def __init__(
+        self,
+        ports: tuple[int, int],
+        *,
+        reactor: Reactor,
+        randomness: Randomness,
+        metrics: Metrics,
+    ) -> None:
+        first, last = ports[0] + ports[0] % 2, ports[1]
+        self._numbers = range(first, last, 2)
+        if not self._numbers or not 0 < first <= last < 65535:
+            raise InvalidError("rtp_ports is no range of ports")
+        self._reactor = reactor
+        self._randomness = randomness
+        self._metrics = metrics
+        self._taken: set[int] = set()
+
+    def open(self, host: str, on_datagram: Callable[[bytes, Address], None]) -> MediaPort:
+        """Bind a free pair on `host`. Raises UnavailableError when none is left."""
+        offset = self._randomness.getrandbits(32) % len(self._numbers)
+        for index in range(len(self._numbers)):
+            number = self._numbers[(offset + index) % len(self._numbers)]
+            if number in self._taken:
+                continue
+            port = MediaPort(on_datagram, partial(self._taken.discard, number), self._metrics)
+            try:
+                port.listen(self._reactor, host, number)
+            except CannotListenError:
+                continue  # another program's
+            self._taken.add(number)
+            return port
+        self._metrics.count("rtp_ports_exhausted")
+        raise UnavailableError("No free RTP port")
+
+
+def _write(transport: Any, data: bytes, address: Address, metrics: Metrics) -> None:
+    """One datagram out; an unreachable or nonsensical address is logged, never raised."""
+    if transport is None:
+        return
+    try:
+        transport.write(data, address)
+    except (OSError, InvalidAddressError, MessageLengthError) as error:
+        metrics.count("telephony_send_failures")
+        log.debug("telephony.send-failed", address=address, error=repr(error))
