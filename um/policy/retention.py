@@ -2,7 +2,6 @@
 
 from datetime import datetime, timedelta
 
-from um.core.account import Number, NumberState
 from um.core.message import MessageKind
 from um.policy.calendar import add_months
 
@@ -33,9 +32,3 @@ def trash_cutoff(now: datetime, days: int) -> datetime | None:
 def hold_until(stopped_at: datetime, months: int, zone_name: str) -> datetime:
     """Until when a number that stopped serving is kept from other accounts."""
     return add_months(stopped_at, months, zone_name)
-
-
-def hold_ended(number: Number, now: datetime) -> bool:
-    """Whether a held number may be forgotten."""
-    ended = number.hold_until is None or number.hold_until <= now
-    return number.state is NumberState.HELD and ended

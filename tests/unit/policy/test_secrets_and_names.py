@@ -6,13 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from um.core.account import Number, NumberState
 from um.core.errors import InvalidError
 from um.core.ids import E164, AccountId
 from um.policy import lockout
 from um.policy.names import account_name
 from um.policy.pin import check_pin, has_run
-from um.policy.retention import hold_ended, trash_cutoff
+from um.policy.retention import trash_cutoff
 
 NUMBER = E164("+15552809146")
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -104,11 +103,3 @@ def test_counters_tell_nothing_of_whom_they_count():
 def test_trash_goes_after_its_days_unless_switched_off():
     assert trash_cutoff(NOW, 7) == NOW - timedelta(days=7)
     assert trash_cutoff(NOW, 0) is None
-
-
-def test_only_a_held_number_past_its_date_is_free():
-    held = Number(NUMBER, None, state=NumberState.HELD, hold_until=NOW)
-    assert hold_ended(held, NOW)
-    assert not hold_ended(held, NOW - timedelta(seconds=1))
-    suspended = Number(NUMBER, AccountId("a"), state=NumberState.SUSPENDED, hold_until=NOW)
-    assert not hold_ended(suspended, NOW)

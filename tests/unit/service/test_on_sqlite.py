@@ -95,6 +95,26 @@ def test_deliveries_beside_a_purge_are_all_or_nothing(database):
     story_on(database, story)
 
 
+def test_two_purges_at_once_end_as_one(database):
+    """The server's round and an operator's command meet."""
+
+    async def story(house):
+        alice, bob = await house.add(), await house.add("bob", "+15551230002")
+        for number in range(5):
+            await house.delivery.deliver(incoming(alice, f"a{number}"))
+            await house.delivery.deliver(incoming(bob, f"b{number}"))
+        await house.accounts.close("alice")
+        at = (await house.accounts.show("alice")).account.purge_at
+        await asyncio.gather(*(house.purge().run(at=at) for _ in range(3)))
+        (record,) = await house.store.read("t", lambda tx: tx.records.purges())
+        assert (record.messages, record.octets) == (5, 5000)
+        assert record.finished_at is not None
+        assert len(house.blobs.blobs) == 5
+        assert (await house.usage(bob.id)).used_octets == 5000
+
+    story_on(database, story)
+
+
 def test_the_life_of_an_account_and_its_logins(database):
     async def story(house):
         account = await house.add()
