@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from io import BytesIO
 
 from um.mime.build import AudioFormat
-from voicemail.level import SAMPLE_RATE, SILENCE_LEVEL, normalise, sound_of, trim_tail
+from voicemail.level import SAMPLE_RATE, SILENCE_LEVEL, sound_of, trim_tail
+from voicemail.loudness import normalise
 from voicemail.mp3 import encode_mp3
 
 

@@ -164,7 +164,9 @@ class Deposits:
         if account is None:
             await entry.discard()
             return Outcome.GONE
+        started = self._clock.monotonic()
         rendered = await asyncio.to_thread(self._render, entry, account, facts) if keep else None
+        self._metrics.observe("voicemail_render_seconds", self._clock.monotonic() - started)
         if rendered is None:
             return await self._miss(entry, facts)
         try:

@@ -210,7 +210,8 @@ class Deposit:
         )
         self._recorded = 0
         self._limit = round(limits.max_seconds * SAMPLE_RATE)
-        self._warn_at: int | None = self._limit - round(limits.warning_seconds * SAMPLE_RATE)
+        warn_at = self._limit - round(limits.warning_seconds * SAMPLE_RATE)
+        self._warn_at = warn_at if warn_at > 0 else None
         self._deadline: float | None = None
         self._heard_at = 0.0
         self._out: list[Output] = []

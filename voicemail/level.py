@@ -1,4 +1,4 @@
-"""How loud a recording is, and what follows from it: silence, trimming, normalisation. Pure.
+"""Where sound and silence lie in a recording, and what follows: its end and its trimming. Pure.
 
 Samples are signed 16-bit linear in native order, 8000 a second, mono; bytes, or any buffer of them.
 A frame is 20 ms; its level is the mean absolute value of its samples, the measure that Asterisk and
@@ -16,13 +16,6 @@ SILENCE_LEVEL = 200
 """Precedent: FreeSWITCH and FusionPBX; below speech on a noisy line, above comfort noise."""
 TAIL_SECONDS = 0.2
 """Left after the last sound, so that a recording does not end in a cut word."""
-
-TARGET_LEVEL = 2600
-"""Mean level of speech that is aimed at: about -20 dBFS RMS, where the spoken prompts lie."""
-LARGEST_GAIN = 8.0
-"""18 dB: more would lift line noise to the level of speech."""
-CEILING = 32_000
-"""No sample is lifted above this: clipping is worse than quiet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,37 +100,6 @@ def trim_tail(samples: "array[int]", *, threshold: int = SILENCE_LEVEL) -> "arra
     if last is None:
         return array("h")
     return samples[: (last + 1) * FRAME + round(TAIL_SECONDS * SAMPLE_RATE)]
-
-
-def gain_for(samples: Sequence[int], *, threshold: int = SILENCE_LEVEL) -> float:
-    """The factor that brings speech to `TARGET_LEVEL`: at least 1, and without any clipping.
-
-    Every fourth frame is measured: speech does not change so fast, and it is four times cheaper.
-    """
-    loud = [
-        level
-        for start in range(0, len(samples) - FRAME + 1, 4 * FRAME)
-        if (level := sum(map(abs, samples[start : start + FRAME]))) >= threshold * FRAME
-    ]
-    if not loud:
-        return 1.0
-    wanted = TARGET_LEVEL * FRAME * len(loud) / sum(loud)
-    peak = max(map(abs, set(samples)))
-    return max(1.0, min(wanted, LARGEST_GAIN, CEILING / peak))
-
-
-def amplify(samples: "array[int]", gain: float) -> "array[int]":
-    """Every sample times `gain`, clipped to 16 bits."""
-    # A negative index counts from the end, so that the second half of the table serves -32768..-1.
-    values = [*range(32_768), *range(-32_768, 0)]
-    table = [max(-32_768, min(32_767, int(value * gain))) for value in values]
-    return array("h", [table[sample] for sample in samples])
-
-
-def normalise(samples: "array[int]", *, threshold: int = SILENCE_LEVEL) -> "array[int]":
-    """Lift quiet speech to an even level; never lowers, never clips."""
-    gain = gain_for(samples, threshold=threshold)
-    return amplify(samples, gain) if gain > 1.05 else samples
 
 
 def _loud(samples: Sequence[int], frames: Iterable[int], threshold: int) -> Iterator[int]:

@@ -1,11 +1,9 @@
 """The numbers of voicemail, with the product's defaults."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from um.mime.build import AudioFormat
 from voicemail.dialogue import Limits
-from voicemail.prompts import SOUNDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,8 +16,6 @@ class VoicemailSettings:
     audio_format: AudioFormat = AudioFormat.MP3
     sync_seconds: float = 5.0
     """So much of a recording may be lost with the machine, no more."""
-    sounds: Path = SOUNDS
-    own_sounds: Path | None = None
     longest_file_seconds: int = 3600
     """Of an audio file that the command line delivers."""
     retry_seconds: tuple[float, ...] = (1, 2, 5, 10, 30, 60)

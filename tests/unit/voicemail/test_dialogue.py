@@ -205,6 +205,15 @@ def test_two_minutes_at_most_with_a_warning_at_110():
     assert len(phone.all_of(Play)) == before + 1
 
 
+def test_a_limit_below_the_warning_has_no_warning():
+    """An operator's limit of 5 s: no beep into the first word."""
+    phone = Telephone(limits=Limits(max_seconds=5)).to_recording()
+    before = phone.all_of(Play)
+    phone.speak(LOUD * 6)
+    assert phone.all_of(Play) == before
+    assert phone.recorded == LOUD * 5
+
+
 def test_full_mailbox_is_said_before_any_beep():
     """A refusal is spoken instead of the greeting; nothing is recorded, then we hang up."""
     phone = Telephone(refusal=("vm-mailboxfull", "vm-goodbye"))
