@@ -17,7 +17,17 @@ from structlog.types import EventDict, Processor, WrappedLogger
 
 SECRET_WORDS = ("password", "passwd", "pin", "secret", "token", "authorization", "credential")
 REDACTED = "***"
-_NOISY = ("uvicorn", "uvicorn.access", "uvicorn.error", "mail.log", "mail.error", "asyncio")
+_NOISY = (
+    "alembic",
+    "asyncio",
+    "mail.log",
+    "mail.error",
+    "uvicorn",
+    "uvicorn.access",
+    "uvicorn.error",
+)
+"""Loggers of others whose `info` says nothing to an operator."""
+_FIRST = ("timestamp", "level", "event", "logger")
 _SECRET_KEY = re.compile(rf"(^|[_\-.])({'|'.join(SECRET_WORDS)})s?($|[_\-.])", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _URL_PASSWORD = re.compile(r"(?<=://)([^\s/:@]*):[^\s/@]+@")
@@ -35,7 +45,7 @@ def configure(stream: TextIO | None = None, *, level: str = "info") -> None:
         redact,
     ]
     renderer: Processor = (
-        render_key_values if stream.isatty() else structlog.processors.JSONRenderer(default=repr)
+        render_key_values if stream.isatty() else structlog.processors.JSONRenderer(default=str)
     )
     structlog.configure(
         processors=[*chain, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -47,7 +57,11 @@ def configure(stream: TextIO | None = None, *, level: str = "info") -> None:
     output.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=chain,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                in_order,
+                renderer,
+            ],
         )
     )
     root = logging.getLogger()
@@ -76,6 +90,11 @@ def route_twisted() -> None:
 def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     """Replace the value of every key that names a secret, and passwords inside URLs."""
     return {key: _cleaned(key, value) for key, value in event.items()}
+
+
+def in_order(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """What every line has comes first, in the same order."""
+    return {key: event.pop(key) for key in _FIRST if key in event} | dict(event)
 
 
 def render_key_values(_: WrappedLogger, __: str, event: EventDict) -> str:

@@ -1,0 +1,82 @@
+"""What an operator delivers with `um deliver`, through the same code as calls and mail."""
+
+import re
+
+from um.app.applications import fax_service, voicemail_service
+from um.app.services import Services
+from um.core.account import Number, NumberUse
+from um.core.errors import InvalidError, RefusedDocumentError
+from um.core.message import MessageKind
+from um.service.accounts import AccountOverview
+from um.service.delivery import Delivered
+from um.service.numbers import normal_number
+from um.smtp.inbound import InboundSettings
+from um.smtp.reception import Client, Limits, Reception
+
+_ANY_NEWLINE = re.compile(rb"\r\n|\r|\n")
+_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
+OPERATOR = Client(address="127.0.0.1", helo="localhost", protocol="LMTP", trusted=True)
+
+
+async def deliver_voice(
+    services: Services, name: str, data: bytes, caller: str, caller_name: str
+) -> Delivered:
+    """An audio file of any format. Raises RefusedDocumentError and what a delivery raises."""
+    overview = await services.accounts.show(name)
+    return await voicemail_service(services).deliver_file(
+        overview.account,
+        data,
+        number=_number(overview, NumberUse.VOICE).e164,
+        caller_number=normal_number(caller, services.settings.default_region),
+        caller_name=caller_name,
+    )
+
+
+async def deliver_fax(
+    services: Services, name: str, data: bytes, caller: str, caller_name: str
+) -> Delivered:
+    """A TIFF, or a PDF by way of Ghostscript. Raises as `deliver_voice`."""
+    overview = await services.accounts.show(name)
+    fax = fax_service(services)
+    try:
+        return await fax.deliver_document(
+            overview.account,
+            data,
+            number=_number(overview, NumberUse.FAX).e164,
+            caller_number=normal_number(caller, services.settings.default_region),
+            caller_name=caller_name,
+        )
+    finally:
+        await fax.close()
+
+
+async def deliver_mail(services: Services, name: str, data: bytes, kind: MessageKind) -> Delivered:
+    """A message of RFC 5322 with any line ends, as ordinary mail or as an invoice.
+
+    The operator is its envelope sender. Raises RefusedDocumentError if it is no message.
+    """
+    config = services.ports.config
+    sender = f"postmaster@{config.server.domain}"
+    if not _FIELD.match(data):
+        raise RefusedDocumentError("The file is no mail: it does not begin with a header field")
+    bounds = InboundSettings(domain=config.server.domain)
+    reception = Reception(
+        services.directory,
+        services.delivery,
+        services.ports.clock,
+        services.ports.metrics,
+        domain=config.server.domain,
+        invoice_senders={sender} if kind is MessageKind.INVOICE else (),
+        limits=Limits(bounds.max_received, bounds.max_line_octets),
+    )
+    overview = await services.accounts.show(name)
+    prepared = await reception.prepare(_ANY_NEWLINE.sub(b"\r\n", data), sender, OPERATOR)
+    return await reception.deliver(prepared, overview.account)
+
+
+def _number(overview: AccountOverview, use: NumberUse) -> Number:
+    """The account's first number for that use, else its first. Raises InvalidError without one."""
+    fitting = [each for each in overview.numbers if each.use in (use, NumberUse.BOTH)]
+    if not overview.numbers:
+        raise InvalidError(f"{overview.account.name} has no number: um number add first")
+    return (fitting or overview.numbers)[0]

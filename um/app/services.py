@@ -1,0 +1,77 @@
+"""The use cases over the opened ports: what `serve` and the command line work with."""
+
+from um.app.ports import Ports
+from um.config import Config
+from um.policy.quota import worst_case_voice_octets
+from um.service.accounts import AccountService
+from um.service.authentication import Authenticator
+from um.service.delivery import Delivery
+from um.service.housekeeping import Housekeeping, HousekeepingSettings
+from um.service.mailboxes import MailboxService
+from um.service.notices import QuotaNotices
+from um.service.numbering import NumberService
+from um.service.passwords import Argon2Hasher
+from um.service.purge import Purge
+from um.service.recipients import Directory
+from um.service.routing import CallDoor
+from um.service.settings import AccountSettings
+
+
+class Services:
+    """One of each, sharing the ports."""
+
+    def __init__(self, ports: Ports) -> None:
+        store, blobs, clock, metrics = ports.store, ports.blobs, ports.clock, ports.metrics
+        self.ports = ports
+        self.settings = account_settings(ports.config)
+        self._hasher = Argon2Hasher(clock)
+        self.accounts = AccountService(store, clock, self._hasher, self.settings)
+        self.numbers = NumberService(store, clock, self.settings)
+        self.directory = Directory(store, self.settings)
+        self.authenticator = Authenticator(
+            store, clock, self._hasher, self.settings, metrics=metrics
+        )
+        self.delivery = Delivery(store, blobs, ports.bus, clock, steps=ports.steps, metrics=metrics)
+        self.notices = QuotaNotices(store, self.delivery, clock)
+        self.mailboxes = MailboxService(store, blobs, self.delivery, clock)
+        self.call_door = CallDoor(
+            store,
+            clock,
+            self.settings,
+            voice_octets=worst_case_voice_octets(ports.config.telephony.max_message_seconds),
+        )
+        self.purge = Purge(
+            store,
+            blobs,
+            ports.spool,
+            ports.quarantine,
+            clock,
+            steps=ports.steps,
+            metrics=metrics,
+        )
+        self.housekeeping = Housekeeping(
+            store,
+            blobs,
+            ports.quarantine,
+            self.purge,
+            clock,
+            HousekeepingSettings(trash_days=ports.config.policy.trash_days),
+            metrics=metrics,
+        )
+
+    def close(self) -> None:
+        """End the threads of our own."""
+        self._hasher.close()
+
+
+def account_settings(config: Config) -> AccountSettings:
+    """What [server] and [policy] say about accounts."""
+    return AccountSettings(
+        domain=config.server.domain,
+        default_region=config.server.default_region,
+        timezone=config.server.timezone,
+        language=config.server.language,
+        quota_octets=config.policy.quota_octets,
+        number_hold_months=config.policy.number_hold_months,
+        purge_after_months=config.policy.purge_after_months,
+    )

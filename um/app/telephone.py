@@ -1,0 +1,57 @@
+"""The telephony role: calls from the trusted cores to voicemail and fax."""
+
+from functools import partial
+from random import SystemRandom
+from typing import Any
+
+from um.app.applications import Applications
+from um.app.edges import Bound
+from um.app.router import ServiceRouter
+from um.app.services import Services
+from um.config import Config
+from um.service.numbers import normal_number
+from um.telephony.server import TelephonyServer
+from um.telephony.settings import TelephonySettings
+
+DRAIN_SECONDS = 30.0
+"""What callers who are speaking when we stop have to finish; then what they said is kept."""
+
+
+class TelephoneEdge:
+    """[telephony] `listen`. `reactor` is Twisted's, which has no useful type."""
+
+    def __init__(self, services: Services, applications: Applications, reactor: Any) -> None:
+        ports = services.ports
+        self._server = TelephonyServer(
+            telephony_settings(ports.config),
+            router=ServiceRouter(services.call_door, ports.metrics),
+            applications=applications.factories,
+            announcements=applications.voicemail.announcement,
+            normalise=partial(normal_number, region=services.settings.default_region),
+            clock=ports.clock,
+            metrics=ports.metrics,
+            reactor=reactor,
+            randomness=SystemRandom(),
+        )
+
+    async def start(self) -> Bound:
+        """Listen. Raises CannotListenError if an address is taken."""
+        self._server.start()
+        return {"sip": self._server.addresses}
+
+    async def stop(self) -> None:
+        """Refuse new calls, let the others end, at most DRAIN_SECONDS."""
+        await self._server.drain(DRAIN_SECONDS)
+        self._server.stop()
+
+
+def telephony_settings(config: Config) -> TelephonySettings:
+    """What the configuration says about calls."""
+    telephony = config.telephony
+    return TelephonySettings(
+        listen=tuple(f"{each.transport}:{each}" for each in telephony.listen),
+        rtp_ports=telephony.rtp_ports,
+        trusted_cores=tuple(map(str, telephony.trusted_cores)),
+        mailbox_from=telephony.mailbox_from,
+        max_call_seconds=telephony.max_call_seconds,
+    )

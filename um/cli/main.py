@@ -1,0 +1,51 @@
+"""The tree of commands."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from um.cli.accounts import accounts
+from um.cli.deliver import deliver
+from um.cli.maintenance import check_config, purge
+from um.cli.numbers import numbers
+from um.cli.options import ConfigOption
+from um.cli.run import guarded
+from um.cli.serve import serve
+
+app = typer.Typer(
+    name="um",
+    help="Unified messaging: voicemail, faxes and invoices in one IMAP mailbox.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("serve")(serve)
+app.command("check-config")(check_config)
+app.add_typer(accounts, name="account")
+app.add_typer(numbers, name="number")
+app.add_typer(deliver, name="deliver")
+app.command("purge")(purge)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"um {version('um')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    config: ConfigOption = None,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    """What stands before the subcommand; the options' own callbacks act on it."""
+
+
+def run_from_arguments() -> None:
+    """Run the command that `sys.argv` names, and exit."""
+    guarded(lambda: app(args=sys.argv[1:], prog_name="um"))

@@ -1,0 +1,109 @@
+"""`um check-config`, `um purge`, `um fsck`, `um migrate`."""
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
+from zoneinfo import ZoneInfo
+
+import typer
+
+from um.cli.options import ConfigOption, JsonOption
+from um.cli.output import complain, octets, print_json, print_table, progress, say
+from um.cli.run import read_config, with_services
+from um.core.errors import InvalidError
+
+if TYPE_CHECKING:
+    from um.app.services import Services
+    from um.core.account import Account
+    from um.service.purge import PurgeProgress, PurgeReport
+
+
+def check_config(json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Check the configuration file and name each key that does nothing yet."""
+    from um.config import inactive_keys
+
+    settings = read_config(config)
+    inactive = inactive_keys(settings)
+    if json:
+        print_json({"valid": True, "inactive": inactive})
+        return
+    say(f"{config}: valid")
+    for key, reason in inactive.items():
+        say(f"{key}: does nothing yet: {reason}")
+
+
+def purge(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what is due.")] = False,
+    at: Annotated[
+        str | None,
+        typer.Option(
+            "--at",
+            metavar="ISO8601",
+            help="Go by this time, and say by that that the clock is right. "
+            "Without an offset it is in the time zone of [server].",
+        ),
+    ] = None,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Remove everything of closed accounts whose time has come."""
+    settings = read_config(config)
+    instant = parse_instant(at, settings.server.timezone) if at is not None else None
+
+    async def work(services: "Services") -> "tuple[PurgeReport, list[Account]]":
+        with progress() as display:
+            task = display.add_task("purging", total=None)
+
+            def show(now: "PurgeProgress") -> None:
+                what = f"{now.account_name} {now.step}".strip()
+                display.update(task, description=what, completed=now.done, total=now.total)
+
+            report = await services.purge.run(dry_run=dry_run, at=instant, progress=show)
+        done = {record.account_id for record in report.records}
+        due = await services.purge.due(services.ports.clock.now()) if report.held else []
+        return report, [account for account in due if account.id not in done]
+
+    report, held = with_services(config, work)
+    _print_purge(report, dry_run=dry_run, json=json)
+    if held:
+        last = report.trusted_at.isoformat() if report.trusted_at else "never"
+        names = ", ".join(account.name for account in held)
+        complain(
+            f"held back: {names}: the clock was last trusted {last}; "
+            "if it is right now, say so with --at"
+        )
+        raise typer.Exit(1)
+
+
+def _print_purge(report: "PurgeReport", *, dry_run: bool, json: bool) -> None:
+    if json:
+        print_json(
+            [
+                {
+                    "account_id": record.account_id,
+                    "started_at": record.started_at.isoformat(),
+                    "finished_at": record.finished_at.isoformat() if record.finished_at else None,
+                    "messages": record.messages,
+                    "octets": record.octets,
+                    "blobs": record.blobs,
+                }
+                for record in report.records
+            ]
+        )
+        return
+    print_table(
+        ("account", "messages", "octets", "finished"),
+        [
+            (record.account_id, record.messages, octets(record.octets), record.finished_at)
+            for record in report.records
+        ],
+        empty="Nothing is due." if dry_run else "Nothing was due.",
+    )
+
+
+def parse_instant(text: str, timezone: str) -> datetime:
+    """An instant in ISO 8601; without an offset in `timezone`. Raises InvalidError."""
+    try:
+        instant = datetime.fromisoformat(text)
+    except ValueError:
+        raise InvalidError(f"{text}: is no time such as 2026-03-01T10:00:00+00:00") from None
+    return instant if instant.tzinfo else instant.replace(tzinfo=ZoneInfo(timezone))

@@ -1,0 +1,71 @@
+"""Runs one command: configuration, ports, the work, and the way out.
+
+Exit codes: 0 done, 1 an error that is told in one line, 2 wrong usage (Click), 130 interrupted.
+"""
+
+import asyncio
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn, TypeVar
+
+from um.cli.output import complain
+from um.core.errors import UMError
+
+if TYPE_CHECKING:
+    from um.app.services import Services
+    from um.config import Config
+
+T = TypeVar("T")
+DEBUG = "UM_DEBUG"
+
+
+def read_config(given: Path | None) -> "Config":
+    """The configuration the command runs with. Raises ConfigurationError."""
+    from um.config import load
+
+    assert given is not None, "the option always has a value (um.cli.options)"
+    return load(given)
+
+
+def with_services(given: Path | None, work: Callable[["Services"], Awaitable[T]]) -> T:
+    """Do `work` with the services over the configured storage, whether `serve` runs or not."""
+    from um import logs
+    from um.app.failpoints import steps_from
+    from um.app.ports import opened_ports
+    from um.app.services import Services
+
+    logs.configure(level="warning")
+
+    async def session() -> T:
+        async with opened_ports(config, steps=steps_from(os.environ)) as ports:
+            services = Services(ports)
+            try:
+                return await work(services)
+            finally:
+                services.close()
+
+    config = read_config(given)
+    return asyncio.run(session())
+
+
+def guarded(command: Callable[[], object]) -> NoReturn:
+    """Run the command line and exit, turning every error into one line."""
+    try:
+        command()
+    except UMError as error:
+        complain(error.public)
+        sys.exit(1)
+    except BrokenPipeError:
+        # Whoever read our output has seen enough; Python must not complain at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if os.environ.get(DEBUG):
+            raise
+        complain(f"{type(error).__name__}: {error} (set {DEBUG}=1 to see where)")
+        sys.exit(1)
+    sys.exit(0)
