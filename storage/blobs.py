@@ -1,0 +1,164 @@
+"""Message bodies as files: one a message, two levels of folders, never changed once there.
+
+Laws:
+- `put` is temp file, fsync, rename, fsync of the directory: when it returns, a power cut cannot
+  take it. A blob under its name is whole.
+- Several `put`s run side by side in a few threads, so that their fsyncs overlap.
+"""
+
+import asyncio
+import os
+import re
+from collections.abc import AsyncIterator, Callable, Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from storage import files
+from um.core.errors import InvalidError, NotFoundError, UnavailableError
+from um.core.ids import BlobKey
+from um.core.steps import Steps, no_steps
+
+T = TypeVar("T")
+
+THREADS = 4
+"""Measured: 4 threads write twice as many 300 kB blobs a second as one; 16 add latency."""
+_KEY = re.compile(r"[0-9a-f]{32}")
+_TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.tmp")
+
+
+class FileBlobStore:
+    """`um.core.ports.BlobStore` below the folder `root`."""
+
+    def __init__(self, root: Path, *, steps: Steps = no_steps) -> None:
+        self._root = root
+        self._steps = steps
+        self._root.mkdir(parents=True, exist_ok=True)
+        self._pool = ThreadPoolExecutor(THREADS, "um-blobs")
+
+    async def put(self, key: BlobKey, data: bytes) -> None:
+        await self._on_thread(lambda: self._put(key, data))
+
+    async def get(self, key: BlobKey, start: int = 0, length: int | None = None) -> bytes:
+        return await self._on_thread(lambda: self._get(key, start, length))
+
+    async def delete(self, keys: Collection[BlobKey]) -> int:
+        wanted = list(keys)
+        return await self._on_thread(lambda: sum(self._delete(key) for key in wanted))
+
+    async def scan(self) -> AsyncIterator[tuple[BlobKey, int, datetime]]:
+        """All blobs, a folder at a time; what is put or deleted meanwhile may or may not appear."""
+        for folder in await self._on_thread(lambda: list(_folders(self._root))):
+            for found in await self._on_thread(partial(_blobs, folder)):
+                yield found
+
+    async def sweep_temporary(self, before: datetime) -> int:
+        """Remove what a killed `put` left behind before that instant; returns how many files."""
+        return await self._on_thread(lambda: self._sweep(before))
+
+    async def close(self) -> None:
+        """End the threads after what they were given."""
+        self._pool.shutdown(wait=True)
+
+    def _path(self, key: BlobKey) -> Path:
+        if not _KEY.fullmatch(key):
+            raise InvalidError("The key of a blob is 32 hexadecimal digits")
+        return self._root / key[:2] / key[2:4] / key
+
+    def _put(self, key: BlobKey, data: bytes) -> None:
+        path = self._path(key)
+        with files.refusals():
+            files.make_folder(path.parent, within=self._root)
+            temporary = files.write_new(path.parent, data)
+            self._steps("blob.written")
+            files.sync_file(temporary)
+            self._steps("blob.synced")
+            temporary.replace(path)
+            self._steps("blob.renamed")
+            files.sync_directory(path.parent)
+            self._steps("blob.directory-synced")
+
+    def _get(self, key: BlobKey, start: int, length: int | None) -> bytes:
+        try:
+            descriptor = os.open(self._path(key), os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError as error:
+            raise NotFoundError("The message body is not there") from error
+        try:
+            size = os.fstat(descriptor).st_size
+            end = size if length is None else min(size, start + length)
+            return _read(descriptor, start, end)
+        except OSError as error:
+            raise UnavailableError from error
+        finally:
+            os.close(descriptor)
+
+    def _delete(self, key: BlobKey) -> int:
+        path = self._path(key)
+        try:
+            size = path.stat().st_size
+            path.unlink()
+        except FileNotFoundError:
+            return 0
+        # Not synced: a blob that comes back after a power cut is an orphan that the sweeper finds.
+        for folder in (path.parent, path.parent.parent):
+            with suppress(OSError):  # others are in it
+                folder.rmdir()
+        return size
+
+    def _sweep(self, before: datetime) -> int:
+        old = [path for path, at in _leftovers(self._root) if at < before]
+        for path in old:
+            path.unlink(missing_ok=True)
+        return len(old)
+
+    async def _on_thread(self, work: Callable[[], T]) -> T:
+        try:
+            future = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        except RuntimeError as error:  # the pool was shut down
+            raise UnavailableError from error
+        return await future
+
+
+def _read(descriptor: int, start: int, end: int) -> bytes:
+    """All octets of the range: a read that was cut short goes on."""
+    parts = []
+    while start < end:
+        part = os.pread(descriptor, end - start, start)
+        if not part:
+            raise OSError(f"the blob ends at {start}, before {end}")
+        parts.append(part)
+        start += len(part)
+    return b"".join(parts)
+
+
+def _folders(root: Path) -> Iterator[Path]:
+    for first in sorted(root.iterdir()):
+        if first.is_dir():
+            with suppress(FileNotFoundError):
+                yield from sorted(folder for folder in first.iterdir() if folder.is_dir())
+
+
+def _blobs(folder: Path) -> list[tuple[BlobKey, int, datetime]]:
+    blobs = []
+    with suppress(FileNotFoundError), os.scandir(folder) as found:
+        for each in found:
+            if _KEY.fullmatch(each.name):
+                with suppress(FileNotFoundError):
+                    facts = each.stat()
+                    blobs.append((BlobKey(each.name), facts.st_size, _instant(facts)))
+    return blobs
+
+
+def _leftovers(root: Path) -> Iterator[tuple[Path, datetime]]:
+    for folder in _folders(root):
+        with suppress(FileNotFoundError):
+            for path in folder.iterdir():
+                if _TEMPORARY.fullmatch(path.name):
+                    yield path, _instant(path.stat())
+
+
+def _instant(facts: os.stat_result) -> datetime:
+    return datetime.fromtimestamp(facts.st_mtime, UTC)
