@@ -50,6 +50,10 @@ class Transport(Protocol):
 
     def unregisterProducer(self) -> None: ...  # noqa: N802
 
+    def setTcpNoDelay(self, enabled: bool) -> None: ...  # noqa: N802
+
+    def setTcpKeepAlive(self, enabled: bool) -> None: ...  # noqa: N802
+
     def startTLS(self, context: object) -> None: ...  # noqa: N802
 
 
@@ -74,10 +78,10 @@ class ImapProtocol(protocol.Protocol):
 
     def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
         """Begin a session, or say why there is none."""
-        if ITCPTransport.providedBy(self.transport):
-            self.transport.setTcpNoDelay(True)
-            self.transport.setTcpKeepAlive(True)
         transport = self._wire
+        if ITCPTransport.providedBy(transport):
+            transport.setTcpNoDelay(True)
+            transport.setTcpKeepAlive(True)
         session = Session(self._factory.services, self)
         if not self._factory.admit(session, self._peer):
             transport.write(responses.status(b"*", b"BYE", "Too many connections"))

@@ -101,10 +101,6 @@ class Selected:
                 return number
         return None
 
-    def flag_names(self) -> list[str]:
-        """What FLAGS lists: the system flags and the keywords in use."""
-        return [*_SYSTEM, *sorted(self._keywords.values())]
-
     # -- what happened --------------------------------------------------------------------------
 
     def apply(
@@ -190,13 +186,10 @@ class Selected:
 
     def flags_line(self) -> bytes:
         """`* FLAGS (…)` (RFC 3501 §7.2.6) and what may be stored for good."""
-        names = self.flag_names()
-        permanent = [] if self.read_only else [*names, "\\*"]
-        return responses.untagged(b"FLAGS", responses.flags(names)) + responses.status(
-            b"*",
-            b"OK",
-            "Flags permitted",
-            code=b"PERMANENTFLAGS (" + " ".join(permanent).encode("ascii") + b")",
+        names = responses.flags((*_SYSTEM, *self._keywords.values()))
+        permanent = b"()" if self.read_only else names.removesuffix(b")") + b" \\*)"
+        return responses.untagged(b"FLAGS", names) + responses.status(
+            b"*", b"OK", "Flags permitted", code=b"PERMANENTFLAGS " + permanent
         )
 
     def fetch_flags(self, uid: Uid) -> bytes:
