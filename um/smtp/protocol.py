@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from aiosmtpd.smtp import SMTP
+from aiosmtpd.smtp import SMTP, TLSSetupException
 
 from um.core.account import Account
 from um.core.errors import TooLargeError, UMError
@@ -98,7 +98,7 @@ class MailProtocol(SMTP):
     def shut_down(self) -> None:
         """Tell an idle client that we go, and close; one in DATA is closed after its replies."""
         self._stopping = True
-        if not self.busy and self.transport is not None:
+        if not self.busy:
             self._say_and_close(replies.SHUTTING_DOWN.text("Shutting down, try again later"))
 
     def abort(self) -> None:
@@ -126,7 +126,7 @@ class MailProtocol(SMTP):
         self._say_and_close(replies.TIMED_OUT.text("Timeout, closing"))
 
     def _say_and_close(self, line: str) -> None:
-        if self.transport is not None:
+        if self.transport is not None and not self.transport.is_closing():
             self._writer.write(line.encode("ascii") + b"\r\n")
             self.transport.close()
 
@@ -145,6 +145,9 @@ class MailProtocol(SMTP):
 
     async def handle_exception(self, error: Exception) -> str:
         """A defect of ours: temporary, so that no mail bounces for it."""
+        if isinstance(error, TLSSetupException):
+            self.mail_in.metrics.count("smtp_tls_failures")
+            return replies.TLS_FAILED.text("TLS handshake failed")
         log.error("smtp command failed", peer=self.peer_address, exc_info=error)
         self.mail_in.metrics.count("smtp_internal_errors")
         return replies.INTERNAL.text("Internal error, try again later")
