@@ -9,7 +9,7 @@ import structlog
 
 from um.core.account import Account
 from um.core.ids import E164
-from um.core.ports import Clock, Metrics, Spool, SpoolEntry, Store
+from um.core.ports import Clock, Metrics, NoMetrics, Spool, SpoolEntry, Store
 from um.core.steps import Steps, no_steps
 from um.service.delivery import Delivered, Delivery
 from um.telephony.application import Call, CallApplication, DivertCause
@@ -50,6 +50,9 @@ class VoicemailService:
         self.prompts = prompts
         self.settings = settings
         self.deposits = Deposits(delivery, store, clock, settings, steps=steps, metrics=metrics)
+        self.failures = 0
+        """Tasks that ended in an error nobody expected: a defect, to be looked for in the log."""
+        self._metrics = metrics or NoMetrics()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def application(self, call: Call) -> CallApplication:
@@ -120,4 +123,6 @@ class VoicemailService:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()):
+            self.failures += 1
+            self._metrics.count("voicemail_task_failures")
             log.error("voicemail.task-failed", exc_info=error)

@@ -17,6 +17,7 @@ import structlog
 from um.core.errors import QuotaExceededError, UMError
 from um.core.ports import Clock, Spool, SpoolEntry, Store
 from um.mime.build import AudioFormat
+from um.mime.clean import clean_text
 from um.policy.quota import (
     MP3_OCTETS_PER_SECOND,
     WAV_OCTETS_PER_SECOND,
@@ -31,7 +32,7 @@ from voicemail.events import Event, Output, Words
 from voicemail.facts import CallFacts
 from voicemail.greeting import MAILBOX_FULL, announcement, greeting
 from voicemail.prompts import Prompts
-from voicemail.recorder import Recorder
+from voicemail.recorder import SPOOL_ERRORS, Recorder
 from voicemail.settings import VoicemailSettings
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class VoicemailCall:
     async def _open_spool(self) -> None:
         try:
             entry = await self._house.spool.open(self._facts().write())
-        except UMError as error:
+        except SPOOL_ERRORS as error:
             self._recorder.fail(error)
         else:
             self._recorder.begin(entry)
@@ -146,10 +147,10 @@ class VoicemailCall:
         return CallFacts(
             account_id=self._call.account.id,
             number=self._call.number.e164,
-            caller_number=info.caller_number,
-            caller_name=info.caller_name,
+            caller_number=clean_text(info.caller_number),
+            caller_name=clean_text(info.caller_name),
             started_at=self._started_at,
-            call_id=info.call_id,
+            call_id=clean_text(info.call_id, 250),
             cause=info.cause.value,
             reservation_id=self._reservation,
         )
@@ -251,7 +252,7 @@ class VoicemailCall:
         """Make the recording durable; whether that went well."""
         try:
             await self._recorder.seal({"ended_at": self._house.clock.now().isoformat()})
-        except UMError as error:
+        except SPOOL_ERRORS as error:
             self._recorder.fail(error)
             return False
         return True

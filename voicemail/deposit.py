@@ -165,22 +165,24 @@ class Deposits:
             await entry.discard()
             return Outcome.GONE
         started = self._clock.monotonic()
-        rendered = await asyncio.to_thread(self._render, entry, account, facts) if keep else None
-        self._metrics.observe("voicemail_render_seconds", self._clock.monotonic() - started)
-        if rendered is None:
-            return await self._miss(entry, facts)
         try:
+            rendered = await asyncio.to_thread(self._render, entry, account, facts, keep=keep)
+            self._metrics.observe("voicemail_render_seconds", self._clock.monotonic() - started)
+            if rendered is None:
+                return await self._miss(entry, facts)
             await self._deliver(entry, facts, *rendered)
-        except NotFoundError:  # purged while we rendered
+        except (NotFoundError, FileNotFoundError):  # purged while we worked
             await entry.discard()
             return Outcome.GONE
+        except OSError as error:
+            raise UnavailableError from error
         return Outcome.DELIVERED
 
     def _render(
-        self, entry: SpoolEntry, account: Account, facts: CallFacts
+        self, entry: SpoolEntry, account: Account, facts: CallFacts, *, keep: bool
     ) -> tuple[Recording, bytes] | None:
         """The message, or None if too little was said. Runs in a thread."""
-        if AUDIO_FILE not in entry.names():
+        if not keep or AUDIO_FILE not in entry.names():
             return None
         limits = self._settings.limits
         samples = prepare(

@@ -9,7 +9,7 @@ TAKEN = "voice"
 MISSED = "missed-voice"
 REFUSED = "refused"
 
-LOOK_BACK = 1000
+LOOK_BACK = 100
 """Lines among which a line that is there already is looked for: a replay comes soon after."""
 
 

@@ -82,8 +82,9 @@ class Prompts:
         return b""
 
     def _folders(self, language: str) -> list[Path]:
-        own = [self._own / language, self._own] if self._own else []
-        packs = dict.fromkeys([language, FALLBACK_LANGUAGE])
+        primary = language[:2].lower()  # `fr-CA` is served by `fr`
+        own = [self._own / primary, self._own] if self._own else []
+        packs = dict.fromkeys([primary, FALLBACK_LANGUAGE])
         return own + [self._packs[pack] for pack in packs if pack in self._packs]
 
 

@@ -22,6 +22,8 @@ from voicemail.level import SAMPLE_RATE
 
 log = structlog.get_logger(__name__)
 
+SPOOL_ERRORS = (UMError, OSError)
+"""What an entry may raise: the disk is full, or a purge has taken its folder away."""
 AUDIO_FILE = "audio.s16le"
 SAMPLE_FORMAT = "s16le/8000/1"
 """Said in the facts, so that a replay by a later version knows what it reads."""
@@ -81,11 +83,11 @@ class Recorder:
             self._batch.clear()
         await entry.seal(facts)
 
-    def fail(self, error: UMError) -> None:
+    def fail(self, error: Exception) -> None:
         """The spool takes no more; tell it once."""
         if not self._failed:
             self._failed = True
-            log.error("recording.failed", error=error.code, cause=repr(error.__cause__))
+            log.error("recording.failed", error=repr(error), cause=repr(error.__cause__))
             self._on_failure()
 
     def _flush(self, at_least: int) -> None:
@@ -93,7 +95,7 @@ class Recorder:
             return
         try:
             self._entry.append(AUDIO_FILE, bytes(self._batch))
-        except UMError as error:
+        except SPOOL_ERRORS as error:
             self.fail(error)
             return
         self._unsynced += len(self._batch)
@@ -105,7 +107,7 @@ class Recorder:
     async def _sync(self, entry: SpoolEntry) -> None:
         try:
             await entry.sync()
-        except UMError as error:
+        except SPOOL_ERRORS as error:
             self.fail(error)
         finally:
             self._syncing = None

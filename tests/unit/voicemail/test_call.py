@@ -26,6 +26,7 @@ def story(tell):
         account = await exchange.house.add()
         await tell(exchange, account)
         await exchange.voicemail.drain()
+        assert exchange.voicemail.failures == 0
 
     asyncio.run(told())
 

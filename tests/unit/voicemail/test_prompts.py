@@ -102,6 +102,7 @@ def test_a_language_falls_back_to_english_and_own_prompts_come_first(tmp_path, p
     mixed = Prompts(tmp_path / "sounds", own=own)
     assert mixed.languages == {"en", "fr"}
     assert mixed.samples("vm-intro", language="fr") == silence(0.25)
+    assert mixed.samples("vm-intro", language="fr-CA") == silence(0.25)
     assert mixed.samples("vm-intro", language="de") == prompts.samples("vm-intro")
     assert mixed.samples("vm-theperson", language="fr") == prompts.samples("vm-theperson")
     assert mixed.samples("vm-goodbye") == silence(0.25)
