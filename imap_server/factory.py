@@ -74,7 +74,7 @@ class ImapFactory(ServerFactory):
         if not registry.connect(session.context, address, limit=limit):
             self.services.metrics.count("imap_connections_refused")
             return False
-        self.services.metrics.count("imap_connections_total")
+        self.services.metrics.count("imap_connections_accepted")
         self.services.metrics.gauge("imap_connections", len(registry.sessions))
         return True
 
