@@ -56,7 +56,8 @@ class _Item:
         if self.closed:
             return
         target = self.words if self.angle is None else self.angle
-        if self.spaced and self.angle is None and target and not special:
+        joined = special or (bool(target) and target[-1] == b"@")
+        if self.spaced and self.angle is None and target and not joined:
             target.append(b" ")
         self.spaced = False
         target.append(text)

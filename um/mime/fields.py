@@ -10,14 +10,15 @@ Laws:
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 MAX_FIELDS = 1000
 MAX_HEADER_OCTETS = 256 * 1024
 
+_NAME = rb"[^\x00-\x20\x7f-\xff:]"
 _FIELD = re.compile(
     rb"^([^\x00-\x20\x7f-\xff:]++)[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)", re.MULTILINE
 )
-_LINE = re.compile(rb"[^\n]*+(?:\n[ \t][^\n]*+)*+(?:\n|\Z)")
 _FOLD = re.compile(rb"\r*\n")
 
 
@@ -69,14 +70,23 @@ def raw_fields(
         yield match[1], match[2]
 
 
-def field_lines(header: bytes) -> list[bytes]:
-    """The lines of a header block, each with its continuations and line ends; together they are it."""
-    return [match[0] for match in _LINE.finditer(header) if match[0]]
+@lru_cache(maxsize=256)
+def field_pattern(names: frozenset[str]) -> re.Pattern[bytes]:
+    """Finds whole fields of those names, continuations and line ends included, any case.
 
-
-def field_name(line: bytes) -> bytes:
-    """The lower-case name with which a line of `field_lines` begins."""
-    return line.partition(b":")[0].rstrip(b" \t").lower()
+    `X-UM-*` stands for every name that begins so. Unlike `parse_fields` a search with it is not
+    bounded: it runs over a flood of a header at the speed of the regular expression.
+    """
+    patterns = (
+        re.escape(name.removesuffix("*").encode("utf-8", "replace"))
+        + (_NAME + b"*+" if name.endswith("*") else b"")
+        for name in sorted(names)
+    )
+    one_of = b"|".join(patterns) if names else b"(?!)"
+    return re.compile(
+        b"^(?:" + one_of + rb")[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+(?:\n|\Z)",
+        re.MULTILINE | re.IGNORECASE,
+    )
 
 
 def header_end(data: bytes, start: int, limit: int) -> int:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection
 
 from um.mime.charsets import decode_octets
-from um.mime.fields import field_lines, field_name, parse_fields
+from um.mime.fields import field_pattern, header_end, parse_fields
 
 _WORD = re.compile(r"=\?([^?*\s]+)(?:\*[^?\s]*)?\?([bBqQ])\?([^?]*)\?=")
 _BETWEEN = re.compile(r"(\?=)[ \t\r\n]+(?==\?[^?\s]+\?[bBqQ]\?)")
@@ -24,15 +24,15 @@ def select_fields(header: bytes, names: Collection[str], *, negate: bool = False
 
     Octets, order and folding as in the message, then the empty line (RFC 3501 §6.4.5).
     """
-    wanted = {name.lower().encode("utf-8", "replace") for name in names}
-    out: list[bytes] = []
-    for line in field_lines(header):
-        if not line.strip(b"\r\n"):
-            break
-        if (field_name(line) in wanted) is not negate:
-            out.append(line if line.endswith(b"\n") else line + b"\r\n")
-    out.append(b"\r\n")
-    return b"".join(out)
+    fields = field_pattern(frozenset(name.lower() for name in names))
+    end = header_end(header, 0, len(header))
+    block = header[:end]
+    if block.endswith((b"\n\r\n", b"\n\n")) or not block.strip(b"\r\n"):
+        block = block.removesuffix(b"\n").removesuffix(b"\r")
+    if block and not block.endswith(b"\n"):
+        block += b"\r\n"
+    found = fields.sub(b"", block) if negate else b"".join(fields.findall(block))
+    return found + b"\r\n"
 
 
 def decode_text(raw: bytes) -> str:

@@ -22,7 +22,8 @@ _PARAMETER = re.compile(
     rb'(?:"((?:[^"\\]|\\.)*+)"?|([^;]*+))',
     re.DOTALL,
 )
-_COMMENT = re.compile(rb"\([^()]*+\)")
+_COMMENT = re.compile(rb'("(?:[^"\\]|\\.)*+"?)|(?:(?<=[\s;=/])|^)\([^()]*+\)', re.DOTALL)
+"""A quoted string, to be kept, or a comment; `name=copy(1).pdf` has none, whatever RFC 2045 says."""
 _ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
 _SECTION = re.compile(rb"^(.+?)\*(\d{1,3})(\*?)$", re.DOTALL)
 
@@ -47,6 +48,7 @@ class ContentType:
 
 def content_type(value: bytes) -> ContentType | None:
     """Read a Content-Type; None if it names no type and subtype (then RFC 2045 §5.2 applies)."""
+    value = _without_comments(value)
     match = _TYPE.match(value)
     if not match:
         return None
@@ -55,21 +57,22 @@ def content_type(value: bytes) -> ContentType | None:
 
 def token_with_parameters(value: bytes) -> tuple[bytes, Parameters] | None:
     """Read a Content-Disposition; None if it does not begin with a token."""
+    value = _without_comments(value)
     match = _WORD.match(value)
     return (match[1], parameters(value, match.end())) if match else None
 
 
 def token(value: bytes) -> bytes | None:
     """The token that is the whole value apart from comments, or None (Content-Transfer-Encoding)."""
+    value = _without_comments(value)
     match = _WORD.match(value)
-    if not match or _COMMENT.sub(b"", value[match.end() :]).strip():
-        return None
-    return match[1]
+    return match[1] if match and not value[match.end() :].strip() else None
 
 
 def tokens(value: bytes) -> list[bytes]:
     """The tokens of a comma-separated list (Content-Language, RFC 3282)."""
-    found = (_WORD.match(item) for item in value.split(b",")[:MAX_PARAMETERS])
+    items = _without_comments(value).split(b",")[:MAX_PARAMETERS]
+    found = (_WORD.match(item) for item in items)
     return [match[1] for match in found if match]
 
 
@@ -98,10 +101,14 @@ def parameters(value: bytes, start: int = 0) -> Parameters:
 def _unquoted(match: re.Match[bytes]) -> bytes:
     if match[2] is not None:
         return _ESCAPE.sub(rb"\1", match[2])
-    bare = match[3]
-    if b"(" in bare:
-        bare = _COMMENT.sub(b"", bare)
+    bare: bytes = match[3]
     return bare.strip()
+
+
+def _without_comments(value: bytes) -> bytes:
+    if b"(" not in value:
+        return value
+    return _COMMENT.sub(lambda match: match[1] or b" ", value)
 
 
 def _joined(name: bytes, pieces: dict[int, tuple[bytes, bool]]) -> tuple[bytes, bytes]:

@@ -94,7 +94,8 @@ class _Structure:
             event = self.message(part, depth=depth)
         else:
             event = self.next_event(body - 1)
-        part.end = self.text_end(event, body)
+        # A header that runs into the boundary keeps its line end, and so does what encloses it.
+        part.end = max([self.text_end(event, body), *(child.end for child in part.children)])
         return part, event
 
     def message(self, part: Part, *, depth: int) -> _Event:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from datetime import datetime
 from email.utils import format_datetime
 
-from um.mime.fields import MAX_HEADER_OCTETS, field_lines, field_name, header_end
+from um.mime.fields import MAX_HEADER_OCTETS, field_pattern, header_end
 
 OURS = ("X-UM-*", "Message-Context")
 """Fields that mean something to us: stripped from all mail that comes in."""
@@ -36,8 +36,7 @@ def received(
 def count_fields(data: bytes, name: str) -> int:
     """How many fields of that name the message's header has (all of it, without a bound)."""
     header = data[: header_end(data, 0, len(data))]
-    wanted = name.lower().encode()
-    return sum(field_name(line) == wanted for line in field_lines(header))
+    return len(field_pattern(frozenset({name.lower()})).findall(header))
 
 
 def strip_headers(data: bytes, names: Collection[str]) -> bytes:
@@ -45,28 +44,15 @@ def strip_headers(data: bytes, names: Collection[str]) -> bytes:
 
     Only the message's own header is touched. The same octets come back if nothing is to go.
     """
-    exact, prefixes = _patterns(names)
     end = header_end(data, 0, len(data))
-    kept: list[bytes] = []
-    removed = False
-    for line in field_lines(data[:end]):
-        name = field_name(line)
-        if name in exact or name.startswith(prefixes):
-            removed = True
-        else:
-            kept.append(line)
-    return b"".join((*kept, data[end:])) if removed else data
+    fields = field_pattern(frozenset(name.lower() for name in names))
+    header, removed = fields.subn(b"", data[:end])
+    return header + data[end:] if removed else data
 
 
 def header_is_flood(data: bytes) -> bool:
     """The header is larger than any honest one: more of it would never be looked at."""
     return header_end(data, 0, len(data)) > MAX_HEADER_OCTETS
-
-
-def _patterns(names: Collection[str]) -> tuple[set[bytes], tuple[bytes, ...]]:
-    lower = [name.lower().encode() for name in names]
-    exact = {name for name in lower if not name.endswith(b"*")}
-    return exact, tuple(name[:-1] for name in lower if name.endswith(b"*"))
 
 
 def _word(text: str) -> str:
