@@ -26,7 +26,6 @@ KNOWN_METHODS: Final = frozenset(
     | {"PUBLISH", "REFER", "REGISTER", "SUBSCRIBE", "UPDATE"}
 )
 _FOLD: Final = re.compile(r"\r\n[ \t]+")
-_BARE: Final = re.compile(r"\r(?!\n)|(?<!\r)\n")
 _STATUS_LINE: Final = re.compile(r"SIP/2\.0 ([1-6][0-9]{2})(?: (.*))?", re.DOTALL)
 _REQUEST_LINE: Final = re.compile(r"([^ ]+) ([^ ]+) (SIP/[0-9]+\.[0-9]+)", re.IGNORECASE)
 _ADDRESS_FIELDS: Final = ("contact", "route", "record-route")
@@ -64,33 +63,34 @@ def parse_message(data: bytes) -> Request | Response:
     head, end, body = data.lstrip(b"\r\n").partition(b"\r\n\r\n")
     text = head.decode("utf-8", "surrogateescape")
     start_line, _, rest = text.partition("\r\n")
-    if not end and not rest:
-        raise MalformedMessageError("No message")
     if _STATUS_LINE.fullmatch(start_line):
         return _parse_response(start_line, rest, body)
     method = start_line.split(" ", 1)[0]
     if not is_token(method) or start_line.startswith("SIP/"):
         raise MalformedMessageError("Malformed start line")
-    return _parse_request(method, start_line, rest, body)
+    return _parse_request(method, start_line, rest, body if end else None)
 
 
 def _parse_response(start_line: str, rest: str, body: bytes) -> Response:
     found = _STATUS_LINE.fullmatch(start_line)
     assert found is not None
+    fields: list[Field] = []
     try:
-        headers = Headers(tuple(_fields(rest)))
-        body = _cut(headers, body)
-        response = Response(headers, body, int(found[1]), found[2] or "")
+        _fields(rest, fields)
+        headers = Headers(tuple(fields))
+        response = Response(headers, _cut(headers, body), int(found[1]), found[2] or "")
         _check(response)
     except SipSyntaxError as error:
         raise MalformedMessageError(error.public) from error
     return response
 
 
-def _parse_request(method: str, start_line: str, rest: str, body: bytes) -> Request:
+def _parse_request(method: str, start_line: str, rest: str, body: bytes | None) -> Request:
     fields: list[Field] = []
     try:
-        fields = _fields(rest, into=fields)
+        _fields(rest, fields)
+        if body is None:
+            raise SipSyntaxError("No end of the header")
         headers = Headers(tuple(fields))
         uri = _request_uri(start_line, method)
         request = Request(headers, _cut(headers, body), method, uri)
@@ -125,22 +125,20 @@ def _can_be_answered(partial: Request) -> bool:
     return partial.method != "ACK" and partial.headers.get("via") is not None
 
 
-def _fields(text: str, *, into: list[Field] | None = None) -> list[Field]:
-    """Header lines to fields. `into` keeps what was read before an error."""
-    fields = [] if into is None else into
-    if _BARE.search(text):
-        raise SipSyntaxError("Bare CR or LF in the header")
+def _fields(text: str, fields: list[Field]) -> None:
+    """Append the header fields in `text`. What is wrong is told last, so that all others are read."""
+    wrong = ""
     for line in _FOLD.sub(" ", text).split("\r\n"):
-        if not line:
-            continue
         name, colon, value = line.partition(":")
         name = name.rstrip(" \t").lower()
-        if not colon or not is_token(name):
-            raise SipSyntaxError("Malformed header field")
-        if len(fields) >= MAX_HEADER_FIELDS:
+        if not colon or not is_token(name) or "\r" in line or "\n" in line:
+            wrong = wrong or "Malformed header field"
+        elif len(fields) >= MAX_HEADER_FIELDS:
             raise SipSyntaxError("Too many header fields")
-        fields.append((COMPACT_FORMS.get(name, name), value.strip(" \t")))
-    return fields
+        else:
+            fields.append((COMPACT_FORMS.get(name, name), value.strip(" \t")))
+    if wrong:
+        raise SipSyntaxError(wrong)
 
 
 def _cut(headers: Headers, body: bytes) -> bytes:

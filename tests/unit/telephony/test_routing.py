@@ -1,0 +1,131 @@
+"""Whose mailbox, who calls, and why: RFC 4458, 5806, 7044, 3325, 3323."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.sip_bench import request
+from um.telephony.application import DivertCause
+from um.telephony.routing import MAILBOX_PLACES, call_info, candidates
+from um.telephony.sip.parser import MalformedMessageError, parse_message
+
+
+def invite(extra="", uri="sip:*97@192.0.2.1", **parts):
+    return parse_message(request("INVITE", uri=uri, extra=extra, **parts))
+
+
+def info(message, **facts):
+    return call_info(message, dialled="x", peer="192.0.2.10", normalise=lambda text: text, **facts)
+
+
+def test_places_are_asked_in_the_operators_order():
+    message = invite(
+        "Diversion: <sip:+15550003@pbx>;reason=no-answer, <sip:+15550004@pbx>\r\n"
+        "History-Info: <sip:+15550005@pbx>;index=1, <sip:um@pbx>;index=1.1\r\n",
+        uri="sip:um@192.0.2.1;target=%2B15550001%40pbx;cause=486",
+    )
+    assert candidates(message, MAILBOX_PLACES) == [
+        "+15550001",
+        "um",
+        "+15550003",
+        "+15550004",
+        "+15550005",
+    ]
+    assert candidates(message, ["diversion", "request-uri"]) == ["+15550003", "+15550004", "um"]
+
+
+@pytest.mark.parametrize(
+    ("target", "name"),
+    [
+        ("bob%40example.com", "bob"),
+        ("sip:+15555551002%40example.com", "+15555551002"),
+        ("sip:+15555551002@example.com", "+15555551002"),  # RFC 4458's own examples
+        ("tel:+1-555-555-1002", "+15555551002"),
+        ("2001", "2001"),
+        ("%2B1-555-0001", "+1-555-0001"),
+        ("bob", "bob"),
+    ],
+)
+def test_target_is_written_in_many_ways(target, name):
+    """RFC 4458 §6; an address, a URI, a bare number."""
+    message = invite(uri=f"sip:um@192.0.2.1;target={target}")
+    assert candidates(message, ["target"]) == [name]
+
+
+def test_a_target_in_history_is_found():
+    """RFC 4458 §3."""
+    message = invite("History-Info: <sip:vm@x;target=+15550009;cause=408>;index=1\r\n")
+    assert candidates(message, ["history-info"])[0] == "+15550009"
+    assert info(message).cause is DivertCause.NO_ANSWER
+
+
+@pytest.mark.parametrize(
+    ("uri", "extra", "cause"),
+    [
+        ("sip:a@b", "", DivertCause.DIRECT),
+        ("sip:a@b;cause=486", "", DivertCause.BUSY),
+        ("sip:a@b;cause=408", "", DivertCause.NO_ANSWER),
+        ("sip:a@b;cause=302", "", DivertCause.UNCONDITIONAL),
+        ("sip:a@b;cause=999", "", DivertCause.OTHER),
+        ("sip:a@b", "Diversion: <sip:c@d>;reason=user-busy\r\n", DivertCause.BUSY),
+        ("sip:a@b", 'Diversion: <sip:c@d>;reason="no-answer"\r\n', DivertCause.NO_ANSWER),
+        ("sip:a@b", "Diversion: <sip:c@d>;reason=unconditional\r\n", DivertCause.UNCONDITIONAL),
+        ("sip:a@b", "Diversion: <sip:c@d>;reason=away\r\n", DivertCause.OTHER),
+        ("sip:a@b", "Diversion: <sip:c@d>\r\n", DivertCause.OTHER),
+        ("sip:a@b;cause=486", "Diversion: <sip:c@d>;reason=no-answer\r\n", DivertCause.BUSY),
+        (
+            "sip:a@b",
+            "History-Info: <sip:c@d?Reason=SIP%3Bcause%3D486>;index=1\r\n",
+            DivertCause.BUSY,
+        ),
+        ("sip:a@b", "Diversion: ,,;\r\n", DivertCause.DIRECT),
+    ],
+)
+def test_why_the_call_was_diverted(uri, extra, cause):
+    assert info(invite(extra, uri=uri)).cause is cause
+
+
+def test_the_asserted_identity_goes_before_from():
+    """RFC 3325 §9.1: sip and tel values; only of a core that is believed."""
+    asserted = 'P-Asserted-Identity: "Bob" <sip:+15550007@pbx>, <tel:+1-555-0007>\r\n'
+    message = invite(asserted)
+    assert (info(message).caller_number, info(message).caller_name) == ("+15550007", "Bob")
+    plain = info(message, asserted=False)
+    assert (plain.caller_number, plain.caller_name) == ("+15559870001", "Alice")
+
+
+@pytest.mark.parametrize("privacy", ["id", "user;critical", "header", "ID"])
+def test_a_withheld_caller_is_anonymous(privacy):
+    """RFC 3323, RFC 3325 §9.3: no number, no name, whatever was asserted."""
+    message = invite(f"Privacy: {privacy}\r\nP-Asserted-Identity: <sip:+15550007@pbx>\r\n")
+    assert (info(message).caller_number, info(message).caller_name) == ("", "anonymous")
+
+
+def test_an_anonymous_from_is_withheld_unless_the_core_asserts_somebody():
+    data = request("INVITE").replace(
+        b'"Alice" <sip:+15559870001@192.0.2.10>', b'"Anonymous" <sip:anonymous@anonymous.invalid>'
+    )
+    assert info(parse_message(data)).caller_name == "anonymous"
+    asserted = data.replace(b"Max-F", b"P-Asserted-Identity: <sip:+15550007@pbx>\r\nMax-F")
+    known = info(parse_message(asserted))
+    assert (known.caller_number, known.caller_name) == ("+15550007", "")
+
+
+def test_numbers_are_normalised_by_the_operators_rule():
+    message = invite()
+    found = call_info(message, dialled="x", peer="p", normalise=lambda text: f"[{text}]")
+    assert found.caller_number == "[+15559870001]"
+
+
+@given(st.text(max_size=40))
+def test_names_from_strangers_are_clean(name):
+    """No control, no line end, no bidi override; at most 80 characters."""
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+    data = request("INVITE").replace(b'"Alice"', f'"{quoted}"'.encode("utf-8", "replace"))
+    try:
+        message = parse_message(data)
+    except MalformedMessageError:
+        return
+    shown = info(message).caller_name
+    assert len(shown) <= 80
+    assert shown.isprintable()
