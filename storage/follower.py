@@ -147,7 +147,9 @@ class PostgresFollower(threading.Thread):
         self._drop()
 
     def stop(self) -> None:
-        """End the thread; waits until it has."""
+        """End the thread; waits until it has. Again: nothing."""
+        if self._ended.is_set():
+            return
         self._ended.set()
         os.write(self._wake_write, b"x")
         if self.is_alive():
