@@ -14,8 +14,8 @@ _PAUSE_TICKS = 5
 """100 ms of silence: the repeated command is over."""
 _LATE_IN_PAUSE_TICKS = 75
 """1.5 s into a pause the next repetition may be too near."""
-LONGEST_HOLD_TICKS = 9 * TICKS_A_SECOND
-"""The sender's third repetition ends about here; after it comes its DCN."""
+LONGEST_HOLD_TICKS = 11 * TICKS_A_SECOND
+"""The pause after the sender's third try ends about here; after it comes its DCN."""
 SILENCE_LEVEL = 100
 """Mean absolute level (16 bit) under which a frame is silence; a modem at -43 dBm0 is above."""
 

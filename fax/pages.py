@@ -15,6 +15,7 @@ from fax.libtiff import Decoded, decode
 from fax.tiff import CCITT_T6, MAX_PAGES, BadPage, TiffPage, read_pages
 from um.core.errors import RefusedDocumentError
 
+_INVERTED = bytes(range(255, -1, -1))
 _MAX_BAD_SHARE = 0.15
 """T.30 receivers call a page bad above this (SpanDSP's copy quality, after T.30 I.1)."""
 
@@ -37,7 +38,9 @@ def salvage(documents: Sequence[bytes], *, max_pages: int = MAX_PAGES) -> Salvag
     """
     found: list[TiffPage | BadPage] = []
     for document in documents:
-        found += read_pages(document, max_pages=max_pages - len(found))
+        found += read_pages(document, max_pages=max_pages)
+        if len(found) > max_pages:
+            raise RefusedDocumentError(f"The fax has more than {max_pages} pages")
     pages: list[TiffPage] = []
     notes: list[str] = []
     for number, page in enumerate(found, start=1):
@@ -55,25 +58,49 @@ def salvage(documents: Sequence[bytes], *, max_pages: int = MAX_PAGES) -> Salvag
 
 def whole_page(page: TiffPage) -> tuple[TiffPage | None, str]:
     """The page as one T.6 strip, or None if it does not decode; and what is to be said of it."""
+    if page.compression == CCITT_T6 and len(page.strips) == 1:
+        why = _damage_of_g4(page)
+        return (None, why) if why else (page, "")
     decoded = decode(page)
     if decoded.broken_off:
         return None, f"it breaks off after row {decoded.first_bad_row or 0} of {page.rows}"
     if page.compression == CCITT_T6:
         if decoded.bad_rows:
             return None, f"row {decoded.first_bad_row} of {page.rows} is damaged"
-        return (page if len(page.strips) == 1 else _encoded(page, decoded)), ""
+        return _encoded(page, decoded), ""
     if decoded.bad_rows > page.rows * _MAX_BAD_SHARE:
         return None, f"{decoded.bad_rows} of {page.rows} rows are damaged"
     note = f"{decoded.bad_rows} of {page.rows} rows are damaged" if decoded.bad_rows else ""
     return _encoded(page, decoded), note
 
 
+def _damage_of_g4(page: TiffPage) -> str:
+    """What is wrong with a page of one T.6 strip; empty if it is whole.
+
+    One row more is asked for than the page has: the decoder must get just so far and find the end
+    there. Damage that happens to decode to other rows is seen by this: the end is elsewhere.
+    """
+    decoded = decode(replace(page, rows=page.rows + 1, rows_per_strip=page.rows + 1))
+    if decoded.first_bad_row == page.rows:
+        return ""
+    if decoded.first_bad_row is None:
+        return f"its image goes on after row {page.rows}, its last"
+    if decoded.broken_off:
+        return f"it breaks off after row {decoded.first_bad_row} of {page.rows}"
+    return f"row {decoded.first_bad_row} of {page.rows} is damaged"
+
+
 def _encoded(page: TiffPage, decoded: Decoded) -> TiffPage:
-    raw_mode = "1" if page.photometric else "1;I"
-    image = Image.frombytes("1", (page.width, page.rows), decoded.bitmap, "raw", raw_mode)
+    """The page as a fax has it: T.6, one strip, a one bit black.
+
+    Pillow calls a one bit white; it is shown the bits as they are and believed otherwise, since its
+    own way to photometric 0 is wrong (it blackens the page) and takes a second.
+    """
+    bits = decoded.bitmap.translate(_INVERTED) if page.photometric else decoded.bitmap
+    image = Image.frombytes("1", (page.width, page.rows), bits)
     out = io.BytesIO()
     image.save(out, "TIFF", compression="group4", strip_size=1 << 30)
     (again,) = read_pages(out.getvalue())
     if not isinstance(again, TiffPage) or len(again.strips) != 1:
         raise RefusedDocumentError("A page could not be encoded")
-    return replace(again, x_dpi=page.x_dpi, y_dpi=page.y_dpi)
+    return replace(again, photometric=0, x_dpi=page.x_dpi, y_dpi=page.y_dpi)

@@ -41,21 +41,36 @@ def tiff(
     dpi: tuple[int, int] = STANDARD,
     compression: str = "group4",
     rows_per_strip: int | None = None,
+    white: int = 0,
 ) -> bytes:
-    """One TIFF of `pages`. Compression: `group4`, `group3`, `tiff_ccitt`, `tiff_lzw`, `raw`."""
+    """One TIFF of `pages`. Compression: `group4`, `group3`, `tiff_ccitt`, `tiff_lzw`, `raw`.
+
+    `white` is the bit of a white dot: 0 in faxes.
+    """
     out = io.BytesIO()
-    info = {278: rows_per_strip or max(page.height for page in pages), 296: 2}
-    pages[0].save(
+    rows = rows_per_strip or max(page.height for page in pages)
+    info = {278: rows, 296: 2}
+    first, *others = pages if white else [_inverted(page) for page in pages]
+    first.save(
         out,
         "TIFF",
         save_all=True,
-        append_images=list(pages[1:]),
+        append_images=others,
         compression=compression,
         dpi=dpi,
         tiffinfo=info,
         strip_size=1 << 24,
     )
-    return out.getvalue()
+    data = out.getvalue()
+    for number in range(0 if white else len(pages)):
+        data = with_value(data, 262, 0, page=number)
+    return data
+
+
+def _inverted(page: Image.Image) -> Image.Image:
+    """Pillow always says that a one bit is white; the tag is set right afterwards."""
+    bits = page.tobytes().translate(bytes(range(255, -1, -1)))
+    return Image.frombytes("1", page.size, bits)
 
 
 def write_tiff(path: Path, pages: Sequence[Image.Image], **shape: object) -> Path:
