@@ -82,29 +82,11 @@ class FaxReception:
     def answered(self) -> None:
         """The call is up: the child takes the line."""
         self._answered_at = self._house.clock.monotonic()
-        entry = self._entry
-        assert entry is not None
-        media = self._call.hand_over_media()
-        order = Receive(
-            call=entry.id,
-            folder=str(entry.folder.resolve()),
-            station_id=self._call.number.e164,
-            ecm=self._house.settings.ecm,
-            max_pages=self._house.settings.max_pages,
-            host=media.remote[0],
-            port=media.remote[1],
-            payload_type=media.payload_type,
-            sequence=media.next_sequence,
-            timestamp=media.next_timestamp,
-            ssrc=media.ssrc,
-        )
         try:
-            self._house.child.receive(order, media.socket, self)
+            self._hand_over()
         except UMError as error:
             log.warning("fax.not-handed-over", call=self._call.info.call_id, error=error.code)
             self._call.hang_up()
-            return
-        self._handed_over = True
 
     def audio(self, samples: bytes) -> None:
         """What was heard before the child took over; the sender repeats it."""
@@ -182,6 +164,27 @@ class FaxReception:
                 await self._house.delivery.release(self._reservation)
         except UMError as another:  # the reservation expires by itself
             log.warning("fax.not-noted", call=self._call.info.call_id, error=another.code)
+
+    def _hand_over(self) -> None:
+        """Lend the line to the child. Raises UnavailableError."""
+        entry = self._entry
+        assert entry is not None
+        media = self._call.hand_over_media()
+        order = Receive(
+            call=entry.id,
+            folder=str(entry.folder.resolve()),
+            station_id=self._call.number.e164,
+            ecm=self._house.settings.ecm,
+            max_pages=self._house.settings.max_pages,
+            host=media.remote[0],
+            port=media.remote[1],
+            payload_type=media.payload_type,
+            sequence=media.next_sequence,
+            timestamp=media.next_timestamp,
+            ssrc=media.ssrc,
+        )
+        self._house.child.receive(order, media.socket, self)
+        self._handed_over = True
 
     async def _grow(self, octets: int) -> None:
         if self._reservation is None:

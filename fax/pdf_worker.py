@@ -8,6 +8,7 @@ of memory, processor and disk it limits itself. Imports img2pdf and Pillow, whic
 import json
 import math
 import resource
+import signal
 import struct
 import sys
 from typing import Any, BinaryIO
@@ -91,6 +92,9 @@ def _allow_one_job() -> None:
 def main() -> None:
     """Work until standard input ends."""
     jobs, answers = sys.stdin.buffer, sys.stdout.buffer
+    # A signal to the whole group is the server's to obey: it closes our input in its time.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     libtiff.load()
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_OCTETS, ADDRESS_SPACE_OCTETS))
     resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_OCTETS, FILE_OCTETS))

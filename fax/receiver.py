@@ -10,6 +10,7 @@ import asyncio
 import logging
 import os
 import resource
+import signal
 import socket
 import sys
 from collections.abc import Callable, Coroutine
@@ -270,6 +271,9 @@ class Receiver:
 def main() -> None:
     """Serve on the control socket whose descriptor is the only argument."""
     logging.basicConfig(level=logging.INFO, format="%(name)s %(message)s", stream=sys.stderr)
+    # A signal to the whole group is the server's to obey: it closes the control socket in its time.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold pages of customers
     control = socket.socket(fileno=int(sys.argv[1]))
     control.setblocking(True)

@@ -1,0 +1,444 @@
+"""Fax calls on the server's side, over the memory stores, with a child that the test plays."""
+
+import asyncio
+import socket
+from dataclasses import dataclass, field
+from email import message_from_bytes
+from email.policy import default
+
+import pytest
+
+from fax.app import FaxService, FaxSettings, Outcome
+from fax.keep import page_name
+from fax.protocol import Ended
+from fax.room import FIRST_PAGE_OCTETS, message_octets
+from tests.support.fake_call import CALLER, FakeCall
+from tests.support.house import DOMAIN, NUMBER, House, incoming
+from tests.support.tiffs import text_page, tiff, truncated_strip
+from um.core.errors import QuotaExceededError, RefusedDocumentError, UnavailableError
+from um.core.ids import E164
+from um.core.message import MessageKind
+from um.telephony.application import EndReason, MediaHandOver
+
+PAGES = [tiff([text_page(name, rows=300)]) for name in ("one", "two", "three")]
+
+
+class PlayedChild:
+    """`fax.child.FaxChild` in name: the test says what the child does."""
+
+    def __init__(self):
+        self.running = True
+        self.order = None
+        self.call = None
+        self.media = None
+        self.hung_up = []
+
+    def check_running(self):
+        if not self.running:
+            raise UnavailableError
+
+    def receive(self, order, media, call):
+        media.close()
+        self.check_running()
+        self.order, self.call = order, call
+
+    def hang_up(self, call):
+        self.hung_up.append(call)
+
+    async def close(self):
+        pass
+
+
+@dataclass
+class FaxCallOnPaper(FakeCall):
+    """A fake call that may be rejected and gives its media away."""
+
+    rejected: tuple | None = None
+    sockets: list = field(default_factory=list)
+
+    def reject(self, status, reason):
+        self.rejected = (status, reason)
+
+    def hand_over_media(self):
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.sockets.append(sock)
+        return MediaHandOver(sock, ("192.0.2.7", 4000), 0, 20, 11, 22, 33)
+
+
+class Story:
+    """A house with one account, a fax service and its played child."""
+
+    def __init__(self):
+        self.house = House()
+        self.steps = []
+        self.fax = FaxService(
+            self.house.spool,
+            self.house.delivery,
+            self.house.store,
+            self.house.quarantine,
+            self.house.clock,
+            FaxSettings(domain=DOMAIN, pdf_workers=1),
+            steps=self.steps.append,
+        )
+        self.child = self.fax.child = PlayedChild()
+        self.account = None
+
+    async def ring(self, **changes):
+        call = FaxCallOnPaper.to(self.account, NUMBER, **changes)
+        application = self.fax.application(call)
+        await self.settle()
+        return call, application
+
+    async def settle(self):
+        for _ in range(50):
+            await asyncio.sleep(0)
+
+    async def page(self, number):
+        """The child keeps a page if it is granted; returns whether it was."""
+        octets = PAGES[number - 1]
+        granted = await self.child.call.page_waiting(number, len(octets))
+        if granted:
+            (entry,) = self.house.spool.entries.values()
+            (entry.folder / page_name(number)).write_bytes(octets)
+            self.child.call.page_kept(number)
+        return granted
+
+    def over(self, *, complete=True, detail="OK"):
+        facts = {"station_id": "+1 555 000", "bit_rate": 14400, "ecm": True}
+        self.child.call.ended_by_child(
+            Ended(
+                self.child.order.call,
+                complete=complete,
+                detail=detail,
+                y_resolution_dpi=98,
+                **facts,
+            )
+        )
+
+    async def inbox(self):
+        def inbox_txn(tx):
+            mailbox = tx.mailboxes.by_name(self.account.id, "INBOX")
+            entries = tx.messages.entries(mailbox.id)
+            contents = tx.messages.contents([entry.content_id for entry in entries])
+            return [(entry, contents[entry.content_id]) for entry in entries]
+
+        found = await self.house.store.read("inbox", inbox_txn)
+        return [
+            (
+                entry,
+                content,
+                message_from_bytes(await self.house.blobs.get(content.blob), policy=default),
+            )
+            for entry, content in found
+        ]
+
+    def quarantined(self):
+        return [data for _, data, _ in self.house.quarantine.documents.values()]
+
+    async def history(self):
+        calls = await self.house.store.read("h", lambda tx: tx.records.calls_of(self.account.id))
+        return [(call.kind, call.caller, call.detail) for call in calls]
+
+    async def fill(self, left):
+        """Leave so many octets free."""
+        usage = await self.house.usage(self.account.id)
+        size = usage.limit_octets - usage.used_octets - usage.reserved_octets - left
+        await self.house.delivery.deliver(incoming(self.account, "fill", size_octets=size))
+
+
+def story(tell):
+    """Run an async test."""
+
+    async def told():
+        one = Story()
+        one.account = await one.house.add()
+        await tell(one)
+        await one.fax.close()
+
+    asyncio.run(told())
+
+
+def test_a_fax_is_in_the_mailbox():
+    """Two pages, hang-up: one PDF, the facts of the call, the room given back, the spool empty."""
+
+    async def tell(one):
+        call, application = await one.ring()
+        assert call.answered
+        application.answered()
+        order = one.child.order
+        assert (order.station_id, order.host, order.port) == (NUMBER, "192.0.2.7", 4000)
+        assert (order.sequence, order.timestamp, order.ssrc) == (11, 22, 33)
+        assert await one.page(1)
+        assert await one.page(2)
+        one.house.clock.advance(40)
+        one.over()
+        assert call.hung_up == 1
+        application.ended(EndReason.APPLICATION)
+        await one.fax.drain()
+        ((entry, content, message),) = await one.inbox()
+        assert entry.kind is MessageKind.FAX
+        assert content.pages == 2
+        assert message["Subject"] == "Fax from +1 555 000, 2 pages"
+        assert message["X-FaxNumberOfPages"] == "2"
+        text, pdf = message.iter_parts()
+        assert "Result: complete" in text.get_content()
+        assert "Rate: 14400 bit/s" in text.get_content()
+        assert "Resolution: standard" in text.get_content()
+        assert pdf.get_content().startswith(b"%PDF-")
+        assert await one.history() == [("fax", CALLER, "2 pages")]
+        assert (await one.house.usage(one.account.id)).reserved_octets == 0
+        assert one.house.spool.entries == {}
+        assert one.steps == ["spool.synced", "spool.synced", "delivery.acknowledging"]
+
+    story(tell)
+
+
+def test_a_broken_off_fax_keeps_its_pages_and_says_partial():
+    """Hang-up in the second page."""
+
+    async def tell(one):
+        _, application = await one.ring()
+        application.answered()
+        await one.page(1)
+        application.ended(EndReason.CALLER)
+        assert one.child.hung_up == [one.child.order.call]
+        one.over(complete=False, detail="the sender hung up")
+        await one.fax.drain()
+        ((_, content, message),) = await one.inbox()
+        assert content.pages == 1
+        assert message["Subject"].endswith("1 page (partial)")
+        assert "partial: the sender hung up" in next(message.iter_parts()).get_content()
+
+    story(tell)
+
+
+def test_a_call_without_a_page_is_a_missed_fax():
+    """A line in the history, no message, room and spool given back."""
+
+    async def tell(one):
+        _, application = await one.ring()
+        application.answered()
+        one.over(complete=False, detail="no fax machine")
+        await one.fax.drain()
+        assert await one.inbox() == []
+        assert await one.history() == [("missed-fax", CALLER, "no fax machine")]
+        assert (await one.house.usage(one.account.id)).reserved_octets == 0
+        assert one.house.spool.entries == {}
+
+    story(tell)
+
+
+def test_a_sender_that_gives_up_before_the_answer_leaves_nothing():
+    """CANCEL while room is being reserved, or just after."""
+
+    async def tell(one):
+        call = FaxCallOnPaper.to(one.account, NUMBER)
+        one.fax.application(call).ended(EndReason.CALLER)
+        await one.fax.drain()
+        assert not call.answered
+        _, application = await one.ring()
+        application.ended(EndReason.CALLER)
+        await one.fax.drain()
+        assert [line[0] for line in await one.history()] == ["missed-fax"]
+        assert one.house.spool.entries == {}
+        assert (await one.house.usage(one.account.id)).reserved_octets == 0
+
+    story(tell)
+
+
+def test_a_full_mailbox_is_refused_before_the_first_page():
+    """486, no answer, a line in the history."""
+
+    async def tell(one):
+        await one.fill(FIRST_PAGE_OCTETS - 1)
+        call, _ = await one.ring()
+        assert not call.answered
+        assert call.rejected == (486, "Busy Here")
+        assert await one.history() == [("refused", CALLER, "quota-exceeded")]
+
+    story(tell)
+
+
+def test_a_page_without_room_is_refused_and_the_earlier_ones_are_delivered():
+    """The reservation grows page by page, up to the quota and never past it."""
+
+    async def tell(one):
+        await one.fill(FIRST_PAGE_OCTETS)
+        _, application = await one.ring()
+        application.answered()
+        assert await one.page(1)
+        too_much = FIRST_PAGE_OCTETS
+        assert not await one.child.call.page_waiting(2, too_much)
+        assert message_octets(too_much, 2) > FIRST_PAGE_OCTETS
+        one.over(complete=False, detail="there is no room for the page")
+        await one.fax.drain()
+        contents = [content for entry, content, _ in await one.inbox() if entry.kind == "fax"]
+        assert [content.pages for content in contents] == [1]
+        usage = await one.house.usage(one.account.id)
+        assert usage.used_octets <= usage.limit_octets
+
+    story(tell)
+
+
+@pytest.mark.parametrize("trouble", ["spool", "child", "store"])
+def test_what_cannot_be_kept_is_not_answered(trouble):
+    """No disk, no child, no database: 503, and the room is given back."""
+
+    async def tell(one):
+        if trouble == "spool":
+            one.house.spool.unavailable = True
+        elif trouble == "child":
+            one.child.running = False
+        else:
+
+            async def gone(*_args):
+                raise UnavailableError
+
+            one.fax.delivery._store.run, kept = gone, one.fax.delivery._store.run
+        call, _ = await one.ring()
+        if trouble == "store":
+            one.fax.delivery._store.run = kept
+        assert not call.answered
+        assert call.rejected == (503, "Service Unavailable")
+        assert (await one.house.usage(one.account.id)).reserved_octets == 0
+
+    story(tell)
+
+
+def test_a_child_that_is_gone_at_the_answer_ends_the_call():
+    """The sender is hung up on, and the call is a missed fax."""
+
+    async def tell(one):
+        call, application = await one.ring()
+        one.child.running = False
+        application.answered()
+        assert call.hung_up == 1
+        application.ended(EndReason.APPLICATION)
+        await one.fax.drain()
+        assert [line[0] for line in await one.history()] == ["missed-fax"]
+
+    story(tell)
+
+
+def test_what_a_dead_process_left_is_delivered_once():
+    """Replay: the kept pages as a partial fax; a second replay of the same entry makes no copy."""
+
+    async def tell(one):
+        _, application = await one.ring()
+        application.answered()
+        await one.page(1)
+        await one.page(2)
+        (entry,) = one.house.spool.entries.values()
+        pages = {name: entry.read(name) for name in entry.names()}
+        assert await one.fax.recover(entry) is Outcome.DELIVERED
+        entry.folder.mkdir()
+        for name, octets in pages.items():
+            (entry.folder / name).write_bytes(octets)
+        assert await one.fax.recover(entry) is Outcome.DELIVERED
+        ((_, content, message),) = await one.inbox()
+        assert content.pages == 2
+        assert message["Subject"].endswith("(partial)")
+
+    story(tell)
+
+
+def test_a_fax_waits_for_the_storage():
+    """The database is away at the end of the call: the fax is delivered when it is back."""
+
+    async def tell(one):
+        _, application = await one.ring()
+        application.answered()
+        await one.page(1)
+        read = one.house.store.read
+
+        async def gone(*_args):
+            raise UnavailableError
+
+        one.house.store.read = gone
+        one.over()
+        await one.fax.drain()
+        assert await one.fax.retry_pending() == 1
+        one.house.store.read = read
+        one.house.clock.advance(2)
+        assert await one.fax.retry_pending() == 0
+        assert len(await one.inbox()) == 1
+
+    story(tell)
+
+
+def test_a_kept_page_that_rots_is_noted_and_its_original_kept():
+    """A disk that lies: the other page is delivered, the originals go to quarantine."""
+
+    async def tell(one):
+        _, application = await one.ring()
+        application.answered()
+        await one.page(1)
+        await one.page(2)
+        (entry,) = one.house.spool.entries.values()
+        (entry.folder / page_name(2)).write_bytes(truncated_strip(PAGES[1]))
+        one.over()
+        await one.fax.drain()
+        ((_, content, message),) = await one.inbox()
+        assert content.pages == 1
+        assert "1 of 2 pages (partial)" in message["Subject"]
+        assert "Page 2 could not be read" in next(message.iter_parts()).get_content()
+        assert len(one.quarantined()) == 2
+
+    story(tell)
+
+
+async def by_hand(one, data):
+    return await one.fax.deliver_document(
+        one.account, data, number=E164(NUMBER), caller_number=CALLER
+    )
+
+
+def test_a_tiff_by_hand_is_a_fax():
+    """`um deliver fax`: whole, and with a history."""
+
+    async def tell(one):
+        await by_hand(one, tiff([text_page("a"), text_page("b")]))
+        ((entry, content, message),) = await one.inbox()
+        assert (entry.kind, content.pages) == (MessageKind.FAX, 2)
+        assert "partial" not in message["Subject"]
+        assert len(await one.history()) == 1
+        assert one.quarantined() == []
+
+    story(tell)
+
+
+def test_a_damaged_tiff_by_hand_is_delivered_with_a_note_and_its_original_kept():
+    """The page that decodes, the sentence, the quarantine."""
+
+    async def tell(one):
+        damaged = truncated_strip(tiff([text_page("a"), text_page("b")]), page=1)
+        await by_hand(one, damaged)
+        ((_, content, message),) = await one.inbox()
+        assert content.pages == 1
+        assert "Page 2 could not be read" in next(message.iter_parts()).get_content()
+        assert one.quarantined() == [damaged]
+
+    story(tell)
+
+
+def test_a_document_that_is_refused_stays_in_quarantine():
+    """With the reason; nothing is delivered."""
+
+    async def tell(one):
+        with pytest.raises(RefusedDocumentError, match="no TIFF"):
+            await by_hand(one, b"<html>")
+        assert await one.inbox() == []
+        assert one.quarantined() == [b"<html>"]
+
+    story(tell)
+
+
+def test_a_document_by_hand_obeys_the_quota():
+    """No promise was made for it."""
+
+    async def tell(one):
+        await one.fill(3000)
+        with pytest.raises(QuotaExceededError):
+            await by_hand(one, tiff([text_page("a")]))
+
+    story(tell)
