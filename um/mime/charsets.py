@@ -2,8 +2,8 @@
 
 import codecs
 
-_NOT_CHARSETS = {"base64", "bz2", "hex", "quopri", "rot13", "uu", "zlib", "idna", "punycode"}
-"""Python codecs that are no charset of mail; some would even unpack."""
+_NOT_CHARSETS = {"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"}
+"""Text codecs of Python that are no charset of mail."""
 _ALIASES = {"unknown-8bit": "latin-1", "x-unknown": "utf-8", "ansi_x3.110-1983": "latin-1"}
 
 
@@ -15,7 +15,7 @@ def decode_octets(octets: bytes, charset: str | None) -> str:
             continue
         try:
             return octets.decode(codec)
-        except (UnicodeError, ValueError):
+        except (LookupError, ValueError):  # base64 and its like are no text encodings
             continue
     return octets.decode("latin-1")
 
@@ -26,7 +26,4 @@ def _codec(name: str) -> str | None:
         info = codecs.lookup(_ALIASES.get(name, name))
     except (LookupError, ValueError):
         return None
-    plain = info.name.replace("_", "").removesuffix("codec")
-    if plain in _NOT_CHARSETS or info.name in {"undefined", "unicode_escape", "raw_unicode_escape"}:
-        return None
-    return info.name
+    return None if info.name.replace("_", "-") in _NOT_CHARSETS else info.name

@@ -71,18 +71,19 @@ def raw_fields(
 
 
 @lru_cache(maxsize=256)
-def field_pattern(names: frozenset[str]) -> re.Pattern[bytes]:
-    """Finds whole fields of those names, continuations and line ends included, any case.
+def field_pattern(
+    names: frozenset[str], prefixes: frozenset[str] = frozenset()
+) -> re.Pattern[bytes]:
+    """Finds whole fields, continuations and line ends included, by name or how the name begins.
 
-    `X-UM-*` stands for every name that begins so. Unlike `parse_fields` a search with it is not
-    bounded: it runs over a flood of a header at the speed of the regular expression.
+    Any case. Unlike `parse_fields` a search with it is not bounded: it runs over a flood of a
+    header at the speed of the regular expression.
     """
-    patterns = (
-        re.escape(name.removesuffix("*").encode("utf-8", "replace"))
-        + (_NAME + b"*+" if name.endswith("*") else b"")
-        for name in sorted(names)
-    )
-    one_of = b"|".join(patterns) if names else b"(?!)"
+    exact = [re.escape(name.encode("utf-8", "replace")) for name in sorted(names)]
+    begun = [
+        re.escape(name.encode("utf-8", "replace")) + _NAME + b"*+" for name in sorted(prefixes)
+    ]
+    one_of = b"|".join(exact + begun) or b"(?!)"
     return re.compile(
         b"^(?:" + one_of + rb")[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+(?:\n|\Z)",
         re.MULTILINE | re.IGNORECASE,

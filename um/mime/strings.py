@@ -11,7 +11,6 @@ NIL = b"NIL"
 _NEEDS_LITERAL = re.compile(rb"[\x00\r\n\x80-\xff]")
 _ESCAPED = re.compile(rb'(["\\])')
 _SPACES = re.compile(rb"[ \t\r\n]+")
-_NOT_PLAIN = re.compile(rb'[\x00\x80-\xff"\\]')
 _MAX_ESCAPES = 4
 """Beyond it a literal is shorter and easier to read (Dovecot's own limit)."""
 
@@ -36,8 +35,7 @@ def human_string(value: bytes | None) -> bytes:
     """Render a text for people (subject, display name): runs of white space become one space."""
     if value is None:
         return NIL
-    text = _SPACES.sub(b" ", value).strip(b" ")
-    return _literal(text) if _NOT_PLAIN.search(text) else b'"%b"' % text
+    return string(_SPACES.sub(b" ", value).strip(b" "))
 
 
 def _literal(value: bytes) -> bytes:

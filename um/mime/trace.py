@@ -45,7 +45,8 @@ def strip_headers(data: bytes, names: Collection[str]) -> bytes:
     Only the message's own header is touched. The same octets come back if nothing is to go.
     """
     end = header_end(data, 0, len(data))
-    fields = field_pattern(frozenset(name.lower() for name in names))
+    prefixes = frozenset(name[:-1] for name in names if name.endswith("*"))
+    fields = field_pattern(frozenset(name for name in names if name[-1:] != "*"), prefixes)
     header, removed = fields.subn(b"", data[:end])
     return header + data[end:] if removed else data
 
