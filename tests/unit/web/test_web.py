@@ -106,6 +106,14 @@ def test_metrics_are_exposed_with_our_prefix():
     assert "process_resident_memory_bytes" in text
 
 
+def test_a_name_of_two_kinds_harms_nobody():
+    """A gauge beside a counter of the same name is our defect, not the caller's."""
+    metrics = PrometheusMetrics()
+    metrics.count("imap_connections_total")
+    metrics.gauge("imap_connections", 4)
+    assert b"um_imap_connections_total 1.0" in metrics.text()
+
+
 def test_two_registries_do_not_meet():
     """Two servers in one process (tests) count apart."""
     first, second = PrometheusMetrics(), PrometheusMetrics()
