@@ -5,7 +5,7 @@ from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from um.mime.build import (
@@ -240,6 +240,7 @@ def test_nothing_can_be_injected_into_a_notice(subject: str, text: str) -> None:
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["C", "Zl", "Zp"]), max_size=80))
+@example(" ")
 def test_names_come_back(name: str) -> None:
     """A caller's name survives the way through the header, whatever script it is in."""
     wanted = " ".join(name.split())

@@ -1,6 +1,6 @@
 """A received fax as a message: what is known of the call as text, the pages as one PDF."""
 
-from um.mime.build.caller import file_stem, local_part, shown_caller
+from um.mime.build.caller import ANONYMOUS, file_stem, local_part, shown_caller
 from um.mime.build.facts import FaxFacts
 from um.mime.build.writer import (
     Attachment,
@@ -37,7 +37,7 @@ def _header(facts: FaxFacts) -> list[bytes]:
         text_field("Message-ID", message_id("fax", facts.id, facts.domain)),
         text_field("Message-Context", "fax-message"),
         text_field("Content-Class", "fax-ca"),
-        text_field("X-CallingTelephoneNumber", facts.caller_number or "anonymous"),
+        text_field("X-CallingTelephoneNumber", clean_text(facts.caller_number) or ANONYMOUS),
         text_field("X-FaxNumberOfPages", str(facts.pages)),
         text_field("X-UM-Kind", "fax"),
     ]

@@ -5,7 +5,7 @@ Content-Class and X-Voice… what Outlook reads; Message-Context is RFC 3458, Co
 the `voice` parameter RFC 3801 §4.4.
 """
 
-from um.mime.build.caller import file_stem, local_part, minutes_seconds, shown_caller
+from um.mime.build.caller import ANONYMOUS, file_stem, local_part, minutes_seconds, shown_caller
 from um.mime.build.facts import AudioFormat, VoiceFacts
 from um.mime.build.writer import (
     Attachment,
@@ -17,6 +17,7 @@ from um.mime.build.writer import (
     multipart,
     text_field,
 )
+from um.mime.clean import clean_text
 
 _MEDIA_TYPES = {AudioFormat.MP3: "audio/mpeg", AudioFormat.WAV: "audio/wav"}
 
@@ -52,9 +53,9 @@ def _header(facts: VoiceFacts, duration: int) -> list[bytes]:
         fields += [text_field("Importance", "High"), text_field("X-Priority", "1")]
     fields += [
         text_field("Content-Class", "voice-ca"),
-        text_field("X-CallingTelephoneNumber", facts.caller_number or "anonymous"),
+        text_field("X-CallingTelephoneNumber", clean_text(facts.caller_number) or ANONYMOUS),
         text_field("X-VoiceMessageDuration", str(duration)),
-        text_field("X-VoiceMessageSenderName", facts.caller_name or "anonymous", 80),
+        text_field("X-VoiceMessageSenderName", clean_text(facts.caller_name) or ANONYMOUS),
         text_field("X-UM-Kind", "voice"),
     ]
     if facts.call_id:
