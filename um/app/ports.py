@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from storage import locks, migrate
+from storage import locks
 from storage.backend import database_url
 from storage.blobs import FileBlobStore
 from storage.database import open_store
@@ -91,6 +91,8 @@ def make_tables_if_empty(database: str | Path) -> None:
     except backend.errors as error:
         raise UnavailableError(f"The database cannot be opened: {masked(str(database))}") from error
     if found is None:
+        from storage import migrate  # Alembic takes a third of a second to load
+
         migrate.upgrade(database)
 
 

@@ -7,7 +7,7 @@ import typer
 
 from um.cli.accounts import accounts
 from um.cli.deliver import deliver
-from um.cli.maintenance import check_config, purge
+from um.cli.maintenance import check_config, fsck, migrate, purge
 from um.cli.numbers import numbers
 from um.cli.options import ConfigOption
 from um.cli.run import guarded
@@ -26,6 +26,8 @@ app.add_typer(accounts, name="account")
 app.add_typer(numbers, name="number")
 app.add_typer(deliver, name="deliver")
 app.command("purge")(purge)
+app.command("fsck")(fsck)
+app.command("migrate")(migrate)
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,5 +1,7 @@
 """`um check-config`, `um purge`, `um fsck`, `um migrate`."""
 
+import asyncio
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
@@ -8,7 +10,7 @@ import typer
 
 from um.cli.options import ConfigOption, JsonOption
 from um.cli.output import complain, octets, print_json, print_table, progress, say
-from um.cli.run import read_config, with_services
+from um.cli.run import quiet_logs, read_config, with_services
 from um.core.errors import InvalidError
 
 if TYPE_CHECKING:
@@ -98,6 +100,50 @@ def _print_purge(report: "PurgeReport", *, dry_run: bool, json: bool) -> None:
         ],
         empty="Nothing is due." if dry_run else "Nothing was due.",
     )
+
+
+def fsck(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mend what can be mended; the server must be stopped.")
+    ] = False,
+    json: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Check that rows, bodies and octets agree; exits 1 if anything is left that does not."""
+    settings = read_config(config)
+    quiet_logs()
+    from um.app.upkeep import check_store
+
+    with progress() as display:
+        task = display.add_task("checking", total=None)
+
+        def show(check: str) -> None:
+            display.update(task, description=f"checking {check}")
+
+        found = asyncio.run(check_store(settings, repair=repair, progress=show))
+    if json:
+        print_json([asdict(finding) for finding in found])
+    else:
+        print_table(
+            ("check", "subject", "detail", "repaired"),
+            [
+                (each.check, each.subject, each.detail, "yes" if each.repaired else "no")
+                for each in found
+            ],
+            empty="Everything agrees.",
+        )
+    if not all(finding.repaired for finding in found):
+        raise typer.Exit(1)
+
+
+def migrate(config: ConfigOption = None) -> None:
+    """Bring the database to the schema of this version; the server must be stopped."""
+    settings = read_config(config)
+    quiet_logs()
+    from um.app.upkeep import migrate_store
+
+    done = asyncio.run(migrate_store(settings))
+    say("The schema was brought up to date." if done else "The schema is up to date.")
 
 
 def parse_instant(text: str, timezone: str) -> datetime:

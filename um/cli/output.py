@@ -22,16 +22,27 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
-    """A table, or the sentence `empty`. On a pipe: as wide as it must be, without lines."""
+    """A table, or the sentence `empty`. On a pipe one row is one line."""
     shown = [[text(cell) for cell in row] for row in rows]
     if not shown:
         print(empty)
         return
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
-    table = Table(*columns, box=None if not console.is_terminal else _box(), pad_edge=False)
+    if not sys.stdout.isatty():
+        _print_columns([list(columns), *shown])
+        return
+    table = Table(*columns, box=_box(), pad_edge=False)
     for row in shown:
         table.add_row(*map(escape, row))
-    console.print(table)
+    Console(highlight=False).print(table)
+
+
+def _print_columns(rows: Sequence[Sequence[str]]) -> None:
+    """One row a line, whatever its width: for `grep` and `awk`."""
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    for row in rows:
+        print(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        )
 
 
 def print_facts(facts: Sequence[tuple[str, object]]) -> None:

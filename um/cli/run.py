@@ -31,12 +31,11 @@ def read_config(given: Path | None) -> "Config":
 
 def with_services(given: Path | None, work: Callable[["Services"], Awaitable[T]]) -> T:
     """Do `work` with the services over the configured storage, whether `serve` runs or not."""
-    from um import logs
+    config = read_config(given)
+    quiet_logs()
     from um.app.failpoints import steps_from
     from um.app.ports import opened_ports
     from um.app.services import Services
-
-    logs.configure(level="warning")
 
     async def session() -> T:
         async with opened_ports(config, steps=steps_from(os.environ)) as ports:
@@ -46,8 +45,14 @@ def with_services(given: Path | None, work: Callable[["Services"], Awaitable[T]]
             finally:
                 services.close()
 
-    config = read_config(given)
     return asyncio.run(session())
+
+
+def quiet_logs() -> None:
+    """Let a command's logs tell of trouble only, and that on stderr."""
+    from um import logs
+
+    logs.configure(level="warning")
 
 
 def guarded(command: Callable[[], object]) -> NoReturn:
