@@ -8,7 +8,7 @@ Laws:
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -239,6 +239,17 @@ class MailboxService:
         """Octets of the message itself. Raises NotFoundError, UnavailableError."""
         return await self._blobs.get(content.blob, start, length)
 
+    async def octets_of(self, wanted: Sequence[tuple[Content, int, int]]) -> list[bytes | None]:
+        """Octets of several messages, read side by side: (content, start, length) each.
+
+        None where reading failed: ask `octets` for the reason.
+        """
+        read = await asyncio.gather(
+            *(self._blobs.get(content.blob, start, length) for content, start, length in wanted),
+            return_exceptions=True,
+        )
+        return [each if isinstance(each, bytes) else None for each in read]
+
     async def text(self, content: Content) -> str:
         """The readable text of the body, for searching. Raises as `octets`."""
         data = await self._blobs.get(content.blob)
@@ -356,10 +367,7 @@ class MailboxService:
 
         Asked before the client is told to send it (RFC 7889, RFC 9208): `append` decides.
         """
-        if size_octets > self.append_octets:
-            raise TooLargeError
-        if not size_octets:
-            raise InvalidError("A message of no octets cannot be stored")
+        self._check_size(size_octets)
         now = self._clock.now()
 
         def may_append_txn(tx: Transaction) -> None:
@@ -379,20 +387,28 @@ class MailboxService:
         flags: Collection[str] = (),
         internal_date: datetime | None = None,
     ) -> Delivered:
-        """Store a message of the owner durably. Raises as `may_append` and `Delivery.deliver`."""
-        await self.may_append(account_id, name, len(data))
-        return await self._delivery.deliver(
-            Incoming(
-                account_id=account_id,
-                kind=MessageKind.MAIL,
-                data=data,
-                ingest_key=IngestKey(f"append:{self._new_id()}:{account_id}"),
-                mailbox=name,
-                flags=flags,
-                internal_date=internal_date,
-                by_owner=True,
-            )
+        """Store a message of the owner durably. Raises as `may_append`."""
+        self._check_size(len(data))
+        incoming = Incoming(
+            account_id=account_id,
+            kind=MessageKind.MAIL,
+            data=data,
+            ingest_key=IngestKey(f"append:{self._new_id()}:{account_id}"),
+            mailbox=name,
+            flags=flags,
+            internal_date=internal_date,
+            by_owner=True,
         )
+        try:
+            return await self._delivery.deliver(incoming)
+        except NotFoundError as error:
+            raise NoTargetError from error
+
+    def _check_size(self, size_octets: int) -> None:
+        if size_octets > self.append_octets:
+            raise TooLargeError
+        if not size_octets:
+            raise InvalidError("A message of no octets cannot be stored")
 
     async def _change(
         self, name: str, account_id: AccountId, work: Callable[[Transaction], T]
