@@ -44,9 +44,13 @@ class DotReader:
         self.overflowed = True
         self._chunks.clear()
 
-    def message(self) -> bytes:
-        """The message with its dots as they were (RFC 5321 §4.5.2); empty if it overflowed."""
+    def take_message(self) -> bytes:
+        """The message with its dots as they were (RFC 5321 §4.5.2); empty if it overflowed.
+
+        It is handed over: the reader keeps nothing of it.
+        """
         data = b"".join(self._chunks)
+        self._chunks.clear()
         if data.startswith(b"."):
             data = data[1:]
         return data.replace(b"\r\n.", b"\r\n") if b"\r\n." in data else data

@@ -219,7 +219,7 @@ class MailProtocol(SMTP):
             if refusal is None and reader.overflowed:
                 refusal = TooLargeError(f"Message is larger than {limit} octets")
             self._reset_timeout()
-            await self._reply_to_each(envelope, reader.message(), refusal)
+            await self._reply_to_each(envelope, reader, refusal)
         finally:
             self.mail_in.budget.give_back(held)
 
@@ -241,14 +241,14 @@ class MailProtocol(SMTP):
         self._reader._buffer[:0] = rest  # type: ignore[attr-defined]  # noqa: SLF001
 
     async def _reply_to_each(
-        self, envelope: MailEnvelope, data: bytes, refusal: UMError | None
+        self, envelope: MailEnvelope, reader: DotReader, refusal: UMError | None
     ) -> None:
         """Deliver and reply: in LMTP for every recipient in order, in SMTP once."""
         prepared: Prepared | None = None
         if refusal is None:
             try:
                 prepared = await self.mail_in.reception.prepare(
-                    data, envelope.sender, self.client()
+                    reader.take_message(), envelope.sender, self.client()
                 )
             except UMError as error:
                 refusal = error

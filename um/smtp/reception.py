@@ -154,12 +154,23 @@ class Reception:
             log.exception("delivery failed", account=account.id)
             self._metrics.count("smtp_internal_errors")
             raise UnavailableError from error
+        log.info(
+            "mail stored",
+            account=account.id,
+            kind=str(prepared.kind),
+            octets=len(prepared.data),
+            duplicate=delivered.duplicate,
+        )
         self._metrics.count("smtp_duplicates" if delivered.duplicate else "smtp_delivered")
         return delivered
 
     def _prepare(self, data: bytes, sender: str, client: Client) -> Prepared:
         if has_bare_newline(data):
             raise BareNewlineError
+        if b"\0" in data:
+            raise MalformedMailError("NUL in message")  # RFC 2045 §2.8; IMAP could not show it
+        if data.startswith((b" ", b"\t")):
+            raise MalformedMailError("Message begins with a continuation line")
         if longest_line_exceeds(data, self._limits.max_line_octets):
             raise MalformedMailError(f"Line longer than {self._limits.max_line_octets} octets")
         if header_is_flood(data):

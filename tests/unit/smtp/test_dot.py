@@ -24,9 +24,9 @@ def test_any_split_gives_the_same_message(
         elif cut > position:
             rest = reader.feed(wire[position:cut])
         position = max(position, cut)
-    assert reader.message() == message
-    assert rest == after
     assert reader.kept_octets == len(stuffed)
+    assert reader.take_message() == message
+    assert rest == after
 
 
 @pytest.mark.parametrize("size", [1, 3, 100])
@@ -38,7 +38,7 @@ def test_overflow_keeps_nothing_and_finds_the_end(size: int) -> None:
     for start in range(0, len(wire), size):
         chunk = wire[start : start + size]
         rest = reader.feed(chunk) if rest is None else rest + chunk
-    assert (rest, reader.overflowed, reader.message(), reader.kept_octets) == (
+    assert (rest, reader.overflowed, reader.take_message(), reader.kept_octets) == (
         b"NOOP",
         True,
         b"",

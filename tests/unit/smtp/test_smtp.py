@@ -139,7 +139,7 @@ ENDINGS = [
 
 @pytest.mark.parametrize("ending", ENDINGS, ids=[ending.hex() for ending in ENDINGS])
 def test_no_smuggling(ending: bytes) -> None:
-    """Only CRLF . CRLF ends a message: what looks like an end is refused whole, or is text."""
+    """Only CRLF . CRLF ends a message: with what looks like an end it is refused whole."""
 
     async def run() -> None:
         house, watched = await house_with_alice()
@@ -150,11 +150,10 @@ def test_no_smuggling(ending: bytes) -> None:
         wire.send(letter() + b"text" + ending + smuggled + b"\r\n.\r\n")
         (reply,) = await wire.reply()
         if b"\0" in ending:
-            assert reply.startswith("250 ")
-            assert smuggled in watched.given[0].data
+            assert reply == "554 5.6.0 NUL in message"
         else:
             assert reply == "550 5.6.0 Bare CR or LF in message (RFC 5321 section 2.3.8)"
-            assert watched.given == []
+        assert watched.given == []
         assert await wire.say("NOOP") == "250 2.0.0 OK"
 
     asyncio.run(run())
@@ -195,9 +194,10 @@ def test_an_empty_message_is_one() -> None:
         (b"Received: x\r\n" * 31 + b"\r\n", "554 5.4.6 Mail loop: too many Received fields"),
         (b"A: " + b"x" * 70_000 + b"\r\n\r\n", "554 5.6.0 Line longer than 65536 octets"),
         (b"A: b\r\n" * 50_000 + b"\r\n", "554 5.6.0 Header is too large"),
+        (b" X-UM-Kind: invoice\r\n\r\n", "554 5.6.0 Message begins with a continuation line"),
         (letter(200_000), "552 5.3.4 Message is larger than 100000 octets"),
     ],
-    ids=["loop", "line", "header", "size"],
+    ids=["loop", "line", "header", "continuation", "size"],
 )
 def test_what_no_honest_mail_is(message: bytes, reply: str) -> None:
     """Loops, endless lines, header floods and oversize are refused; the connection goes on."""
