@@ -40,6 +40,8 @@ REFUSALS: Mapping[str, tuple[int, str]] = MappingProxyType(
     }
 )
 """What a sender's core is told (RFC 3261 §21.4, §21.5); anything else is 500."""
+_GOODBYE_SECONDS = 2.0
+"""The caller ends a fax call after its DCN (T.30 §5.3.6.1.8); one that does not is hung up on."""
 _RESERVED_SECONDS = 600
 """A reservation outlives the longest call by so much."""
 
@@ -73,6 +75,7 @@ class FaxReception:
         self._reserved_octets = 0
         self._entry: SpoolEntry | None = None
         self._kept_octets: dict[int, int] = {}
+        self._is_up = False
         self._handed_over = False
         self._over = False
         house.spawn(self._prepare())
@@ -80,13 +83,14 @@ class FaxReception:
     # -- CallApplication ---------------------------------------------------------------------------
 
     def answered(self) -> None:
-        """The call is up: the child takes the line."""
+        """The call is up: the child takes the line as soon as there is a spool entry.
+
+        A voice call that turns out to be a fax is up before this application begins.
+        """
         self._answered_at = self._house.clock.monotonic()
-        try:
-            self._hand_over()
-        except UMError as error:
-            log.warning("fax.not-handed-over", call=self._call.info.call_id, error=error.code)
-            self._call.hang_up()
+        self._is_up = True
+        if self._entry is not None:
+            self._lend_line(self._entry)
 
     def audio(self, samples: bytes) -> None:
         """What was heard before the child took over; the sender repeats it."""
@@ -127,11 +131,15 @@ class FaxReception:
         self._house.steps("spool.synced")
 
     def ended_by_child(self, ended: Ended) -> None:
-        """The fax is over: hang up, seal what there is, deliver it."""
+        """The fax is over: seal what there is, deliver it; hang up unless the sender does."""
         if not self._over:
-            self._call.hang_up()
+            self._call.call_later(_GOODBYE_SECONDS, self._hang_up)
         seconds = self._house.clock.monotonic() - self._answered_at
         self._house.spawn(self._house_keeps(ReceptionFacts.of(ended, seconds=seconds)))
+
+    def _hang_up(self) -> None:
+        if not self._over:
+            self._call.hang_up()
 
     # -- the work ----------------------------------------------------------------------------------
 
@@ -149,12 +157,16 @@ class FaxReception:
             return
         if self._over:  # the sender did not wait
             await self._house_keeps(ReceptionFacts())
-            return
-        self._call.answer()
+        elif self._is_up:
+            self._lend_line(self._entry)
+        else:
+            self._call.answer()
 
     async def _refuse(self, error: UMError) -> None:
         log.info("fax.refused", call=self._call.info.call_id, error=error.code)
-        if not self._over:
+        if self._is_up:
+            self._call.hang_up()
+        elif not self._over:
             self._call.reject(*REFUSALS.get(error.code, (500, "Server Internal Error")))
         try:
             await history.note(
@@ -165,25 +177,28 @@ class FaxReception:
         except UMError as another:  # the reservation expires by itself
             log.warning("fax.not-noted", call=self._call.info.call_id, error=another.code)
 
-    def _hand_over(self) -> None:
-        """Lend the line to the child. Raises UnavailableError."""
-        entry = self._entry
-        assert entry is not None
-        media = self._call.hand_over_media()
-        order = Receive(
-            call=entry.id,
-            folder=str(entry.folder.resolve()),
-            station_id=self._call.number.e164,
-            ecm=self._house.settings.ecm,
-            max_pages=self._house.settings.max_pages,
-            host=media.remote[0],
-            port=media.remote[1],
-            payload_type=media.payload_type,
-            sequence=media.next_sequence,
-            timestamp=media.next_timestamp,
-            ssrc=media.ssrc,
-        )
-        self._house.child.receive(order, media.socket, self)
+    def _lend_line(self, entry: SpoolEntry) -> None:
+        """Hand the media to the child; without a child or media the call ends."""
+        try:
+            media = self._call.hand_over_media()
+            order = Receive(
+                call=entry.id,
+                folder=str(entry.folder.resolve()),
+                station_id=self._call.number.e164,
+                ecm=self._house.settings.ecm,
+                max_pages=self._house.settings.max_pages,
+                host=media.remote[0],
+                port=media.remote[1],
+                payload_type=media.payload_type,
+                sequence=media.next_sequence,
+                timestamp=media.next_timestamp,
+                ssrc=media.ssrc,
+            )
+            self._house.child.receive(order, media.socket, self)
+        except UMError as error:
+            log.warning("fax.not-handed-over", call=self._call.info.call_id, error=error.code)
+            self._call.hang_up()
+            return
         self._handed_over = True
 
     async def _grow(self, octets: int) -> None:

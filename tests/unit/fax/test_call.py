@@ -172,6 +172,8 @@ def test_a_fax_is_in_the_mailbox():
         assert await one.page(2)
         one.house.clock.advance(40)
         one.over()
+        assert call.hung_up == 0  # it is the sender's to hang up, for two seconds
+        call.fire_timers()
         assert call.hung_up == 1
         application.ended(EndReason.APPLICATION)
         await one.fax.drain()
@@ -316,6 +318,31 @@ def test_a_child_that_is_gone_at_the_answer_ends_the_call():
         application.ended(EndReason.APPLICATION)
         await one.fax.drain()
         assert [line[0] for line in await one.history()] == ["missed-fax"]
+
+    story(tell)
+
+
+def test_a_voice_call_that_turns_out_to_be_a_fax_is_taken():
+    """The call is up before the application begins: the child gets the line when all is ready."""
+
+    async def tell(one):
+        call = FaxCallOnPaper.to(one.account, NUMBER)
+        application = one.fax.application(call)
+        application.answered()
+        assert one.child.order is None
+        await one.settle()
+        assert not call.answered
+        assert one.child.order.station_id == NUMBER
+        await one.page(1)
+        one.over()
+        await one.fax.drain()
+        assert len(await one.inbox()) == 1
+        await one.fill(FIRST_PAGE_OCTETS - 1)
+        full = FaxCallOnPaper.to(one.account, NUMBER)
+        one.fax.application(full).answered()
+        await one.settle()
+        assert full.hung_up == 1
+        assert full.rejected is None
 
     story(tell)
 
