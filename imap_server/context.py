@@ -54,6 +54,7 @@ class Context:
         self.login: Login | None = None
         self.selected: Selected | None = None
         self.login_failures = 0
+        self._incoming_octets = 0
         self._mailbox_stale = False
         self._account_stale = False
         self._ending: str | None = None
@@ -156,6 +157,17 @@ class Context:
             raise SessionOverError("The state of this account has changed, log in again")
         if account.password_hash != login.account.password_hash:
             raise SessionOverError("The password was changed, log in again")
+
+    def expect_message(self, size_octets: int) -> bool:
+        """Whether a message of that size may be taken into memory; 0 gives its room back."""
+        registry = self.services.registry
+        registry.incoming_octets -= self._incoming_octets
+        self._incoming_octets = 0
+        if registry.incoming_octets + size_octets > self.settings.max_incoming_octets:
+            return False
+        registry.incoming_octets += size_octets
+        self._incoming_octets = size_octets
+        return True
 
     # -- the account ----------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ CODES: dict[str, bytes] = {
     "life-cycle": b"NOPERM",
     "privacy-required": b"PRIVACYREQUIRED",
     "too-many-connections": b"LIMIT",
+    "too-busy": b"LIMIT",
 }
 """Codes that no one has a word for are SERVERBUG."""
 
@@ -38,6 +39,14 @@ class TooManyConnectionsError(UMError):
     code = "too-many-connections"
     temporary = True
     default = "Too many connections of this account"
+
+
+class TooBusyError(UMError):
+    """More messages are being appended than fit into memory."""
+
+    code = "too-busy"
+    temporary = True
+    default = "Too much is arriving at once, try again later"
 
 
 class SessionOverError(Exception):

@@ -24,6 +24,8 @@ class Registry:
 
     def __init__(self) -> None:
         self.sessions: set[Session] = set()
+        self.incoming_octets = 0
+        """Messages of APPEND that are on their way in, of all sessions together."""
         self._addresses: Counter[str] = Counter()
         self._accounts: defaultdict[AccountId, set[Session]] = defaultdict(set)
         self._mailboxes: defaultdict[MailboxId, set[Session]] = defaultdict(set)

@@ -66,6 +66,7 @@ class Session:
     def _leave(self) -> None:
         context = self.context
         context.select(None)
+        context.expect_message(0)
         if context.login is not None:
             self._services.registry.leave(context.login.account.id, context)
 

@@ -23,6 +23,8 @@ class ImapSettings:
     """Between two `* OK` during IDLE: less than the memory of any NAT."""
     stall_timeout_seconds: float = 600
     """A client that reads nothing for so long while we have something to say is gone."""
+    max_incoming_octets: int = 268_435_456
+    """Of all messages being appended at one instant: they are held in memory until stored."""
     max_login_failures: int = 5
     """Then BYE. The delay before each answer doubles from one second."""
     hidden_capabilities: frozenset[str] = frozenset()

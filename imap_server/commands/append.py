@@ -2,7 +2,7 @@
 
 from imap_server.connection import MessageOffered, MessageReceived
 from imap_server.context import Context, Reply
-from imap_server.errors import refused
+from imap_server.errors import TooBusyError, refused
 from um.core.errors import UMError
 
 
@@ -12,6 +12,8 @@ async def offered(context: Context, event: MessageOffered) -> None:
         await context.mailboxes.may_append(
             context.account_id, event.append.mailbox, event.size_octets
         )
+        if not context.expect_message(event.size_octets):
+            raise TooBusyError
     except UMError as error:
         context.connection.refuse_message(refused(event.tag, error))
     else:
@@ -20,13 +22,16 @@ async def offered(context: Context, event: MessageOffered) -> None:
 
 async def received(context: Context, event: MessageReceived) -> Reply:
     """Store it; the OK says that it is durable."""
-    delivered = await context.mailboxes.append(
-        context.account_id,
-        event.append.mailbox,
-        data=event.data,
-        flags=event.append.flags,
-        internal_date=event.append.internal_date,
-    )
+    try:
+        delivered = await context.mailboxes.append(
+            context.account_id,
+            event.append.mailbox,
+            data=event.data,
+            flags=event.append.flags,
+            internal_date=event.append.internal_date,
+        )
+    finally:
+        context.expect_message(0)
     if context.selected is not None and context.selected.mailbox_id == delivered.mailbox_id:
         context.expect_change()
     code = b"APPENDUID %d %d" % (delivered.uidvalidity, delivered.uid)

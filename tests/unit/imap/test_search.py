@@ -1,0 +1,133 @@
+"""SEARCH: what is decided early is decided right, and texts are found however they are written."""
+
+from datetime import UTC, date, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imap_server.search import Candidate, Question
+from imap_server.wire.parser import parse_command
+from imap_server.wire.search import (
+    All,
+    And,
+    BodyContains,
+    HasFlag,
+    HeaderContains,
+    IsRecent,
+    Larger,
+    Not,
+    Or,
+    SentDate,
+    When,
+)
+from um.core.ids import AccountId, ContentId, MailboxId, ModSeq, Uid
+from um.core.message import Entry, MessageKind
+
+HEADER = (
+    b"From: =?utf-8?q?J=C3=BCrgen?= <j@example.org>\r\nDate: Thu, 1 Jan 2026 23:30:00 -0800\r\n"
+    b"Received: by one\r\nReceived: by\r\n two\r\nSubject: =?utf-8?b?R3LDvMOfZQ==?= today\r\n\r\n"
+)
+LEAVES = st.sampled_from(
+    [
+        All(),
+        HasFlag("\\Seen"),
+        HasFlag("work"),
+        IsRecent(),
+        Larger(50),
+        HeaderContains("subject", "today"),
+        HeaderContains("x-none", ""),
+        SentDate(When.ON, date(2026, 1, 1)),
+        BodyContains("hello", header=False),
+        BodyContains("jürgen", header=True),
+        BodyContains("nowhere", header=True),
+    ]
+)
+KEYS = st.recursive(
+    LEAVES,
+    lambda inner: (
+        st.builds(Not, inner)
+        | st.builds(Or, inner, inner)
+        | st.lists(inner, max_size=3).map(lambda keys: And(tuple(keys)))
+    ),
+    max_leaves=12,
+)
+
+
+def candidate(flags=(), *, header=None, text=None, recent=False) -> Candidate:
+    entry = Entry(
+        mailbox_id=MailboxId("m"),
+        uid=Uid(7),
+        account_id=AccountId("a"),
+        content_id=ContentId("c"),
+        kind=MessageKind.MAIL,
+        size_octets=100,
+        modseq=ModSeq(1),
+        flags=frozenset(flags),
+        internal_date=datetime(2026, 1, 2, 7, 30, tzinfo=UTC),
+        saved_at=datetime(2026, 1, 2, tzinfo=UTC),
+    )
+    return Candidate(3, entry, recent, header, text)
+
+
+def ask(key, message: Candidate) -> bool | None:
+    return Question(key, messages=5, largest_uid=9).matches(message)
+
+
+@given(KEYS, st.sets(st.sampled_from(["\\Seen", "WORK"])), st.booleans())
+def test_what_is_decided_early_is_decided_right(key, flags, recent):
+    """The index alone, then the header, then the body: an answer never changes, and one comes."""
+    known = {"flags": flags, "recent": recent}
+    final = ask(key, candidate(header=HEADER, text="Hello, world", **known))
+    assert final is not None
+    for less in (candidate(**known), candidate(header=HEADER, **known)):
+        assert ask(key, less) in (None, final)
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("FROM jürgen", True),
+        ("FROM JÜRGEN", True),
+        ("SUBJECT grüsse", True),
+        ('HEADER Received "by two"', True),
+        ('HEADER Received "by three"', False),
+        ('HEADER Subject ""', True),
+        ('HEADER X-None ""', False),
+        ("TO anyone", False),
+        ("TEXT example.org", True),
+        ("TEXT WORLD", True),
+        ("BODY jürgen", False),
+        ("SENTON 1-Jan-2026", True),
+        ("SENTSINCE 2-Jan-2026", False),
+        ("ON 2-Jan-2026", True),
+        ("BEFORE 2-Jan-2026", False),
+        ("SINCE 2-Jan-2026", True),
+        ("UID 7,9 3", True),
+        ("UID *", False),
+        ("*", False),
+        ("KEYWORD WORK", True),
+        ("UNKEYWORD work", False),
+        ("LARGER 99 SMALLER 101", True),
+        ("LARGER 100", False),
+        ("NEW", True),
+        ("OLD", False),
+        ("NOT (SEEN ANSWERED)", True),
+    ],
+)
+def test_keys(line, found):
+    command = parse_command([f"a SEARCH CHARSET UTF-8 {line}".encode()]) if line.isascii() else None
+    if command is None:
+        name, _, text = line.rpartition(" ")
+        command = parse_command([f"a SEARCH CHARSET UTF-8 {name} ".encode(), text.encode(), b""])
+    message = candidate(["work"], header=HEADER, text="Hello, world", recent=True)
+    assert ask(command[2].key, message) is found
+
+
+@given(st.binary(max_size=200))
+def test_any_header_may_be_searched(header):
+    """Damaged headers match or do not match; they never fail."""
+    message = candidate(header=header, text="")
+    for key in (HeaderContains("date", "x"), SentDate(When.ON, date(2026, 1, 1))):
+        assert ask(key, message) in (True, False)
+    assert ask(BodyContains("x", header=True), message) in (True, False)
