@@ -33,13 +33,6 @@ class Address:
     mailbox: bytes | None
     host: bytes | None
 
-    @property
-    def spec(self) -> str:
-        """`local@host`, or an empty string for a group marker."""
-        if self.mailbox is None or self.host is None:
-            return ""
-        return (self.mailbox + b"@" + self.host).decode("utf-8", "replace")
-
 
 @dataclass(slots=True)
 class _Item:

@@ -135,7 +135,7 @@ class MailIn:
         for connection in tuple(self._connections):
             connection.abort()
         if self._deliveries:
-            await asyncio.wait(self._deliveries)
+            await asyncio.wait(self._deliveries, timeout=grace_seconds)
 
     async def finish(self, work: Coroutine[Any, Any, T]) -> T:
         """Await `work` so that it goes on to its end if the caller is cancelled."""

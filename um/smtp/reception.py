@@ -15,7 +15,7 @@ from typing import Protocol
 import structlog
 
 from um.core.account import Account
-from um.core.errors import NotFoundError, TooLargeError, UMError, UnavailableError
+from um.core.errors import NotFoundError, UMError, UnavailableError
 from um.core.ids import AccountId, IngestKey
 from um.core.message import MessageKind
 from um.core.ports import Clock, Metrics
@@ -190,8 +190,3 @@ class Reception:
         ours = _INVOICE_FIELDS if kind is MessageKind.INVOICE else b""
         body = strip_headers(data, (*OURS, "Return-Path"))
         return Prepared(b"".join((trace, ours, body)), kind, digest)
-
-
-def too_large(limit_octets: int) -> TooLargeError:
-    """The refusal of a message beyond the size limit."""
-    return TooLargeError(f"Message is larger than {limit_octets} octets")

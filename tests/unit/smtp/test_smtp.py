@@ -398,6 +398,75 @@ def test_a_delivery_ends_though_its_client_is_gone() -> None:
     asyncio.run(run())
 
 
+def test_stop_does_not_wait_for_ever() -> None:
+    """A client that stalls in DATA is cut off when the grace is over."""
+
+    async def run() -> None:
+        house, watched = await house_with_alice()
+        server = mail_in(house, watched)
+        wire = Wire(server)
+        await wire.begin(ALICE)
+        await wire.say("DATA")
+        wire.send(b"Subject: never ends\r\n")
+        await asyncio.wait_for(server.stop(grace_seconds=0), 10)
+        assert await wire.reply() == []
+        assert watched.given == []
+
+    asyncio.run(run())
+
+
+def test_a_message_that_trickles_is_broken_off() -> None:
+    """DATA has a time for the whole message, however often something comes."""
+
+    async def run() -> None:
+        house, watched = await house_with_alice()
+        server = mail_in(house, watched, data_timeout_seconds=-1)
+        wire = Wire(server)
+        await wire.begin(ALICE)
+        await wire.say("DATA")
+        wire.send(b"Subject: slow\r\n")
+        assert await wire.reply() == []
+        assert server.metrics.counts["smtp_data_broken_off"] == 1
+        assert server.budget.used_octets == 0
+
+    asyncio.run(run())
+
+
+def test_a_defect_in_a_command_is_temporary() -> None:
+    """An unexpected exception at RCPT is 451 without its words; the connection goes on."""
+
+    async def run() -> None:
+        house, watched = await house_with_alice()
+        server = mail_in(house, watched)
+        wire = Wire(server)
+        await wire.begin()
+        server.reception._directory = None
+        reply = await wire.say(f"RCPT TO:<{ALICE}>")
+        assert reply == "451 4.3.0 Internal error, try again later"
+        assert await wire.say("NOOP") == "250 2.0.0 OK"
+        assert server.metrics.counts["smtp_internal_errors"] == 1
+
+    asyncio.run(run())
+
+
+def test_data_in_the_wrong_place() -> None:
+    """DATA before the greeting, before a recipient, with an argument: its own refusal each."""
+
+    async def run() -> None:
+        house, _ = await house_with_alice()
+        wire = Wire(mail_in(house))
+        await wire.reply()
+        assert await wire.talk("DATA", "EHLO x", "DATA") == [
+            "503 5.5.1 send HELO first",
+            "250 ENHANCEDSTATUSCODES",
+            "503 5.5.1 Need RCPT command",
+        ]
+        await wire.talk("MAIL FROM:<>", f"RCPT TO:<{ALICE}>")
+        assert await wire.say("DATA now") == "501 5.5.4 Syntax: DATA"
+
+    asyncio.run(run())
+
+
 def test_the_step_before_the_reply() -> None:
     """`delivery.acknowledging` comes after the commit and before the 250."""
 
