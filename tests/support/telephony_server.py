@@ -22,7 +22,9 @@ import threading
 import time
 from dataclasses import fields
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
 from twisted.internet import asyncioreactor
@@ -186,18 +188,19 @@ def settings(words: list[str]) -> TelephonySettings:
 
 
 def main(folder: Path, words: list[str]) -> None:
+    """Serve until SIGTERM, then drain."""
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     loop = asyncio.new_event_loop()
-    asyncioreactor.install(loop)
-    from twisted.internet import reactor
+    install: Any = asyncioreactor.install
+    install(loop)
+    from twisted.internet import reactor as installed
+
+    reactor: Any = installed
 
     server = TelephonyServer(
         settings(words),
         router=Names(),
-        applications={
-            name: (lambda call, kind=kind: kind(call, folder))
-            for name, kind in APPLICATIONS.items()
-        },
+        applications={name: partial(kind, folder=folder) for name, kind in APPLICATIONS.items()},
         announcements=lambda name: tone(600, 0.5) if name == "account-closed" else b"",
         clock=SystemClock(),
         metrics=NoMetrics(),

@@ -244,12 +244,20 @@ class TelephonyServer:
         return next((name for name in names if self._normalise(name) == route.number.e164), None)
 
     def _refuse(self, call: LiveCall, refusal: Refusal) -> None:
-        samples = self._announcements(refusal.announcement) if refusal.announcement else b""
+        samples = self._samples(refusal.announcement) if refusal.announcement else b""
         log.info("telephony.call-refused", call=call.info.call_id, status=refusal.status)
         if samples:
             call.begin_with(partial(Announcement, samples=samples))
         else:
             call.reject(refusal.status, refusal.reason)
+
+    def _samples(self, announcement: str) -> bytes:
+        """What cannot be spoken is said by the status alone."""
+        try:
+            return self._announcements(announcement)
+        except Exception:
+            log.exception("telephony.announcement-failed", announcement=announcement)
+            return b""
 
     # ---- the end
 
