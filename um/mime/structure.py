@@ -53,10 +53,9 @@ class Part:
 class _Boundary:
     marker: bytes
     hit: int = -2
-    """Where the next line that begins with the marker is (offset of the LF before it).
-
-    Past the end of the data if there is none before an outer boundary closes this one anyway.
-    """
+    """Where the next line that begins with the marker is (offset of the LF before it), if known."""
+    clear_to: int = -1
+    """No such line begins at or before this offset, but for `hit`: never search there again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,15 +144,23 @@ class _Structure:
         best, bound = _Event(len(self.data), -1), len(self.data)
         for level, boundary in enumerate(self.open):
             if boundary.hit < position:
-                stop = bound + len(boundary.marker)
-                found = self.data.find(boundary.marker, max(position, 0), stop)
-                boundary.hit = found if found >= 0 else len(self.data) + 1
+                self.find(boundary, position, bound)
+            if boundary.hit < position:
+                continue
             if boundary.hit < best.at or (
                 boundary.hit == best.at and self.is_closer(level, best.level)
             ):
                 best = _Event(boundary.hit, level)
                 bound = min(bound, boundary.hit)
         return best
+
+    def find(self, boundary: _Boundary, position: int, bound: int) -> None:
+        """Look for the next hit from `position` to `bound`, where an outer boundary's hit is."""
+        start = max(position, boundary.clear_to + 1)
+        if start > bound:
+            return
+        found = self.data.find(boundary.marker, start, bound + len(boundary.marker))
+        boundary.hit, boundary.clear_to = found, bound if found < 0 else found
 
     def is_closer(self, level: int, other: int) -> bool:
         if other < 0:
