@@ -20,7 +20,8 @@ def serve(
         ),
     ] = None,
     log_level: Annotated[
-        str, typer.Option("--log-level", metavar="debug|info|warning|error")
+        str,
+        typer.Option("--log-level", metavar="debug|info|warning|error", envvar="UM_LOG_LEVEL"),
     ] = "info",
 ) -> None:
     """Run the server until SIGTERM; calls in progress are drained first."""
