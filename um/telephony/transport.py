@@ -155,11 +155,19 @@ class SipPort(DatagramProtocol):
         try:
             self._send()
             while (event := self.endpoint.next_event()) is not None:
-                self._on_event(self, event)
+                self._handle(event)
                 self._send()
         finally:
             self._working = False
         self._arm()
+
+    def _handle(self, event: Event) -> None:
+        """What goes wrong with one event must not hold up the others."""
+        try:
+            self._on_event(self, event)
+        except Exception:
+            self._metrics.count("telephony_event_failures")
+            log.exception("telephony.event-failed", call=event.call)
 
     def close(self) -> None:
         """Stop listening."""
