@@ -182,7 +182,8 @@ def test_a_multipart_without_parts_has_an_empty_one() -> None:
 def test_depth_and_parts_are_bounded() -> None:
     """Beyond 20 levels and 200 parts a part is an opaque leaf; nothing is lost of the octets."""
     deep = b"".join(
-        b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(50)
+        b"Content-Type: multipart/mixed; boundary=b%02d\r\n\r\n--b%02d\r\n" % (n, n)
+        for n in range(50)
     )
     index = PartIndex.decode(scan(deep).structure)
     assert len(walk(index.root)) == MAX_DEPTH + 1

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from um.mime.scan import scan
 from um.mime.structure import Part, parse_structure
 
-Tree = tuple[bytes, list["Tree"]]
-"""The body of a part and its children."""
+Tree = tuple[int, int, list["Tree"]]
+"""Where the body of a part begins and ends, and its children."""
 
 
 class LineReader:
@@ -43,14 +43,17 @@ class LineReader:
                 match := re.match(rb"Content-Type: multipart/mixed; boundary=(\w+)", line)
             ):
                 name = match[1]
-        begin = self.at
+        begin = self.offset()
         children = self.children(name) if name else []
         while self.at < len(self.lines) and not self.boundary():
             self.at += 1
-        body = b"".join(self.lines[begin : self.at])
-        if self.at < len(self.lines):
-            body = body.removesuffix(b"\r\n")
-        return body, children
+        end = self.offset()
+        if self.at < len(self.lines):  # the line end before a boundary is the boundary's
+            end = max(begin, end - 2)
+        return begin, max([end, *(child[1] for child in children)]), children
+
+    def offset(self) -> int:
+        return sum(map(len, self.lines[: self.at]))
 
     def children(self, name: bytes) -> list[Tree]:
         level = len(self.open)
@@ -72,8 +75,8 @@ class LineReader:
         return found
 
 
-def tree(data: bytes, part: Part) -> Tree:
-    return data[part.body : part.end], [tree(data, child) for child in part.children]
+def tree(part: Part) -> Tree:
+    return part.body, part.end, [tree(child) for child in part.children]
 
 
 LINES = st.sampled_from(
@@ -93,7 +96,32 @@ def test_the_same_parts_line_by_line(first: bytes, lines: list[bytes], ended: bo
     """Nested, repeated, prefixed, unclosed and misplaced boundaries: the same tree, octet for octet."""
     head = b"Content-Type: multipart/mixed; boundary=" + first + b"\r\n\r\n"
     data = head + b"\r\n".join(lines) + (b"\r\n" if ended else b"")
-    assert tree(data, parse_structure(data)) == LineReader(data).part()
+    assert tree(parse_structure(data)) == LineReader(data).part()
+
+
+def multipart(name: bytes, parts: list[bytes], *, closed: bool) -> bytes:
+    head = b"Content-Type: multipart/mixed; boundary=" + name + b"\r\n\r\n"
+    body = b"".join(b"--" + name + b"\r\n" + part + b"\r\n" for part in parts)
+    return head + body + (b"--" + name + b"--\r\n" if closed else b"")
+
+
+NESTED = st.recursive(
+    st.sampled_from([b"\r\ntext", b"\r\n", b"", b"X: y\r\n\r\n"]),
+    lambda inner: st.builds(
+        multipart,
+        st.sampled_from([b"a", b"ab", b"b"]),
+        st.lists(inner, max_size=3),
+        closed=st.booleans(),
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=500)
+@given(NESTED)
+def test_the_same_nesting_line_by_line(data: bytes) -> None:
+    """Multiparts within multiparts whose boundaries are named alike: the same tree."""
+    assert tree(parse_structure(data)) == LineReader(data).part()
 
 
 def test_one_boundary_on_three_levels() -> None:
