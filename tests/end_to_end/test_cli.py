@@ -227,9 +227,9 @@ def test_a_suspended_account_reads_only(server):
     server.add_account("debtor", password=PASSWORD)
     server.um("account", "suspend", "debtor", "--reason", "unpaid since May")
     session = connect(server, "debtor")
+    assert session.append("INBOX", None, None, b"Subject: x\r\n\r\n")[0] == "NO"
     with pytest.raises(imaplib.IMAP4.readonly):
         session.select("INBOX")  # imaplib's word for OK [READ-ONLY]
-    assert session.append("INBOX", None, None, b"Subject: x\r\n\r\n")[0] == "NO"
 
 
 def test_voicemail_is_switched(server):
