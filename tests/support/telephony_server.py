@@ -209,10 +209,12 @@ def main(folder: Path, words: list[str]) -> None:
     )
 
     async def finish() -> None:
-        await server.drain(5)
-        server.stop()
-        say(event="stopped")
-        reactor.callLater(0, reactor.stop)
+        try:
+            await server.drain(5)
+            server.stop()
+            say(event="stopped")
+        finally:  # also when nobody reads our words any more
+            reactor.callLater(0, reactor.stop)
 
     def begin() -> None:
         server.start()
