@@ -25,6 +25,8 @@ class Fault(Enum):
     """A row that this one hangs on is not there."""
     TAKEN = auto()
     """A unique value is taken."""
+    INVALID = auto()
+    """A value that the database cannot keep (NUL in a text, a text too long)."""
 
 
 class Connection(Protocol):

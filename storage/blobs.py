@@ -86,6 +86,8 @@ class FileBlobStore:
             descriptor = os.open(self._path(key), os.O_RDONLY | os.O_CLOEXEC)
         except FileNotFoundError as error:
             raise NotFoundError("The message body is not there") from error
+        except OSError as error:
+            raise UnavailableError from error
         try:
             size = os.fstat(descriptor).st_size
             end = size if length is None else min(size, start + length)

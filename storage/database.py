@@ -30,7 +30,7 @@ from storage.sqlite import SqliteBackend
 from storage.statement import Statement, value
 from storage.transaction import SqlTransaction
 from storage.unit import Unit
-from um.core.errors import AlreadyExistsError, NotFoundError, UnavailableError
+from um.core.errors import AlreadyExistsError, InvalidError, NotFoundError, UnavailableError
 from um.core.events import Change, Event
 from um.core.ports import Clock, Metrics, NoMetrics, Transaction
 from um.core.steps import Steps, no_steps
@@ -176,6 +176,9 @@ class DatabaseStore:
         except self._backend.errors as error:
             self._end(cursor)
             self._translate(name, error, committing=committing)
+        except UnicodeEncodeError as error:  # a lone surrogate is no text (IMAP names can hold one)
+            self._end(cursor)
+            raise InvalidError from error
         except BaseException:
             self._end(cursor)
             raise
@@ -191,6 +194,8 @@ class DatabaseStore:
             raise NotFoundError from error
         if fault is Fault.TAKEN:
             raise AlreadyExistsError from error
+        if fault is Fault.INVALID:
+            raise InvalidError from error
         if fault is Fault.NONE:
             raise error
         if fault is Fault.GONE:

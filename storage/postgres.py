@@ -77,6 +77,8 @@ class PostgresBackend:
             return Fault.MISSING
         if isinstance(error, errors.UniqueViolation):
             return Fault.TAKEN
+        if isinstance(error, psycopg.DataError):
+            return Fault.INVALID
         if isinstance(error, _BROKEN):
             return Fault.GONE
         if isinstance(error, psycopg.OperationalError):

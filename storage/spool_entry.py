@@ -5,7 +5,8 @@ import os
 import re
 import shutil
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ class FileSpoolEntry:
 
         Then nothing of `data` is there, so that samples stay whole.
         """
-        with files.refusals():
+        with files.refusals(), _while_there():
             descriptor = self._descriptor(name)
             size = os.fstat(descriptor).st_size
             try:
@@ -141,7 +142,7 @@ class FileSpoolEntry:
 
     def _sync(self) -> None:
         """All files and the folder itself; fsync works on the file, whoever holds it open."""
-        with files.refusals():
+        with files.refusals(), _while_there():
             for name in self.names():
                 files.sync_file(self._folder / name)
             files.sync_directory(self._folder)
@@ -159,6 +160,15 @@ class FileSpoolEntry:
         while self._open:
             _, descriptor = self._open.popitem()
             os.close(descriptor)
+
+
+@contextmanager
+def _while_there() -> Iterator[None]:
+    """A purge may take the folder away under a call in progress. Raises NotFoundError then."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise NotFoundError("The spool entry was removed") from error
 
 
 def read_facts(folder: Path) -> tuple[dict[str, str], bool]:

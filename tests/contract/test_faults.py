@@ -21,6 +21,8 @@ from tests.support.stores import on_database
 from um.core.errors import UnavailableError
 from um.core.events import AccountChanged
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def on_sqlite(tmp_path, sqlite_template):

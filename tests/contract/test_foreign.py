@@ -4,6 +4,8 @@ import asyncio
 import subprocess
 import sys
 
+import pytest
+
 from um.core.events import AccountChanged, MailboxChanged
 
 OTHER = """
@@ -11,6 +13,8 @@ import asyncio, sys, uuid
 from storage.database import open_store
 from um.clock import SystemClock
 from um.core.message import Content, MessageKind
+
+pytestmark = pytest.mark.slow
 
 url, account_id, mailbox_id = sys.argv[1:]
 clock = SystemClock()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from um.core.errors import AlreadyExistsError, NotFoundError
+from um.core.errors import AlreadyExistsError, InvalidError, NotFoundError
 from um.core.events import MailboxChanged
 from um.core.message import DELETED, SEEN, MailboxStatus
 
@@ -134,3 +134,11 @@ def test_subscriptions_need_no_folder(house):
     assert house.read(lambda tx: tx.mailboxes.subscriptions(account.id)) == {"Nowhere"}
     with pytest.raises(NotFoundError):
         house.run(lambda tx: tx.mailboxes.subscribe("f" * 32, "x", on=True))
+
+
+def test_a_name_that_is_no_text_is_refused(persistent):
+    """A lone surrogate, as a broken modified UTF-7 name decodes to, is refused and not a fault."""
+    account = persistent.account()
+    with pytest.raises(InvalidError):
+        persistent.folder(account, "a\ud800")
+    assert persistent.read(lambda tx: tx.mailboxes.of_account(account.id)) == []

@@ -80,6 +80,8 @@ from storage.database import open_store
 from um.clock import SystemClock
 from um.core.message import Content, MessageKind
 
+pytestmark = pytest.mark.slow
+
 url, account_id, mailbox_id, fatal = sys.argv[1:]
 clock = SystemClock()
 

@@ -247,6 +247,24 @@ def test_a_spool_that_closes_leaves_no_folder(tmp_path):
     asyncio.run(story())
 
 
+def test_an_entry_that_a_purge_removed_is_not_there(tmp_path):
+    """A call in progress whose account is purged hears that its entry is gone, nothing worse."""
+
+    async def story():
+        spool = FileSpool(tmp_path)
+        entry = await spool.open({"account": ALICE})
+        entry.append("audio", b"x")
+        assert await spool.delete_of(ALICE) == 1
+        for attempt in (entry.sync, lambda: entry.seal({})):
+            with pytest.raises(NotFoundError):
+                await attempt()
+        with pytest.raises(NotFoundError):
+            entry.append("other", b"x")
+        await entry.discard()
+
+    asyncio.run(story())
+
+
 def test_facts_are_replaced_whole(tmp_path, monkeypatch):
     """A seal that fails leaves the facts of before, readable."""
 
