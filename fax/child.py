@@ -169,6 +169,8 @@ class FaxChild:
             self._calls[message.call].page_kept(message.page)
         elif isinstance(message, Ended) and message.call in self._calls:
             self._failures = 0
+            if message.bad_packets:
+                self._metrics.count("rtp_malformed_packets", message.bad_packets)
             self._calls.pop(message.call).ended_by_child(message)
 
     async def _answer(self, waiting: PageWaiting) -> None:

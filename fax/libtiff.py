@@ -15,7 +15,7 @@ from typing import Any
 import cffi
 
 from fax.tiff import TiffPage, write_page
-from um.core.errors import UMError
+from um.core.errors import UnavailableError
 
 LIBRARY = "libtiff.so.6"
 
@@ -32,11 +32,9 @@ _LINE = re.compile(r"at line (\d+)")
 _MAX_REPORTS = 50_000
 
 
-class LibtiffMissingError(UMError):
+class LibtiffMissingError(UnavailableError):
     """The shared library is not on this machine."""
 
-    code = "libtiff-missing"
-    temporary = True
     default = "The fax image library is not installed"
 
 

@@ -79,6 +79,8 @@ class Ended:
     bit_rate: int = 0
     ecm: bool = False
     y_resolution_dpi: int = 0
+    bad_packets: int = 0
+    """Datagrams on its port that were no RTP."""
 
 
 ToChild = Receive | HangUp | PageAnswer

@@ -193,6 +193,7 @@ class _Call:
             bit_rate=statistics.bit_rate,
             ecm=statistics.ecm,
             y_resolution_dpi=round(statistics.y_resolution_dpm / _DOTS_A_METRE_PER_INCH),
+            bad_packets=self._line.bad_packets,
         )
         self._modem.close()
         self._child.finish(self.id, ended)

@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from fax.disconnect import disconnect_samples
+from fax.gap import GapFilling
 from fax.hold import ConfirmationHold
 from fax.spandsp import FRAME_SAMPLES, FaxStatistics
 
@@ -23,7 +24,6 @@ class Modem(Protocol):
     """What a session needs of `fax.spandsp.AudioFax`."""
 
     def receive(self, samples: bytes) -> None: ...
-    def receive_nothing(self, count: int) -> None: ...
     def transmit(self) -> bytes: ...
     @property
     def pages_received(self) -> int: ...
@@ -68,6 +68,7 @@ class FaxSession:
         self._max_pages = max_pages
         self._state = _State.TALKING
         self._hold = ConfirmationHold()
+        self._gap = GapFilling(b"")
         self._pages = 0
         self._page_is_safe = False
         self._why = ""
@@ -96,19 +97,19 @@ class FaxSession:
 
     def receive(self, samples: bytes) -> None:
         """Take samples from the line; while a page is held only their level counts."""
+        self._gap = GapFilling(samples[-_FRAME_OCTETS:])
+        self._hear(samples)
+
+    def receive_nothing(self, count: int) -> None:
+        """Take `count` lost samples."""
+        self._hear(self._gap.fill(count))
+
+    def _hear(self, samples: bytes) -> None:
         if self._state is _State.TALKING:
             self._modem.receive(samples)
             self._look_at_modem()
         else:
             self._hold.hear(_level(samples))
-
-    def receive_nothing(self, count: int) -> None:
-        """Take `count` lost samples."""
-        if self._state is _State.TALKING:
-            self._modem.receive_nothing(count)
-            self._look_at_modem()
-        else:
-            self._hold.hear(0)
 
     def transmit(self) -> bytes:
         """Let 20 ms pass and return the 160 samples to be sent in them."""

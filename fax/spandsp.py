@@ -16,7 +16,7 @@ from typing import Any
 
 import cffi
 
-from um.core.errors import UMError
+from um.core.errors import UnavailableError
 
 LIBRARY = "libspandsp.so.2"
 FRAME_SAMPLES = 160
@@ -36,7 +36,6 @@ typedef void (*message_handler)(int level, const char *text);
 
 void *fax_init(void *s, int calling_party);
 int fax_rx(void *s, int16_t *amp, int len);
-int fax_rx_fillin(void *s, int len);
 int fax_tx(void *s, int16_t *amp, int max_len);
 void fax_set_transmit_on_idle(void *s, int transmit_on_idle);
 void *fax_get_t30_state(void *s);
@@ -81,11 +80,9 @@ _TONE_FAX_CNG = 1
 _TONE_ANS = 2
 
 
-class SpanDSPMissingError(UMError):
+class SpanDSPMissingError(UnavailableError):
     """The shared library is not on this machine."""
 
-    code = "spandsp-missing"
-    temporary = True
     default = "The fax modem library is not installed"
 
 
@@ -181,10 +178,6 @@ class AudioFax:
         buffer = ffi.new("int16_t[]", len(samples) // 2)
         ffi.memmove(buffer, samples, len(buffer) * 2)
         self._binding.lib.fax_rx(self._state, buffer, len(buffer))
-
-    def receive_nothing(self, count: int) -> None:
-        """Let the time of `count` lost samples pass: the modems coast over the gap."""
-        self._binding.lib.fax_rx_fillin(self._state, count)
 
     def transmit(self) -> bytes:
         """The next 160 samples for the line, silence where SpanDSP has nothing to say."""

@@ -17,6 +17,7 @@ class FaxLine:
 
     `page` decides what becomes of a page: given its number and the ticks since it came, it returns
     True (kept), False (refused) or None (not decided yet). Without it pages are kept at once, on disk.
+    `lost` says in which ticks the receiver gets nothing of what the sender says.
     """
 
     def __init__(
@@ -27,6 +28,7 @@ class FaxLine:
         ecm: bool = True,
         max_pages: int = 200,
         page: Callable[[int, int], bool | None] | None = None,
+        lost: Callable[[int], bool] = lambda _tick: False,
     ) -> None:
         self.sender = sender
         self.modem = AudioFax(folder / RECEIVING, station_id="+15551230001", ecm=ecm)
@@ -39,6 +41,7 @@ class FaxLine:
         """When the receiver's line was first not silent after each page, in ticks."""
         self._folder = folder
         self._page = page or self._keep
+        self._lost = lost
 
     @property
     def seconds(self) -> float:
@@ -59,7 +62,9 @@ class FaxLine:
         said, answered = self.sender.say(), self.session.transmit()
         self._note_sound(answered)
         self.sender.hear(expand(compress(answered)))
-        if not self.session.ended:
+        if self._lost(self.ticks) and not self.session.ended:
+            self.session.receive_nothing(len(said) // 2)
+        elif not self.session.ended:
             self.session.receive(expand(compress(said)))
         while (event := self.session.next_event()) is not None:
             if isinstance(event, PageReceived):

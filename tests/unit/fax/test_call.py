@@ -151,7 +151,7 @@ def story(tell):
 
     async def told():
         one = Story()
-        one.account = await one.house.add()
+        one.account = await one.house.add(quota_octets=2_000_000)
         await tell(one)
         await one.fax.close()
 

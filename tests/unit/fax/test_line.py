@@ -3,6 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fax.gap import GapFilling
 from fax.line import Audio, Gap, RtpLine
 from tests.support.fax_machine import compress, expand
 from um.telephony.rtp.packet import RtpPacket, parse_packet
@@ -94,3 +95,14 @@ def test_no_sample_is_lost_or_made_up(arrives, random):
     pieces = fed(shuffled)
     total = sum(len(p.samples) // 2 if isinstance(p, Audio) else p.count for p in pieces)
     assert total == (numbers[-1] - numbers[0] + 1) * 160
+
+
+@given(st.binary(min_size=2, max_size=320), st.lists(st.integers(1, 400), max_size=12))
+def test_a_gap_is_filled_with_the_last_frame_and_then_with_silence(before, counts):
+    """However the gap is cut up: 160 ms of the last 20 ms again, then nothing."""
+    before = before[: len(before) // 2 * 2]
+    gap = GapFilling(before)
+    filled = b"".join(gap.fill(count) for count in counts)
+    whole = before.rjust(320, b"\0") * 8
+    assert len(filled) == 2 * sum(counts)
+    assert filled == whole[: len(filled)].ljust(len(filled), b"\0")

@@ -87,17 +87,32 @@ def test_single_pages_join_to_one_document():
 
 def test_the_reserved_room_covers_the_message():
     """Thirty dense pages in base64 are not larger than what was promised for them."""
-    pages = [tiff([dense_page("x", rows=800)], dpi=FINE) for _ in range(30)]
+    pages = [tiff([dense_page("x", rows=800)], dpi=FINE)] * 30
     octets = base64_octets(len(convert(*pages).pdf)) + 4096
     promised = message_octets(sum(map(len, pages)), len(pages))
     assert octets <= promised <= octets * 1.05 + 64 * 1024
 
 
-@pytest.mark.parametrize("name", sorted(damaged_set()))
-def test_the_damaged_set_is_refused(name):
-    """With the reason, by a worker that lives on."""
-    with pytest.raises(RefusedDocumentError):
-        convert(damaged_set()[name])
+def test_the_damaged_set_is_refused():
+    """Each with its reason, all by one worker, that lives on."""
+
+    async def go():
+        maker = PdfMaker(workers=1)
+        await maker.start()
+        worker, reasons = maker._idle[0], {}
+        for name, document in damaged_set().items():
+            try:
+                await maker.convert(document)
+            except RefusedDocumentError as error:
+                reasons[name] = error.public
+        still_there = maker._idle == [worker] and worker.alive
+        await maker.close()
+        return reasons, still_there
+
+    reasons, still_there = asyncio.run(go())
+    assert reasons.keys() == damaged_set().keys()
+    assert all(reasons.values())
+    assert still_there
 
 
 def test_what_decodes_is_delivered_with_a_note():
