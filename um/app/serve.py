@@ -24,7 +24,7 @@ from um.app.failpoints import steps_from
 from um.app.loop import run_in_one_loop
 from um.app.readiness import announce
 from um.config import Config, Role, inactive_keys
-from um.core.errors import UnavailableError
+from um.core.errors import UMError, UnavailableError
 from um.core.events import QuotaCrossed
 
 if TYPE_CHECKING:
@@ -45,7 +45,13 @@ def run(config: Config, *, ready_file: Path | None = None, log_level: str = "inf
 
     async def main(stop: asyncio.Event, reactor: Any) -> None:
         logs.route_twisted()
-        await serve(config, stop, reactor, environment=os.environ, ready_file=ready_file)
+        try:
+            await serve(config, stop, reactor, environment=os.environ, ready_file=ready_file)
+        except UMError:
+            raise
+        except Exception:
+            log.exception("serve failed")
+            raise
 
     run_in_one_loop(main)
 
@@ -103,6 +109,7 @@ async def _applications(services: "Services", stack: AsyncExitStack) -> "Applica
     timers = Timers()
     stack.push_async_callback(timers.stop)
     first = asyncio.create_task(replay.once(), name="first replay")
+    stack.callback(first.cancel)
     await asyncio.wait({first}, timeout=REPLAY_SECONDS)
 
     async def replay_again() -> None:
