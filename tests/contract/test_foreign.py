@@ -8,13 +8,13 @@ import pytest
 
 from um.core.events import AccountChanged, MailboxChanged
 
+pytestmark = pytest.mark.slow
+
 OTHER = """
 import asyncio, sys, uuid
 from storage.database import open_store
 from um.clock import SystemClock
 from um.core.message import Content, MessageKind
-
-pytestmark = pytest.mark.slow
 
 url, account_id, mailbox_id = sys.argv[1:]
 clock = SystemClock()

@@ -15,6 +15,8 @@ from storage.migrate import upgrade
 from tests.support.stores import on_database
 from um.core.steps import DELIVERY_STEPS
 
+pytestmark = pytest.mark.slow
+
 
 def test_fsck_finds_and_mends_on_both_databases(persistent, tmp_path):
     """The same checks and repairs run on SQLite and PostgreSQL."""
@@ -79,8 +81,6 @@ import asyncio, os, signal, sys, uuid
 from storage.database import open_store
 from um.clock import SystemClock
 from um.core.message import Content, MessageKind
-
-pytestmark = pytest.mark.slow
 
 url, account_id, mailbox_id, fatal = sys.argv[1:]
 clock = SystemClock()
