@@ -10,7 +10,7 @@ import unicodedata
 from datetime import datetime
 
 from um.core.errors import AlreadyExistsError, InvalidError, NotFoundError
-from um.core.ids import AccountId
+from um.core.ids import AccountId, MailboxId
 from um.core.message import INBOX, Mailbox
 from um.core.ports import Transaction
 
@@ -18,6 +18,13 @@ DELIMITER = "/"
 MAX_NAME = 255
 MAX_LEVELS = 20
 MAX_FOLDERS = 1_000
+
+
+class NoTargetError(NotFoundError):
+    """The folder that something shall go into is not there (RFC 3501 §7.1 TRYCREATE)."""
+
+    code = "no-target"
+    default = "There is no such mailbox"
 
 
 def check_name(name: str) -> None:
@@ -39,6 +46,22 @@ def known_txn(tx: Transaction, account_id: AccountId, name: str) -> Mailbox:
     mailbox = tx.mailboxes.by_name(account_id, name)
     if mailbox is None:
         raise NotFoundError("There is no such mailbox")
+    return mailbox
+
+
+def owned_txn(tx: Transaction, account_id: AccountId, mailbox_id: MailboxId) -> Mailbox:
+    """The account's folder with that id. Raises NotFoundError, also for one of another account."""
+    mailbox = tx.mailboxes.get(mailbox_id)
+    if mailbox is None or mailbox.account_id != account_id:
+        raise NotFoundError("There is no such mailbox")
+    return mailbox
+
+
+def target_txn(tx: Transaction, account_id: AccountId, name: str) -> Mailbox:
+    """The folder that something shall go into. Raises NoTargetError."""
+    mailbox = tx.mailboxes.by_name(account_id, name)
+    if mailbox is None:
+        raise NoTargetError
     return mailbox
 
 

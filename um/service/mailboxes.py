@@ -7,77 +7,62 @@ Laws:
 - Nothing is told to sessions here: the store publishes each commit, and they re-read by MODSEQ.
 """
 
-import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import TypeVar
 from uuid import uuid4
 
-from um.core.account import Account, Usage
+from um.core.account import Account
 from um.core.errors import InvalidError, NotFoundError, QuotaExceededError, TooLargeError
-from um.core.ids import AccountId, ContentId, IngestKey, MailboxId, ModSeq, Uid
+from um.core.ids import AccountId, IngestKey, MailboxId, Uid
 from um.core.message import (
     DELETED,
     INBOX,
     TRASH,
-    Content,
     Copied,
     Entry,
     FlagOperation,
     Mailbox,
-    MailboxStatus,
     MessageKind,
-    Vanished,
 )
 from um.core.ports import BlobStore, Clock, Store, Transaction
-from um.mime.index import PartIndex
-from um.mime.text import searchable_text
 from um.policy.lifecycle import Door, refusal
 from um.policy.quota import copy_fits, fits
-from um.service.content_cache import ContentCache
 from um.service.delivery import Delivered, Delivery, Incoming
-from um.service.mailbox_folders import create_txn, delete_txn, known_txn, rename_txn
+from um.service.mailbox_folders import (
+    NoTargetError,
+    create_txn,
+    delete_txn,
+    owned_txn,
+    rename_txn,
+    target_txn,
+)
+from um.service.mailbox_view import CACHE_OCTETS, Changes, Folder, MailboxView, Snapshot
+
+__all__ = [
+    "Changes",
+    "Folder",
+    "GoneError",
+    "MailboxService",
+    "NoTargetError",
+    "Snapshot",
+    "Transfer",
+]
 
 T = TypeVar("T")
 
 TRASH_USE = "\\Trash"
-CACHE_OCTETS = 32 * 1024 * 1024
 APPEND_OCTETS = 25 * 1024 * 1024
-TEXT_INLINE_OCTETS = 64 * 1024
-"""The text of larger messages is taken out in a thread: the loop has others to serve."""
 FEW = 20
 """Up to so many messages are looked up one by one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Folder:
-    """A folder of the account, as LIST shows it."""
+class GoneError(NotFoundError):
+    """Some of the messages have been expunged meanwhile (RFC 5530 EXPUNGEISSUED)."""
 
-    mailbox: Mailbox
-    subscribed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """All of one mailbox at one instant, which is `mailbox.highest_modseq`."""
-
-    mailbox: Mailbox
-    entries: list[Entry]
-    """By UID."""
-    recent_after: Uid
-    """Messages with a greater UID are \\Recent to the session that took this snapshot."""
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What changed in a mailbox after a MODSEQ, up to `mailbox.highest_modseq`."""
-
-    mailbox: Mailbox
-    entries: list[Entry]
-    vanished: list[Vanished]
-    recent_after: Uid
+    code = "gone"
+    default = "Some of the messages no longer exist"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +73,8 @@ class Transfer:
     messages: list[Copied]
 
 
-class MailboxService:
-    """Use cases over one account's mailboxes. One object serves a process."""
+class MailboxService(MailboxView):
+    """Use cases over one account's mailboxes: the view, and every change. One serves a process."""
 
     def __init__(
         self,
@@ -102,55 +87,13 @@ class MailboxService:
         cache_octets: int = CACHE_OCTETS,
         new_id: Callable[[], str] = lambda: uuid4().hex,
     ) -> None:
+        super().__init__(store, blobs, clock, cache_octets=cache_octets)
         self.append_octets = append_octets
         """The largest message that APPEND takes."""
-        self._store = store
-        self._blobs = blobs
         self._delivery = delivery
-        self._clock = clock
         self._new_id = new_id
-        self._cache = ContentCache(cache_octets)
-
-    # -- the account ----------------------------------------------------------------------------
-
-    async def account(self, account_id: AccountId) -> Account | None:
-        """The account as it is now."""
-        return await self._store.read("account", lambda tx: tx.accounts.get(account_id))
-
-    async def usage(self, account_id: AccountId) -> Usage:
-        """Octets used, reserved and allowed."""
-        now = self._clock.now()
-        return await self._store.read("usage", lambda tx: tx.accounts.usage(account_id, now))
 
     # -- folders --------------------------------------------------------------------------------
-
-    async def folders(self, account_id: AccountId) -> list[Folder]:
-        """All folders, by name."""
-
-        def folders_txn(tx: Transaction) -> list[Folder]:
-            subscribed = tx.mailboxes.subscriptions(account_id)
-            return [
-                Folder(mailbox, mailbox.name in subscribed)
-                for mailbox in tx.mailboxes.of_account(account_id)
-            ]
-
-        return await self._store.read("folders", folders_txn)
-
-    async def subscriptions(self, account_id: AccountId) -> set[str]:
-        """Subscribed names, whether or not the folders exist (RFC 3501 §6.3.6)."""
-        return await self._store.read(
-            "subscriptions", lambda tx: tx.mailboxes.subscriptions(account_id)
-        )
-
-    async def find(self, account_id: AccountId, name: str) -> Mailbox:
-        """The folder of that name. Raises NotFoundError."""
-        return await self._store.read("find-mailbox", lambda tx: known_txn(tx, account_id, name))
-
-    async def status(self, account_id: AccountId, name: str) -> MailboxStatus:
-        """Its counts. Raises NotFoundError."""
-        return await self._store.read(
-            "status", lambda tx: tx.mailboxes.status(known_txn(tx, account_id, name).id)
-        )
 
     async def create(self, account_id: AccountId, name: str) -> Mailbox:
         """Make a folder and those above it. Raises AlreadyExistsError, InvalidError."""
@@ -177,88 +120,7 @@ class MailboxService:
             "subscribe", account_id, lambda tx: tx.mailboxes.subscribe(account_id, name, on=on)
         )
 
-    # -- looking --------------------------------------------------------------------------------
-
-    async def open(
-        self, account_id: AccountId, name: str, *, claim_recent: bool = False
-    ) -> Snapshot:
-        r"""All entries of the folder; `claim_recent` takes \Recent away from later sessions.
-
-        Raises NotFoundError.
-        """
-
-        def open_txn(tx: Transaction, *, claim: bool = False) -> Snapshot:
-            mailbox = known_txn(tx, account_id, name)
-            floor = tx.mailboxes.claim_recent(mailbox.id) if claim else mailbox.recent_floor
-            return Snapshot(mailbox, tx.messages.entries(mailbox.id), floor)
-
-        snapshot = await self._store.read("open-mailbox", open_txn)
-        if claim_recent and _has_unclaimed(snapshot.mailbox):
-            snapshot = await self._store.run("open-mailbox", partial(open_txn, claim=True))
-        return snapshot
-
-    async def changes(
-        self,
-        account_id: AccountId,
-        mailbox_id: MailboxId,
-        *,
-        since: ModSeq,
-        claim_recent: bool = False,
-    ) -> Changes:
-        """What changed after `since`. Raises NotFoundError if the folder is gone."""
-
-        def changes_txn(tx: Transaction, *, claim: bool = False) -> Changes:
-            mailbox = _owned_txn(tx, account_id, mailbox_id)
-            if mailbox.highest_modseq <= since:
-                return Changes(mailbox, [], [], mailbox.recent_floor)
-            floor = tx.mailboxes.claim_recent(mailbox.id) if claim else mailbox.recent_floor
-            return Changes(
-                mailbox,
-                tx.messages.entries(mailbox_id, since=since),
-                tx.messages.vanished(mailbox_id, since=since),
-                floor,
-            )
-
-        changes = await self._store.read("changes", changes_txn)
-        if claim_recent and changes.entries and _has_unclaimed(changes.mailbox):
-            changes = await self._store.run("changes", partial(changes_txn, claim=True))
-        return changes
-
-    async def contents(self, entries: Collection[Entry]) -> dict[ContentId, Content]:
-        """What the messages of `entries` are; one that has been expunged meanwhile may be missing."""
-        ids = {entry.content_id for entry in entries}
-        found = self._cache.get(ids)
-        missing = ids - found.keys()
-        if missing:
-            read = await self._store.read("contents", lambda tx: tx.messages.contents(missing))
-            self._cache.put(read.values())
-            found.update(read)
-        return found
-
-    async def octets(self, content: Content, start: int = 0, length: int | None = None) -> bytes:
-        """Octets of the message itself. Raises NotFoundError, UnavailableError."""
-        return await self._blobs.get(content.blob, start, length)
-
-    async def octets_of(self, wanted: Sequence[tuple[Content, int, int]]) -> list[bytes | None]:
-        """Octets of several messages, read side by side: (content, start, length) each.
-
-        None where reading failed: ask `octets` for the reason.
-        """
-        read = await asyncio.gather(
-            *(self._blobs.get(content.blob, start, length) for content, start, length in wanted),
-            return_exceptions=True,
-        )
-        return [each if isinstance(each, bytes) else None for each in read]
-
-    async def text(self, content: Content) -> str:
-        """The readable text of the body, for searching. Raises as `octets`."""
-        data = await self._blobs.get(content.blob)
-        index = PartIndex.decode(content.structure)
-        if len(data) <= TEXT_INLINE_OCTETS:
-            return searchable_text(data, index)
-        return await asyncio.to_thread(searchable_text, data, index)
-
-    # -- changing -------------------------------------------------------------------------------
+    # -- messages -------------------------------------------------------------------------------
 
     async def change_flags(
         self,
@@ -272,7 +134,7 @@ class MailboxService:
         """Set, add or remove flags; returns the entries that are there, as they are now."""
 
         def change_flags_txn(tx: Transaction) -> list[Entry]:
-            _owned_txn(tx, account_id, mailbox_id)
+            owned_txn(tx, account_id, mailbox_id)
             entries, _ = tx.messages.change_flags(mailbox_id, uids, operation, flags)
             return entries
 
@@ -284,7 +146,7 @@ class MailboxService:
         r"""Remove what is \Deleted for good, of `uids` only if given; returns what went."""
 
         def expunge_txn(tx: Transaction) -> list[Uid]:
-            _owned_txn(tx, account_id, mailbox_id)
+            owned_txn(tx, account_id, mailbox_id)
             wanted = None if uids is None else set(uids)
             deleted = [
                 entry.uid
@@ -311,8 +173,8 @@ class MailboxService:
         now = self._clock.now()
 
         def copy_txn(tx: Transaction) -> Transfer:
-            _owned_txn(tx, account_id, mailbox_id)
-            mailbox = _target_txn(tx, account_id, target)
+            owned_txn(tx, account_id, mailbox_id)
+            mailbox = target_txn(tx, account_id, target)
             source = _present_txn(tx, mailbox_id, uids)
             if all_or_nothing and len(source) < len(uids):
                 raise GoneError
@@ -337,8 +199,8 @@ class MailboxService:
         now = self._clock.now()
 
         def move_txn(tx: Transaction) -> Transfer:
-            _owned_txn(tx, account_id, mailbox_id)
-            mailbox = _target_txn(tx, account_id, target)
+            owned_txn(tx, account_id, mailbox_id)
+            mailbox = target_txn(tx, account_id, target)
             moved = tx.messages.move(mailbox_id, uids, mailbox.id, now)
             if trashed_at is not None:
                 tx.messages.set_trashed(mailbox.id, [each.target_uid for each in moved], trashed_at)
@@ -372,7 +234,7 @@ class MailboxService:
 
         def may_append_txn(tx: Transaction) -> None:
             _check_writable(tx.accounts.get(account_id))
-            _target_txn(tx, account_id, name)
+            target_txn(tx, account_id, name)
             if not fits(size_octets, tx.accounts.usage(account_id, now)):
                 raise QuotaExceededError
 
@@ -422,43 +284,11 @@ class MailboxService:
         return await self._store.run(name, change_txn)
 
 
-class GoneError(NotFoundError):
-    """Some of the messages have been expunged meanwhile (RFC 5530 EXPUNGEISSUED)."""
-
-    code = "gone"
-    default = "Some of the messages no longer exist"
-
-
-class NoTargetError(NotFoundError):
-    """The folder that something shall go into is not there (RFC 3501 §7.1 TRYCREATE)."""
-
-    code = "no-target"
-    default = "There is no such mailbox"
-
-
-def _has_unclaimed(mailbox: Mailbox) -> bool:
-    return mailbox.uidnext - 1 > mailbox.recent_floor
-
-
 def _check_writable(account: Account | None) -> None:
     if account is None:
         raise NotFoundError("There is no such account")
     if error := refusal(account, Door.IMAP):
         raise error
-
-
-def _owned_txn(tx: Transaction, account_id: AccountId, mailbox_id: MailboxId) -> Mailbox:
-    mailbox = tx.mailboxes.get(mailbox_id)
-    if mailbox is None or mailbox.account_id != account_id:
-        raise NotFoundError("There is no such mailbox")
-    return mailbox
-
-
-def _target_txn(tx: Transaction, account_id: AccountId, name: str) -> Mailbox:
-    mailbox = tx.mailboxes.by_name(account_id, name)
-    if mailbox is None:
-        raise NoTargetError
-    return mailbox
 
 
 def _present_txn(tx: Transaction, mailbox_id: MailboxId, uids: Collection[Uid]) -> list[Entry]:

@@ -1,0 +1,192 @@
+r"""What is seen of an account's mailboxes: folders, entries, changes, and the messages themselves.
+
+Laws:
+- Every look names the account, and a mailbox of another account is as if it were not there.
+- A snapshot and a set of changes are each of one instant: one transaction reads all of it.
+- Looking changes nothing but \Recent, and that only when the session asks for it.
+"""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from um.core.account import Account, Usage
+from um.core.ids import AccountId, ContentId, MailboxId, ModSeq, Uid
+from um.core.message import Content, Entry, Mailbox, MailboxStatus, Vanished
+from um.core.ports import BlobStore, Clock, Store, Transaction
+from um.mime.index import PartIndex
+from um.mime.text import searchable_text
+from um.service.content_cache import ContentCache
+from um.service.mailbox_folders import known_txn, owned_txn
+
+CACHE_OCTETS = 32 * 1024 * 1024
+TEXT_INLINE_OCTETS = 64 * 1024
+"""The text of larger messages is taken out in a thread: the loop has others to serve."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder of the account, as LIST shows it."""
+
+    mailbox: Mailbox
+    subscribed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """All of one mailbox at one instant, which is `mailbox.highest_modseq`."""
+
+    mailbox: Mailbox
+    entries: list[Entry]
+    """By UID."""
+    recent_after: Uid
+    """Messages with a greater UID are \\Recent to the session that took this snapshot."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What changed in a mailbox after a MODSEQ, up to `mailbox.highest_modseq`."""
+
+    mailbox: Mailbox
+    entries: list[Entry]
+    vanished: list[Vanished]
+    recent_after: Uid
+
+
+class MailboxView:
+    """The questions that a session asks of one account's mailboxes."""
+
+    def __init__(
+        self, store: Store, blobs: BlobStore, clock: Clock, *, cache_octets: int = CACHE_OCTETS
+    ) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._clock = clock
+        self._cache = ContentCache(cache_octets)
+
+    # -- the account ----------------------------------------------------------------------------
+
+    async def account(self, account_id: AccountId) -> Account | None:
+        """The account as it is now."""
+        return await self._store.read("account", lambda tx: tx.accounts.get(account_id))
+
+    async def usage(self, account_id: AccountId) -> Usage:
+        """Octets used, reserved and allowed."""
+        now = self._clock.now()
+        return await self._store.read("usage", lambda tx: tx.accounts.usage(account_id, now))
+
+    # -- folders --------------------------------------------------------------------------------
+
+    async def folders(self, account_id: AccountId) -> list[Folder]:
+        """All folders, by name."""
+
+        def folders_txn(tx: Transaction) -> list[Folder]:
+            subscribed = tx.mailboxes.subscriptions(account_id)
+            return [
+                Folder(mailbox, mailbox.name in subscribed)
+                for mailbox in tx.mailboxes.of_account(account_id)
+            ]
+
+        return await self._store.read("folders", folders_txn)
+
+    async def subscriptions(self, account_id: AccountId) -> set[str]:
+        """Subscribed names, whether or not the folders exist (RFC 3501 §6.3.6)."""
+        return await self._store.read(
+            "subscriptions", lambda tx: tx.mailboxes.subscriptions(account_id)
+        )
+
+    async def find(self, account_id: AccountId, name: str) -> Mailbox:
+        """The folder of that name. Raises NotFoundError."""
+        return await self._store.read("find-mailbox", lambda tx: known_txn(tx, account_id, name))
+
+    async def status(self, account_id: AccountId, name: str) -> MailboxStatus:
+        """Its counts. Raises NotFoundError."""
+        return await self._store.read(
+            "status", lambda tx: tx.mailboxes.status(known_txn(tx, account_id, name).id)
+        )
+
+    # -- looking --------------------------------------------------------------------------------
+
+    async def open(
+        self, account_id: AccountId, name: str, *, claim_recent: bool = False
+    ) -> Snapshot:
+        r"""All entries of the folder; `claim_recent` takes \Recent away from later sessions.
+
+        Raises NotFoundError.
+        """
+
+        def open_txn(tx: Transaction, *, claim: bool = False) -> Snapshot:
+            mailbox = known_txn(tx, account_id, name)
+            floor = tx.mailboxes.claim_recent(mailbox.id) if claim else mailbox.recent_floor
+            return Snapshot(mailbox, tx.messages.entries(mailbox.id), floor)
+
+        snapshot = await self._store.read("open-mailbox", open_txn)
+        if claim_recent and _has_unclaimed(snapshot.mailbox):
+            snapshot = await self._store.run("open-mailbox", partial(open_txn, claim=True))
+        return snapshot
+
+    async def changes(
+        self,
+        account_id: AccountId,
+        mailbox_id: MailboxId,
+        *,
+        since: ModSeq,
+        claim_recent: bool = False,
+    ) -> Changes:
+        """What changed after `since`. Raises NotFoundError if the folder is gone."""
+
+        def changes_txn(tx: Transaction, *, claim: bool = False) -> Changes:
+            mailbox = owned_txn(tx, account_id, mailbox_id)
+            if mailbox.highest_modseq <= since:
+                return Changes(mailbox, [], [], mailbox.recent_floor)
+            floor = tx.mailboxes.claim_recent(mailbox.id) if claim else mailbox.recent_floor
+            return Changes(
+                mailbox,
+                tx.messages.entries(mailbox_id, since=since),
+                tx.messages.vanished(mailbox_id, since=since),
+                floor,
+            )
+
+        changes = await self._store.read("changes", changes_txn)
+        if claim_recent and changes.entries and _has_unclaimed(changes.mailbox):
+            changes = await self._store.run("changes", partial(changes_txn, claim=True))
+        return changes
+
+    async def contents(self, entries: Collection[Entry]) -> dict[ContentId, Content]:
+        """What the messages of `entries` are; one that has been expunged meanwhile may be missing."""
+        ids = {entry.content_id for entry in entries}
+        found = self._cache.get(ids)
+        missing = ids - found.keys()
+        if missing:
+            read = await self._store.read("contents", lambda tx: tx.messages.contents(missing))
+            self._cache.put(read.values())
+            found.update(read)
+        return found
+
+    async def octets(self, content: Content, start: int = 0, length: int | None = None) -> bytes:
+        """Octets of the message itself. Raises NotFoundError, UnavailableError."""
+        return await self._blobs.get(content.blob, start, length)
+
+    async def octets_of(self, wanted: Sequence[tuple[Content, int, int]]) -> list[bytes | None]:
+        """Octets of several messages, read side by side: (content, start, length) each.
+
+        None where reading failed: ask `octets` for the reason.
+        """
+        read = await asyncio.gather(
+            *(self._blobs.get(content.blob, start, length) for content, start, length in wanted),
+            return_exceptions=True,
+        )
+        return [each if isinstance(each, bytes) else None for each in read]
+
+    async def text(self, content: Content) -> str:
+        """The readable text of the body, for searching. Raises as `octets`."""
+        data = await self._blobs.get(content.blob)
+        index = PartIndex.decode(content.structure)
+        if len(data) <= TEXT_INLINE_OCTETS:
+            return searchable_text(data, index)
+        return await asyncio.to_thread(searchable_text, data, index)
+
+
+def _has_unclaimed(mailbox: Mailbox) -> bool:
+    return mailbox.uidnext - 1 > mailbox.recent_floor
