@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
-from fax import history
 from fax.child import FaxChild
 from fax.deposit import FaxDeposits
-from fax.facts import CallFacts, ReceptionFacts
+from fax.facts import KIND, ReceptionFacts
 from fax.protocol import Ended, Receive
 from fax.room import FIRST_PAGE_OCTETS, message_octets
 from fax.settings import FaxSettings
 from um.core.errors import QuotaExceededError, UMError
 from um.core.ports import Clock, Spool, SpoolEntry, Store
 from um.core.steps import Steps
+from um.service import history
+from um.service.call_facts import CallFacts
 from um.service.delivery import Delivery
 from um.telephony.application import Call, EndReason
 
@@ -151,7 +152,7 @@ class FaxReception:
                 self._call.account.id, FIRST_PAGE_OCTETS, seconds=self._longest_seconds
             )
             self._reserved_octets = FIRST_PAGE_OCTETS
-            self._entry = await self._house.spool.open(self._facts().write())
+            self._entry = await self._house.spool.open(self._facts().write(KIND))
         except UMError as error:
             await self._refuse(error)
             return

@@ -16,8 +16,7 @@ from uuid import uuid4
 
 import structlog
 
-from fax import history
-from fax.facts import CallFacts, ReceptionFacts
+from fax.facts import MISSED, TAKEN, ReceptionFacts
 from fax.ghostscript import Ghostscript, is_pdf
 from fax.keep import is_page
 from fax.message import render
@@ -29,6 +28,8 @@ from um.core.ids import E164, IngestKey
 from um.core.message import MessageKind
 from um.core.ports import Clock, Metrics, NoMetrics, Quarantine, SpoolEntry, Store
 from um.core.steps import Steps, no_steps
+from um.service import history
+from um.service.call_facts import CallFacts
 from um.service.delivery import Delivered, Delivery, Incoming, Room
 
 log = structlog.get_logger(__name__)
@@ -136,7 +137,7 @@ class FaxDeposits:
             self._incoming(call, document, message, key, room=Room.NORMAL)
         )
         try:
-            await history.note(self._store, history.line(call, history.TAKEN))
+            await history.note(self._store, history.line(call, TAKEN))
         except UMError as error:  # the fax is in: an error now would have it delivered again
             log.warning("fax.not-in-history", call=key, error=error.code)
         return delivered
@@ -200,15 +201,13 @@ class FaxDeposits:
             self._incoming(call, document, message, entry.id, room=Room.PROMISED)
         )
         detail = f"{document.pages} pages" + ("" if reception.complete else ", partial")
-        line = history.line(call, history.TAKEN, seconds=reception.seconds, detail=detail)
+        line = history.line(call, TAKEN, seconds=reception.seconds, detail=detail)
         await history.note(self._store, line)
         self._steps("delivery.acknowledging")
         await entry.discard()
 
     async def _miss(self, entry: SpoolEntry, call: CallFacts, reception: ReceptionFacts) -> Outcome:
-        line = history.line(
-            call, history.MISSED, seconds=reception.seconds, detail=reception.detail
-        )
+        line = history.line(call, MISSED, seconds=reception.seconds, detail=reception.detail)
         await history.note(self._store, line)
         if call.reservation_id is not None:
             await self._delivery.release(call.reservation_id)

@@ -1,4 +1,4 @@
-"""What is known of a fax besides its pages, as the spool keeps it: text to text, durable.
+"""What is known of a fax besides its pages: the facts of its call, and how its session went.
 
 `CallFacts` is written before the first page, `ReceptionFacts` when the call has ended; a replay of
 a call whose server died finds only the former, and makes a partial fax of what pages there are.
@@ -6,60 +6,14 @@ a call whose server died finds only the former, and makes a partial fax of what 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 from fax.protocol import Ended
-from um.core.ids import E164, AccountId, ReservationId
 
 KIND = "fax"
 
-
-@dataclass(frozen=True, slots=True)
-class CallFacts:
-    """One fax call to one mailbox."""
-
-    account_id: AccountId
-    number: E164
-    """The number that was called."""
-    caller_number: str
-    """Empty if withheld."""
-    caller_name: str
-    started_at: datetime
-    call_id: str
-    cause: str
-    reservation_id: ReservationId | None
-
-    def write(self) -> dict[str, str]:
-        """As the spool keeps them."""
-        return {
-            "kind": KIND,
-            "account": self.account_id,
-            "number": self.number,
-            "caller_number": self.caller_number,
-            "caller_name": self.caller_name,
-            "started_at": self.started_at.isoformat(),
-            "call_id": self.call_id,
-            "cause": self.cause,
-            "reservation": self.reservation_id or "",
-        }
-
-    @classmethod
-    def read(cls, facts: Mapping[str, str]) -> "CallFacts":
-        """From the spool. Raises KeyError or ValueError if they are not what `write` wrote."""
-        started_at = datetime.fromisoformat(facts["started_at"])
-        if started_at.tzinfo is None:
-            raise ValueError("an instant without its zone")
-        reservation = facts["reservation"]
-        return cls(
-            account_id=AccountId(facts["account"]),
-            number=E164(facts["number"]),
-            caller_number=facts["caller_number"],
-            caller_name=facts["caller_name"],
-            started_at=started_at,
-            call_id=facts["call_id"],
-            cause=facts["cause"],
-            reservation_id=ReservationId(reservation) if reservation else None,
-        )
+TAKEN = "fax"
+MISSED = "missed-fax"
+"""Kinds of the history's lines, with `um.service.history.REFUSED`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 """The pages and facts of a fax as the message that its owner reads."""
 
-from fax.facts import CallFacts, ReceptionFacts
+from fax.facts import ReceptionFacts
 from fax.pdf import FaxDocument
 from um.core.account import Account
 from um.mime.build import FaxFacts, fax_message
+from um.service.call_facts import CallFacts
 
 _RESOLUTIONS = (
     (150, "standard, 204 x 98 dpi"),

@@ -23,13 +23,15 @@ from um.policy.quota import (
     WAV_OCTETS_PER_SECOND,
     worst_case_voice_octets,
 )
+from um.service import history
+from um.service.call_facts import CallFacts
 from um.service.delivery import Delivery
 from um.telephony.application import Call, EndReason
-from voicemail import events, history
+from voicemail import events
 from voicemail.deposit import Deposits
 from voicemail.dialogue import Deposit
 from voicemail.events import Event, Output, Words
-from voicemail.facts import CallFacts
+from voicemail.facts import MISSED, write_facts
 from voicemail.greeting import MAILBOX_FULL, announcement, greeting
 from voicemail.prompts import Prompts
 from voicemail.recorder import SPOOL_ERRORS, Recorder
@@ -125,7 +127,7 @@ class VoicemailCall:
         except UMError as error:
             self._refusal = announcement(error.code)
         if self._over:  # the caller did not wait
-            await self._note_without_entry(history.MISSED)
+            await self._note_without_entry(MISSED)
             return
         self._dialogue = Deposit(
             greeting(self._call.number.e164, self._call.info.cause),
@@ -136,7 +138,7 @@ class VoicemailCall:
 
     async def _open_spool(self) -> None:
         try:
-            entry = await self._house.spool.open(self._facts().write())
+            entry = await self._house.spool.open(write_facts(self._facts()))
         except SPOOL_ERRORS as error:
             self._recorder.fail(error)
         else:
@@ -220,7 +222,7 @@ class VoicemailCall:
         entry = await self._entry()
         if entry is None:
             self._feed(events.Failed())
-            await self._note_without_entry(history.MISSED)
+            await self._note_without_entry(MISSED)
             return
         if keep and await self._sealed():
             self._feed(events.Saved())
@@ -237,7 +239,7 @@ class VoicemailCall:
     async def _salvage(self) -> None:
         entry = await self._entry()
         if entry is None:
-            await self._note_without_entry(history.MISSED)
+            await self._note_without_entry(MISSED)
             return
         await self._sealed()  # the disk may have room again
         await self._house.deposits.finish(entry)

@@ -22,11 +22,12 @@ from um.core.ids import E164, IngestKey
 from um.core.message import MessageKind
 from um.core.ports import Clock, Metrics, NoMetrics, SpoolEntry, Store
 from um.core.steps import Steps, no_steps
+from um.service import history
+from um.service.call_facts import CallFacts
 from um.service.delivery import Delivered, Delivery, Incoming, Room
-from voicemail import history
 from voicemail.audio import Recording, encode, prepare
 from voicemail.convert import convert
-from voicemail.facts import CallFacts
+from voicemail.facts import MISSED, TAKEN, read_facts
 from voicemail.message import render
 from voicemail.recorder import AUDIO_FILE
 from voicemail.settings import VoicemailSettings
@@ -146,7 +147,7 @@ class Deposits:
 
     async def _note_quietly(self, facts: CallFacts, recording: Recording) -> None:
         """The message is in: an error now would only make the operator deliver it again."""
-        line = history.line(facts, history.TAKEN, seconds=recording.duration_seconds)
+        line = history.line(facts, TAKEN, seconds=recording.duration_seconds)
         try:
             await history.note(self._store, line)
         except UMError as error:
@@ -154,7 +155,7 @@ class Deposits:
 
     async def _attempt(self, entry: SpoolEntry, *, keep: bool) -> Outcome:
         try:
-            facts = CallFacts.read(entry.facts)
+            facts = read_facts(entry.facts)
         except (KeyError, ValueError):
             log.exception("voicemail.broken-facts", entry=entry.id)
             return Outcome.BROKEN
@@ -202,12 +203,12 @@ class Deposits:
         incoming = self._incoming(facts, recording, message, entry.id, room=Room.PROMISED)
         await self._delivery.deliver(incoming)
         seconds = recording.duration_seconds
-        await history.note(self._store, history.line(facts, history.TAKEN, seconds=seconds))
+        await history.note(self._store, history.line(facts, TAKEN, seconds=seconds))
         self._steps("delivery.acknowledging")
         await entry.discard()
 
     async def _miss(self, entry: SpoolEntry, facts: CallFacts) -> Outcome:
-        await history.note(self._store, history.line(facts, history.MISSED))
+        await history.note(self._store, history.line(facts, MISSED))
         if facts.reservation_id is not None:
             await self._delivery.release(facts.reservation_id)
         await entry.discard()

@@ -1,65 +1,24 @@
-"""What is known of a message besides its sound, as the spool keeps it: text to text, durable.
-
-A replay after a crash has nothing else: all that the message's headers say stands here.
-"""
+"""What is known of a message besides its sound: the facts of its call, and how its samples are kept."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
 
-from um.core.ids import E164, AccountId, ReservationId
+from um.service.call_facts import CallFacts
 from voicemail.recorder import SAMPLE_FORMAT
 
 KIND = "voice"
 
+TAKEN = "voice"
+MISSED = "missed-voice"
+"""Kinds of the history's lines, with `um.service.history.REFUSED`."""
 
-@dataclass(frozen=True, slots=True)
-class CallFacts:
-    """One call to one mailbox."""
 
-    account_id: AccountId
-    number: E164
-    """The number that was called."""
-    caller_number: str
-    """Empty if withheld."""
-    caller_name: str
-    started_at: datetime
-    """When the call was answered."""
-    call_id: str
-    cause: str
-    reservation_id: ReservationId | None
+def write_facts(call: CallFacts) -> dict[str, str]:
+    """As the spool keeps them."""
+    return call.write(KIND) | {"sample_format": SAMPLE_FORMAT}
 
-    def write(self) -> dict[str, str]:
-        """As the spool keeps them."""
-        return {
-            "kind": KIND,
-            "account": self.account_id,
-            "number": self.number,
-            "caller_number": self.caller_number,
-            "caller_name": self.caller_name,
-            "started_at": self.started_at.isoformat(),
-            "call_id": self.call_id,
-            "cause": self.cause,
-            "reservation": self.reservation_id or "",
-            "sample_format": SAMPLE_FORMAT,
-        }
 
-    @classmethod
-    def read(cls, facts: Mapping[str, str]) -> "CallFacts":
-        """From the spool. Raises KeyError or ValueError if they are not what `write` wrote."""
-        if facts["sample_format"] != SAMPLE_FORMAT:
-            raise ValueError(f"unknown sample format {facts['sample_format']!r}")
-        started_at = datetime.fromisoformat(facts["started_at"])
-        if started_at.tzinfo is None:
-            raise ValueError("an instant without its zone")
-        reservation = facts["reservation"]
-        return cls(
-            account_id=AccountId(facts["account"]),
-            number=E164(facts["number"]),
-            caller_number=facts["caller_number"],
-            caller_name=facts["caller_name"],
-            started_at=started_at,
-            call_id=facts["call_id"],
-            cause=facts["cause"],
-            reservation_id=ReservationId(reservation) if reservation else None,
-        )
+def read_facts(facts: Mapping[str, str]) -> CallFacts:
+    """From the spool. Raises KeyError or ValueError if they are not what `write_facts` wrote."""
+    if facts["sample_format"] != SAMPLE_FORMAT:
+        raise ValueError(f"unknown sample format {facts['sample_format']!r}")
+    return CallFacts.read(facts)

@@ -2,8 +2,8 @@
 
 from um.core.account import Account
 from um.mime.build import VoiceFacts, voice_message
+from um.service.call_facts import CallFacts
 from voicemail.audio import Recording
-from voicemail.facts import CallFacts
 
 
 def render(

@@ -11,13 +11,14 @@ from hypothesis import strategies as st
 
 from fax import protocol
 from fax.disconnect import disconnect_samples
-from fax.facts import CallFacts, ReceptionFacts
+from fax.facts import KIND, ReceptionFacts
 from fax.hold import LONGEST_HOLD_TICKS, ConfirmationHold
 from fax.layout import page_points
 from fax.message import resolution_name
 from fax.spandsp import SpanDSPToneDetector
 from tests.support.tiffs import A4_FINE_ROWS
 from um.core.ids import E164, AccountId, ReservationId
+from um.service.call_facts import CallFacts
 
 LOUD, SILENT = 2000.0, 3.0
 
@@ -106,7 +107,7 @@ reception_facts = st.builds(
 @given(call_facts, reception_facts)
 def test_facts_survive_the_spool(call, reception):
     """Write then read is the identity, for both kinds in one entry."""
-    written = call.write() | reception.write()
+    written = call.write(KIND) | reception.write()
     assert CallFacts.read(written) == call
     assert ReceptionFacts.read(written) == reception
 
@@ -116,7 +117,7 @@ def test_a_call_that_broke_off_has_default_facts():
     call = CallFacts(
         AccountId("a"), E164("+1"), "", "", datetime(2026, 1, 1, tzinfo=UTC), "c", "", None
     )
-    assert ReceptionFacts.read(call.write()) == ReceptionFacts()
+    assert ReceptionFacts.read(call.write(KIND)) == ReceptionFacts()
     assert not ReceptionFacts().complete
 
 

@@ -14,8 +14,9 @@ from um.core.ids import E164, ReservationId
 from um.core.message import MessageKind
 from um.mime.build import AudioFormat
 from um.policy.quota import worst_case_voice_octets
+from um.service.call_facts import CallFacts
 from voicemail.app import Outcome, VoicemailService, VoicemailSettings
-from voicemail.facts import KIND, CallFacts
+from voicemail.facts import KIND, read_facts, write_facts
 from voicemail.recorder import AUDIO_FILE
 
 
@@ -43,7 +44,7 @@ async def left_behind(exchange, account, samples, *, sealed=False, reserve=True)
     if reserve:
         octets = worst_case_voice_octets(120)
         reservation = await house.delivery.reserve(account.id, octets, seconds=720)
-    entry = await house.spool.open(facts_of(house, account, reservation=reservation).write())
+    entry = await house.spool.open(write_facts(facts_of(house, account, reservation=reservation)))
     if samples:
         entry.append(AUDIO_FILE, samples)
         await entry.sync()
@@ -173,7 +174,7 @@ def test_an_entry_whose_facts_cannot_be_read_stays(damage):
     """It is not guessed at and not thrown away: an operator can look at it."""
 
     async def tell(exchange, account):
-        facts = facts_of(exchange.house, account).write() | damage
+        facts = write_facts(facts_of(exchange.house, account)) | damage
         facts = {name: value for name, value in facts.items() if value is not None}
         entry = await exchange.house.spool.open(facts)
         assert await exchange.voicemail.recover(entry) is Outcome.BROKEN
@@ -190,10 +191,10 @@ def test_facts_are_read_as_they_were_written():
         account = await house.add()
         for reservation in (None, ReservationId("r1")):
             facts = facts_of(house, account, reservation=reservation)
-            assert CallFacts.read(facts.write()) == facts
-        naive = replace(facts, started_at=facts.started_at.replace(tzinfo=None)).write()
+            assert read_facts(write_facts(facts)) == facts
+        naive = write_facts(replace(facts, started_at=facts.started_at.replace(tzinfo=None)))
         with pytest.raises(ValueError, match="zone"):
-            CallFacts.read(naive)
+            read_facts(naive)
 
     asyncio.run(tell())
 

@@ -3,13 +3,11 @@
 from um.core.account import AccountState, CallRecord
 from um.core.ids import AccountId
 from um.core.ports import Store, Transaction
-from voicemail.facts import CallFacts
+from um.service.call_facts import CallFacts
 
-TAKEN = "voice"
-MISSED = "missed-voice"
 REFUSED = "refused"
 
-LOOK_BACK = 100
+LOOK_BACK = 1000
 """Lines among which a line that is there already is looked for: a replay comes soon after."""
 
 
