@@ -1,4 +1,4 @@
-"""One call: joins the SIP endpoint, the media session and the application that has the call.
+"""One call: joins the SIP endpoint, the call's media and the application that has the call.
 
 Laws:
 - The application is told of `answered` at the ACK, and of `ended` exactly once, whatever happens
@@ -8,14 +8,12 @@ Laws:
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Final, Protocol
 
 import structlog
 
 from um.core.account import Account, Number
 from um.core.errors import UnavailableError
-from um.core.ports import Clock, Metrics
 from um.telephony.application import (
     ApplicationFactory,
     CallApplication,
@@ -24,50 +22,29 @@ from um.telephony.application import (
     HandOver,
     MediaHandOver,
 )
-from um.telephony.offer import Agreed, MediaNegotiation, NotAcceptableError
-from um.telephony.randomness import Randomness
-from um.telephony.rtp.session import (
-    Address,
-    Audio,
-    Digit,
-    MediaLost,
-    PlaybackFinished,
-    RtpEvent,
-    RtpSession,
-    StreamState,
-)
+from um.telephony.call_media import CallMedia, Local, MediaHouse
+from um.telephony.offer import NotAcceptableError
+from um.telephony.rtp.session import Audio, Digit, MediaLost, PlaybackFinished, RtpEvent
 from um.telephony.sdp import SdpError
-from um.telephony.settings import TelephonySettings
 from um.telephony.sip.events import CallOffered
-from um.telephony.transport import DelayedCall, MediaPort, MediaPorts, Reactor, SipPort
+from um.telephony.transport import DelayedCall, Reactor, SipPort
+
+__all__ = ["CallHouse", "LiveCall", "Local"]
 
 log = structlog.get_logger(__name__)
 
 _NOT_ACCEPTABLE: Final = (488, "Not Acceptable Here")
 
 
-class CallHouse(Protocol):
+class CallHouse(MediaHouse, Protocol):
     """What a call needs of the server around it."""
 
-    settings: TelephonySettings
     applications: Mapping[str, ApplicationFactory]
     reactor: Reactor
-    clock: Clock
-    metrics: Metrics
-    randomness: Randomness
-    ports: MediaPorts
 
     def forget(self, call: "LiveCall") -> None:
         """The call is over."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Local:
-    """Where a call's listener is: what we bind media to, and what we advertise."""
-
-    bind: str
-    advertised: str
 
 
 class LiveCall:
@@ -81,16 +58,11 @@ class LiveCall:
         self._house = house
         self._sip = sip
         self._offer = offered.request.body
-        self._core = offered.source.address[0]
-        self._local = local
+        self._media = CallMedia(house, self._tell, core=offered.source.address[0], local=local)
         self._account: Account | None = None
         self._number: Number | None = None
         self._application: CallApplication | None = None
-        self._port: MediaPort | None = None
-        self._negotiation: MediaNegotiation | None = None
-        self._session: RtpSession | None = None
         self._answering = False
-        self._up = False
         self._over = False
         self._limit: DelayedCall | None = None
 
@@ -113,8 +85,8 @@ class LiveCall:
         if self._answering or self._over:
             return
         try:
-            self._open_media()
-            sdp = self._describe()
+            self._media.open()
+            sdp = self._media.describe(self._offer)
         except NotAcceptableError:
             self._refuse(*_NOT_ACCEPTABLE)
             return
@@ -137,12 +109,10 @@ class LiveCall:
             self._sip.work()
 
     def play(self, samples: bytes) -> None:
-        if self._session is not None:
-            self._session.play(samples)
+        self._media.play(samples)
 
     def stop_playing(self) -> None:
-        if self._session is not None:
-            self._session.stop_playing()
+        self._media.stop_playing()
 
     def hang_up(self) -> None:
         """Send BYE; `ended` follows in the loop's next turn."""
@@ -159,19 +129,7 @@ class LiveCall:
 
     def hand_over_media(self) -> MediaHandOver:
         """See `Call.hand_over_media`. Raises UnavailableError when no media flows."""
-        session, port = self._session, self._port
-        if session is None or port is None or session.remote is None:
-            raise UnavailableError("The call has no media to hand over")
-        self._session = None
-        return MediaHandOver(
-            socket=port.give_away(),
-            remote=session.remote,
-            payload_type=session.payload_type,
-            ptime_ms=session.ptime_ms,
-            next_sequence=session.stream.sequence,
-            next_timestamp=session.stream.timestamp,
-            ssrc=session.stream.ssrc,
-        )
+        return self._media.hand_over()
 
     # ---- what the server says
 
@@ -203,15 +161,15 @@ class LiveCall:
         """The ACK came: media flows; its `body` answers an offer of ours."""
         if self._over:
             return
-        if body and self._negotiation is not None and not self._learn_answer(body):
+        if body and not self._learn_answer(body):
             self.end(EndReason.FAILURE)
             return
         if not first:
             return
-        if self._session is None:  # we offered, and no answer came (RFC 3261 §13.2.1)
+        if not self._media.agreed:  # we offered, and no answer came (RFC 3261 §13.2.1)
             self.end(EndReason.FAILURE)
             return
-        self._up = True
+        self._media.start()
         self._limit = self._house.reactor.callLater(
             self._house.settings.max_call_seconds, lambda: self.end(EndReason.TOO_LONG)
         )
@@ -221,15 +179,8 @@ class LiveCall:
     def media_offered(self, body: bytes) -> None:
         """A re-INVITE or UPDATE: the same media, on hold or not, perhaps elsewhere (RFC 3264 §8)."""
         endpoint, now = self._sip.endpoint, self._now()
-        if self._negotiation is None:
-            endpoint.refuse_offer(self.name, *_NOT_ACCEPTABLE, now)
-            return
         try:
-            if body:
-                answer, agreed = self._negotiation.answer(body)
-                self._agree(agreed)
-            else:
-                answer = self._negotiation.offer()
+            answer = self._media.describe(body)
         except NotAcceptableError:
             endpoint.refuse_offer(self.name, *_NOT_ACCEPTABLE, now)
         except SdpError:
@@ -254,63 +205,17 @@ class LiveCall:
 
     def tick(self, now: float) -> None:
         """Every 20 ms."""
-        if self._session is not None:
-            self._session.tick(now)
-            self._work()
-
-    # ---- media
-
-    def _open_media(self) -> None:
-        self._port = self._house.ports.open(self._local.bind, self._receive)
-        session_id = self._house.randomness.getrandbits(48)
-        self._negotiation = MediaNegotiation(self._local.advertised, self._port.number, session_id)
-
-    def _describe(self) -> bytes:
-        """Our answer to the INVITE's offer, or our offer if it had none."""
-        assert self._negotiation is not None
-        if not self._offer:
-            return self._negotiation.offer()
-        answer, agreed = self._negotiation.answer(self._offer)
-        self._agree(agreed)
-        return answer
+        self._media.tick(now)
 
     def _learn_answer(self, body: bytes) -> bool:
-        assert self._negotiation is not None
         try:
-            self._agree(self._negotiation.read_answer(body))
+            self._media.learn_answer(body)
         except (SdpError, NotAcceptableError) as error:
             log.info("telephony.bad-answer", call=self.info.call_id, error=error.code)
             return False
         return True
 
-    def _agree(self, agreed: Agreed) -> None:
-        if self._session is not None:
-            self._session.renegotiate(agreed)
-        elif self._port is not None and not self._up:
-            bits = self._house.randomness.getrandbits
-            self._session = RtpSession(
-                agreed,
-                core=self._core,
-                stream=StreamState(bits(16), bits(32), bits(32)),
-                now=self._now(),
-                metrics=self._house.metrics,
-                no_media_seconds=self._house.settings.no_media_seconds,
-            )
-
-    def _receive(self, data: bytes, address: Address) -> None:
-        if self._session is not None:
-            self._session.receive_datagram(data, address, self._now())
-            self._work()
-
-    def _work(self) -> None:
-        session, port = self._session, self._port
-        if session is None or port is None:
-            return
-        for data, address in session.datagrams_to_send():
-            port.send(data, address)
-        while (event := session.next_event()) is not None:
-            if self._up and self._session is session:
-                self._tell(event)
+    # ---- the application and the end
 
     def _tell(self, event: RtpEvent) -> None:
         application = self._application
@@ -324,8 +229,6 @@ class LiveCall:
             self._guard(lambda: application.digit(event.digit))
         elif isinstance(event, PlaybackFinished):
             self._guard(application.playback_finished)
-
-    # ---- the application and the end
 
     def _guard(self, step: Callable[[], None]) -> None:
         """Run a step of the application; what it raises ends this call only."""
@@ -344,8 +247,7 @@ class LiveCall:
             log.error("telephony.no-application", application=name, call=self.info.call_id)
             self.end(EndReason.FAILURE)
             return
-        if self._session is not None:
-            self._session.stop_playing()
+        self._media.stop_playing()
         self.begin_with(factory)
         if self._application is not None:
             self._guard(self._application.answered)
@@ -364,32 +266,27 @@ class LiveCall:
         if self._over:
             return
         self._over = True
-        self._drain_session()
-        self._session = None
+        self._drain_media()
         if self._limit is not None and self._limit.active():
             self._limit.cancel()
-        if self._port is not None:
-            self._port.close()
+        self._media.close()
         if later:
             self._house.reactor.callLater(0, lambda: self._say_ended(reason))
         else:
             self._say_ended(reason)
 
-    def _drain_session(self) -> None:
-        """What waited behind a gap is still the caller's speech."""
-        if self._session is None or not self._up or self._application is None:
-            return
-        self._session.finish(self._now())
+    def _drain_media(self) -> None:
         application = self._application
-        while (event := self._session.next_event()) is not None:
-            if isinstance(event, Audio):
-                try:
-                    application.audio(event.samples)
-                except HandOver:
-                    return  # too late for another application
-                except Exception:
-                    log.exception("telephony.application-failed", call=self.info.call_id)
-                    return
+        if application is None:
+            return
+        for samples in self._media.drain():
+            try:
+                application.audio(samples)
+            except HandOver:
+                return  # too late for another application
+            except Exception:
+                log.exception("telephony.application-failed", call=self.info.call_id)
+                return
 
     def _say_ended(self, reason: EndReason) -> None:
         log.info("telephony.call-ended", call=self.info.call_id, reason=reason.value)
