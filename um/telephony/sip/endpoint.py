@@ -14,8 +14,9 @@ from typing import Final
 
 from um.core.ports import Metrics
 from um.telephony.randomness import Randomness, token
-from um.telephony.sip.admission import ACCEPT, ALLOW, SDP, Reply, examine
-from um.telephony.sip.dialog import Dialog, DialogKey, accept_dialog
+from um.telephony.sip.admission import ACCEPT, ALLOW, Reply, examine
+from um.telephony.sip.calls import Calls, SipCall
+from um.telephony.sip.dialog import accept_dialog
 from um.telephony.sip.events import (
     CallAcknowledged,
     CallCancelled,
@@ -25,66 +26,17 @@ from um.telephony.sip.events import (
     Event,
     MediaOffered,
 )
-from um.telephony.sip.fields import MAGIC_COOKIE
-from um.telephony.sip.grammar import SipSyntaxError, host_port
-from um.telephony.sip.layer import (
-    Address,
-    Hop,
-    ServerTransaction,
-    TransactionLayer,
-    echoed_fields,
-    response_hop,
-    stamp,
-)
-from um.telephony.sip.message import Field, Headers, Request, Response
+from um.telephony.sip.layer import Address, Hop, ServerTransaction, TransactionLayer
+from um.telephony.sip.message import Field, Request, Response
 from um.telephony.sip.parser import MalformedMessageError, is_keepalive, parse_message
-from um.telephony.sip.timers import Timers
-from um.telephony.sip.transaction import LIFETIME_SECONDS, T1_SECONDS, T2_SECONDS
+from um.telephony.sip.responder import EndpointSettings, Responder
+
+__all__ = ["Endpoint", "EndpointSettings"]
 
 _GONE: Final = Reply(481, "Call/Transaction Does Not Exist")
 _DISORDER: Final = Reply(500, "CSeq Out of Order")
 _PENDING: Final = Reply(491, "Request Pending")
 _MERGED: Final = Reply(482, "Loop Detected")
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointSettings:
-    """How an endpoint presents itself."""
-
-    host: str
-    """Advertised IP address: Via and Contact."""
-    port: int
-    user: str = "um"
-    server: str = "um"
-    retry_after_seconds: int = 30
-    max_transactions: int = 10_000
-
-
-@dataclass(slots=True)
-class _Unacknowledged:
-    """A 2xx to an INVITE, repeated until its ACK (§13.3.1.4)."""
-
-    data: bytes
-    hop: Hop
-    cseq: int
-    first: bool
-    give_up: float
-    interval: float = T1_SECONDS
-
-
-@dataclass(slots=True)
-class _Call:
-    """One INVITE dialog, from the offer to its end."""
-
-    key: str
-    dialog: Dialog
-    invite: ServerTransaction
-    answered: bool = False
-    change: ServerTransaction | None = None
-    """A re-INVITE or UPDATE that waits for our user's answer."""
-    unacknowledged: _Unacknowledged | None = None
-    hanging_up: tuple[Field, ...] | None = None
-    """Fields of the BYE that waits for the ACK (§15: none before)."""
 
 
 @dataclass(slots=True)
@@ -97,10 +49,12 @@ class Endpoint:
     draining: bool = False
     """New INVITEs and OPTIONS outside calls get 503 with Retry-After."""
     _layer: TransactionLayer = field(default_factory=TransactionLayer, repr=False)
-    _calls: dict[str, _Call] = field(default_factory=dict, repr=False)
-    _dialogs: dict[DialogKey, _Call] = field(default_factory=dict, repr=False)
+    _calls: Calls = field(default_factory=Calls, repr=False)
     _events: deque[Event] = field(default_factory=deque, repr=False)
-    _repeats: Timers[str] = field(default_factory=Timers, repr=False)
+    _responder: Responder = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._responder = Responder(self.settings, self.randomness, self._layer)
 
     # ---- network side
 
@@ -125,7 +79,7 @@ class Endpoint:
             message = parse_message(data)
         except MalformedMessageError as error:
             self.metrics.count("sip_malformed_messages")
-            self._answer_malformed(error, source)
+            self._responder.answer_malformed(error, source)
             return
         if isinstance(message, Response):
             if not self._layer.receive_response(message, now):
@@ -148,7 +102,7 @@ class Endpoint:
         """When `handle_timer` wants to be called, or None."""
         timers = [
             timer
-            for timer in (self._layer.get_timer(), self._repeats.earliest())
+            for timer in (self._layer.get_timer(), self._calls.get_timer())
             if timer is not None
         ]
         return min(timers, default=None)
@@ -157,8 +111,8 @@ class Endpoint:
         """Run what is due: retransmissions and time-outs."""
         self._layer.handle_timer(now)
         self._layer.inbox.clear()  # a failure that was never acknowledged changes nothing for us
-        for key in self._repeats.due(now):
-            self._repeat_success(self._calls[key], now)
+        for call in self._calls.due(now):
+            self._repeat_success(call, now)
 
     @property
     def asking(self) -> bool:
@@ -175,9 +129,8 @@ class Endpoint:
         entry = self._calls.get(call)
         if entry is None or entry.answered:
             return
-        entry.answered = True
-        self._dialogs[entry.dialog.key] = entry
-        self._succeed(entry, entry.invite, sdp, now, first=True)
+        self._calls.answer(entry)
+        self._succeed(entry, entry.invite, sdp, now)
 
     def reject(
         self, call: str, status: int, reason: str, now: float, *, fields: tuple[Field, ...] = ()
@@ -186,25 +139,25 @@ class Endpoint:
         entry = self._calls.get(call)
         if entry is None or entry.answered:
             return
-        del self._calls[call]
+        self._calls.forget(entry)
         self._respond(entry.invite, Reply(status, reason, fields), now)
 
     def accept_offer(self, call: str, sdp: bytes, now: float) -> None:
         """Answer the `MediaOffered` of a call with 200 and our SDP."""
         entry = self._calls.get(call)
-        if entry is None or entry.change is None:
+        change = entry.take_change() if entry is not None else None
+        if entry is None or change is None:
             return
-        change, entry.change = entry.change, None
         if change.request.method == "INVITE":
-            self._succeed(entry, change, sdp, now, first=False)
+            self._succeed(entry, change, sdp, now)
         else:
-            self._respond(change, Reply(200, "OK", self._dialog_fields(change)), now, body=sdp)
+            self._responder.succeed(change, now, body=sdp)
 
     def refuse_offer(self, call: str, status: int, reason: str, now: float) -> None:
         """Refuse the `MediaOffered` of a call; the session stays as it was (§14.2)."""
         entry = self._calls.get(call)
-        if entry is not None and entry.change is not None:
-            change, entry.change = entry.change, None
+        change = entry.take_change() if entry is not None else None
+        if change is not None:
             self._respond(change, Reply(status, reason), now)
 
     def hang_up(self, call: str, now: float, *, fields: tuple[Field, ...] = ()) -> None:
@@ -215,7 +168,7 @@ class Endpoint:
         if entry.unacknowledged is not None and entry.unacknowledged.first:
             entry.hanging_up = fields
             return
-        self._forget(entry)
+        self._calls.forget(entry)
         self._send_bye(entry, fields, now)
 
     # ---- requests
@@ -262,7 +215,7 @@ class Endpoint:
         request = transaction.request
         dialog = accept_dialog(request, transaction.local_tag, transaction.source)
         key = f"{transaction.local_tag}@{dialog.call_id}"
-        self._calls[key] = _Call(key, dialog, transaction)
+        self._calls.add(SipCall(key, dialog, transaction))
         self._respond(transaction, Reply(100, "Trying"), now)
         self._events.append(CallOffered(key, request, transaction.source))
 
@@ -270,14 +223,13 @@ class Endpoint:
         transaction = self._layer.find_server(request, "INVITE")
         if transaction is not None:
             self._layer.acknowledge(transaction, now)
-        entry = self._dialogs.get(self._key_of(request))
+        entry = self._calls.of(request)
         waiting = entry.unacknowledged if entry else None
         if entry is None or waiting is None or waiting.cseq != request.cseq.number:
             return
-        entry.unacknowledged = None
-        self._repeats.cancel(entry.key)
+        self._calls.acknowledge(entry)
         if entry.hanging_up is not None:
-            self._forget(entry)
+            self._calls.forget(entry)
             self._send_bye(entry, entry.hanging_up, now)
             return
         self._events.append(CallAcknowledged(entry.key, request.body, waiting.first))
@@ -293,17 +245,17 @@ class Endpoint:
         if invite.answered:
             return
         self._respond(invite, Reply(487, "Request Terminated"), now)
-        for entry in list(self._calls.values()):
+        for entry in self._calls:
             if entry.change is invite:
                 entry.change = None
             elif entry.invite is invite:
-                del self._calls[entry.key]
+                self._calls.forget(entry)
                 self._events.append(CallCancelled(entry.key))
 
     def _receive_in_dialog(self, transaction: ServerTransaction, tag: str, now: float) -> None:
         request = transaction.request
         transaction.local_tag = tag
-        entry = self._dialogs.get(self._key_of(request))
+        entry = self._calls.of(request)
         if entry is None:
             self._respond(transaction, _GONE, now)
         elif not entry.dialog.in_order(request):
@@ -318,14 +270,14 @@ class Endpoint:
         else:
             self._respond(transaction, _information(request), now)
 
-    def _receive_change(self, entry: _Call, transaction: ServerTransaction, now: float) -> None:
+    def _receive_change(self, entry: SipCall, transaction: ServerTransaction, now: float) -> None:
         request = transaction.request
         if entry.change is not None or entry.unacknowledged is not None:
             self._respond(transaction, _PENDING, now)
             return
         entry.dialog.refresh_target(request)
         if request.method == "UPDATE" and not request.body:  # a refresh only, RFC 4028 §7.4
-            self._respond(transaction, Reply(200, "OK", self._dialog_fields(transaction)), now)
+            self._responder.succeed(transaction, now)
             return
         entry.change = transaction
         if request.method == "INVITE":
@@ -335,16 +287,12 @@ class Endpoint:
     # ---- answers
 
     def _succeed(
-        self, entry: _Call, transaction: ServerTransaction, sdp: bytes, now: float, *, first: bool
+        self, entry: SipCall, transaction: ServerTransaction, sdp: bytes, now: float
     ) -> None:
-        success = Reply(200, "OK", self._dialog_fields(transaction))
-        data = self._respond(transaction, success, now, body=sdp)
-        entry.unacknowledged = _Unacknowledged(
-            data, transaction.hop, transaction.request.cseq.number, first, now + LIFETIME_SECONDS
-        )
-        self._repeats.set(entry.key, now + T1_SECONDS)
+        data = self._responder.succeed(transaction, now, body=sdp)
+        self._calls.await_ack(entry, transaction, data, now)
 
-    def _repeat_success(self, entry: _Call, now: float) -> None:
+    def _repeat_success(self, entry: SipCall, now: float) -> None:
         """Send a 2xx again, T1 doubling to T2, and give up after 64*T1 with a BYE (§13.3.1.4)."""
         waiting = entry.unacknowledged
         if waiting is None:
@@ -354,74 +302,23 @@ class Endpoint:
             self._send_bye(entry, entry.hanging_up or (), now)
             return
         self._layer.outbox.append((waiting.data, waiting.hop))
-        waiting.interval = min(waiting.interval * 2, T2_SECONDS)
-        self._repeats.set(entry.key, min(now + waiting.interval, waiting.give_up))
+        self._calls.repeat_later(entry, waiting, now)
 
-    def _respond(
-        self, transaction: ServerTransaction, what: Reply, now: float, *, body: bytes = b""
-    ) -> bytes:
-        tag = "" if what.status == 100 else transaction.local_tag
-        data = self._response(transaction.request, what, tag, body)
-        self._layer.respond(transaction, data[0], now, data=data[1])
-        return data[1]
-
-    def _response(
-        self, request: Request, what: Reply, tag: str, body: bytes = b""
-    ) -> tuple[Response, bytes]:
-        fields = [*echoed_fields(request, tag), *what.fields, ("server", self.settings.server)]
-        if body:
-            fields.append(("content-type", SDP))
-        response = Response(Headers(tuple(fields)), body, what.status, what.reason)
-        return response, response.encode()
-
-    def _dialog_fields(self, transaction: ServerTransaction) -> tuple[Field, ...]:
-        """What a 2xx that makes or refreshes a dialog carries (§12.1.1, §13.3.1.4)."""
-        routes = [
-            ("record-route", value) for value in transaction.request.headers.all("record-route")
-        ]
-        return (*routes, ("contact", self._contact()), ALLOW, ("supported", ""))
-
-    def _answer_malformed(self, error: MalformedMessageError, source: Hop) -> None:
-        """A stateless answer, as far as the request can be echoed (RFC 4475 §3.1.2)."""
-        request = error.answerable
-        if request is None:
-            return
-        hop = source
-        try:
-            hop = response_hop(request, source)
-            request = stamp(request, source)
-        except SipSyntaxError:
-            pass  # its Via is the malformed part: echoed as it came, to where it came from
-        what = Reply(error.status, error.public)
-        _, data = self._response(request, what, token(self.randomness))
-        self._layer.outbox.append((data, hop))
+    def _respond(self, transaction: ServerTransaction, what: Reply, now: float) -> None:
+        self._responder.respond(transaction, what, now)
 
     # ---- our own requests and the end
 
-    def _send_bye(self, entry: _Call, fields: tuple[Field, ...], now: float) -> None:
+    def _send_bye(self, entry: SipCall, fields: tuple[Field, ...], now: float) -> None:
         hop = entry.dialog.next_hop()
-        branch = MAGIC_COOKIE + token(self.randomness)
-        sent_by = host_port(self.settings.host, self.settings.port)
-        via = f"SIP/2.0/{hop.transport} {sent_by};branch={branch};rport"
-        bye = entry.dialog.request("BYE", via, self._contact(), fields=fields)
+        via = self._responder.via(hop.transport)
+        bye = entry.dialog.request("BYE", via, self._responder.contact, fields=fields)
         self._layer.send_request(bye, hop, now, owner=entry.key)
 
-    def _contact(self) -> str:
-        return f"<sip:{self.settings.user}@{host_port(self.settings.host, self.settings.port)}>"
-
-    def _end(self, entry: _Call, reason: End) -> None:
-        self._forget(entry)
+    def _end(self, entry: SipCall, reason: End) -> None:
+        self._calls.forget(entry)
         if entry.hanging_up is None:
             self._events.append(CallEnded(entry.key, reason))
-
-    def _forget(self, entry: _Call) -> None:
-        self._calls.pop(entry.key, None)
-        self._dialogs.pop(entry.dialog.key, None)
-        self._repeats.cancel(entry.key)
-        entry.unacknowledged = None
-
-    def _key_of(self, request: Request) -> DialogKey:
-        return request.call_id, request.to.tag or "", request.from_.tag or ""
 
 
 def _information(request: Request) -> Reply:
