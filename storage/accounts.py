@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from storage import schema
 from storage.instants import Instant
@@ -88,6 +89,16 @@ _DELETE = (
     _of_account(schema.outbox),
     _in_folders(schema.entry),
     _in_folders(schema.vanished),
+    Statement(
+        postgresql.insert(schema.discarded)
+        .from_select(
+            ["blob", "account_id", "at"],
+            sa.select(
+                schema.content.c.blob, schema.content.c.account_id, value("now", Instant())
+            ).where(schema.content.c.account_id == value("id")),
+        )
+        .on_conflict_do_nothing()
+    ),
     _of_account(schema.content),
     _of_account(schema.mailboxes),
     _of_account(schema.subscriptions),
@@ -107,7 +118,7 @@ _DELETE = (
     _of_account(schema.changes),
     Statement(sa.delete(schema.accounts).where(_t.id == value("id"))),
 )
-"""In the order that the foreign keys ask for; `purges` stays."""
+"""In the order that the foreign keys ask for; `purges` stays, and `discarded` until it is done."""
 
 _f = schema.lockout_failures.c
 _SUBJECTS = Statement(sa.select(_f.subject).distinct())
@@ -163,7 +174,7 @@ class SqlAccounts:
         ]
         self._unit.do(_CLEAR_SUBJECTS, subjects=subjects)
         for statement in _DELETE:
-            self._unit.do(statement, id=account_id)
+            self._unit.do(statement, id=account_id, now=self._unit.clock.now())
         self._unit.forget_account(account_id)
 
     def usage(self, account_id: AccountId, now: datetime) -> Usage:

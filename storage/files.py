@@ -60,9 +60,9 @@ def make_folder(folder: Path, *, within: Path) -> None:
     sync_directory(folder.parent)
 
 
-def write_new(folder: Path, data: bytes) -> Path:
+def write_new(folder: Path, data: bytes, *, prefix: str = ".") -> Path:
     """Write `data` to a new file with a temporary name in `folder`; not synced yet."""
-    path = folder / f".{secrets.token_hex(8)}.tmp"
+    path = folder / f"{prefix}{secrets.token_hex(8)}.tmp"
     with refusals():
         try:
             with path.open("xb", buffering=0) as file:

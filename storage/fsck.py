@@ -18,7 +18,6 @@ from typing import Any
 from storage import fsck_statements as sql
 from storage import locks
 from storage.backend import Backend, database_url
-from storage.blobs import FileBlobStore
 from storage.postgres import LIVE_LOCK, PostgresBackend
 from storage.revision import check_revision
 from storage.sqlite import SqliteBackend
@@ -60,6 +59,9 @@ class Check:
     mend: tuple[Statement, ...] = ()
 
 
+_DROP_CONTENTS = (sql.UNLINK_OUTBOX, sql.DISCARD_UNNAMED, sql.DROP_UNNAMED, sql.DROP_ALIVE)
+"""Two contents may be found with one body: then it is not discarded with one of them."""
+
 CHECKS = (
     Check("octets-used", sql.USED, "{} octets noted, {} stored", (sql.MEND_USED,)),
     Check("uidnext", sql.UIDNEXT, "UIDNEXT {}, but UID {} was given", (sql.MEND_UIDNEXT,)),
@@ -69,7 +71,8 @@ CHECKS = (
     Check("vanished-astray", sql.STALE, "tombstone {} lies in no folder", (sql.DROP_STALE,)),
     Check("entry-without-content", sql.HOLLOW, "UID {} has no content"),
     Check("entry-size", sql.SIZES, "UID {} says {} octets, not {}", (sql.MEND_SIZES,)),
-    Check("content-unnamed", sql.UNNAMED, "in no folder", (sql.UNLINK_OUTBOX, sql.DROP_UNNAMED)),
+    Check("content-unnamed", sql.UNNAMED, "in no folder", _DROP_CONTENTS),
+    Check("discarded-named", sql.ALIVE, "is still a message's", (sql.DROP_ALIVE,)),
     Check("reservation-expired", sql.EXPIRED, "{} octets", (sql.DROP_EXPIRED,)),
     Check("changes-old", sql.OLD, "{} rows are older than a week", (sql.DROP_OLD,)),
 )
@@ -145,11 +148,12 @@ class _Inspection:
     def named(self, keys: list[BlobKey]) -> set[BlobKey]:
         """Those of `keys` that a content names at this moment."""
         with self._unit(writes=False) as unit:
-            found: set[BlobKey] = set()
-            for start in range(0, len(keys), _BATCH):
-                rows = unit.rows(sql.NAMED, blobs=keys[start : start + _BATCH])
-                found |= {BlobKey(blob) for (blob,) in rows}
-            return found
+            return _among(unit, sql.NAMED, keys)
+
+    def known(self, keys: list[BlobKey]) -> set[BlobKey]:
+        """Those of `keys` that a content names, or that housekeeping is to delete."""
+        with self._unit(writes=False) as unit:
+            return _among(unit, sql.NAMED, keys) | _among(unit, sql.DISCARDED, keys)
 
     def _check(self, unit: Unit, check: Check) -> list[Finding]:
         ages: dict[str, datetime] = {"now": self.now, "before": self.now - CHANGES_AGE}
@@ -194,6 +198,14 @@ class _Inspection:
             connection.close()  # rolls back what was not committed
 
 
+def _among(unit: Unit, statement: Statement, keys: list[BlobKey]) -> set[BlobKey]:
+    found: set[BlobKey] = set()
+    for start in range(0, len(keys), _BATCH):
+        rows = unit.rows(statement, blobs=keys[start : start + _BATCH])
+        found |= {BlobKey(blob) for (blob,) in rows}
+    return found
+
+
 async def _bodies(
     inspection: _Inspection, blobs: BlobStore, progress: Callable[[str], None]
 ) -> list[Finding]:
@@ -208,7 +220,7 @@ async def _bodies(
             strangers[key] = size
     found = await _missing(inspection, blobs, expected, present)
     found += await _orphans(inspection, blobs, strangers)
-    if inspection.repair and isinstance(blobs, FileBlobStore):
+    if inspection.repair:
         await blobs.sweep_temporary(inspection.now - ORPHAN_AGE)
     return found
 
@@ -237,11 +249,11 @@ async def _missing(
 async def _orphans(
     inspection: _Inspection, blobs: BlobStore, strangers: dict[BlobKey, int]
 ) -> list[Finding]:
-    named = await asyncio.to_thread(inspection.named, list(strangers))
+    known = await asyncio.to_thread(inspection.known, list(strangers))
     found = [
         Finding("blob-orphan", key, f"{size} octets that no message names")
         for key, size in strangers.items()
-        if key not in named
+        if key not in known
     ]
     if inspection.repair:
         await blobs.delete([BlobKey(finding.subject) for finding in found])

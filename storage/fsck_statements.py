@@ -3,6 +3,7 @@
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from storage import schema
 from storage.instants import Instant
@@ -15,6 +16,7 @@ _v = schema.vanished.c
 _c = schema.content.c
 _r = schema.reservations.c
 _h = schema.changes.c
+_d = schema.discarded.c
 
 
 def _big(expression: Any) -> sa.ColumnElement[int]:
@@ -123,7 +125,21 @@ UNLINK_OUTBOX = Statement(
     .where(schema.outbox.c.content_id.in_(sa.select(_c.id).where(_UNNAMED)))
     .values(content_id=None)
 )
+DISCARD_UNNAMED = Statement(
+    postgresql.insert(schema.discarded)
+    .from_select(
+        ["blob", "account_id", "at"],
+        sa.select(_c.blob, _c.account_id, value("now", Instant())).where(_UNNAMED),
+    )
+    .on_conflict_do_nothing()
+)
 DROP_UNNAMED = Statement(sa.delete(schema.content).where(_UNNAMED))
+
+_ALIVE = sa.exists(
+    sa.select(sa.literal_column("1")).select_from(schema.content).where(_c.blob == _d.blob)
+)
+ALIVE = Statement(sa.select(_d.blob).where(_ALIVE))
+DROP_ALIVE = Statement(sa.delete(schema.discarded).where(_ALIVE))
 
 _EXPIRED = _r.expires_at <= value("now", Instant())
 EXPIRED = Statement(sa.select(_r.id, _r.octets).where(_EXPIRED))
@@ -140,4 +156,5 @@ DROP_OLD = Statement(sa.delete(schema.changes).where(_OLD))
 
 BODIES = Statement(sa.select(_c.blob, _c.id, _c.size_octets))
 NAMED = Statement(sa.select(_c.blob).where(Among(_c.blob, "blobs")))
+DISCARDED = Statement(sa.select(_d.blob).where(Among(_d.blob, "blobs")))
 QUICK_CHECK = Statement(sa.text("PRAGMA quick_check"))

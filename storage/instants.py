@@ -6,6 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime.max.replace(tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _EXACT_IN_DOUBLE = 2**32 * 1_000_000
 """Within 2^32 s of 1970 a double of seconds is off by less than a quarter of a microsecond."""

@@ -14,6 +14,7 @@ _m = schema.mailboxes.c
 _a = schema.accounts.c
 _v = schema.vanished.c
 _i = schema.ingests.c
+_d = schema.discarded.c
 
 ENTRY_COLUMNS = tuple(column.name for column in schema.entry.columns)
 CONTENT_COLUMNS = tuple(column.name for column in schema.content.columns)
@@ -65,13 +66,39 @@ CONTENT_IN_FOLDER = Statement(
     .where(_c.id == value("id"), _m.id == value("key"))
 )
 DROP_UNNAMED = Statement(
-    sa.delete(schema.content).where(
+    sa.delete(schema.content)
+    .where(
         Among(_c.id, "ids"),
         ~sa.exists(sa.select(sa.literal_column("1")).where(_e.content_id == _c.id)),
     )
+    .returning(_c.blob, _c.account_id)
 )
-BLOBS_OF = Statement(sa.select(_c.blob).where(_c.account_id == value("id")))
-KNOWN_BLOBS = Statement(sa.select(_c.blob).where(Among(_c.blob, "blobs")))
+BLOBS_OF = Statement(
+    sa.union(
+        sa.select(_c.blob).where(_c.account_id == value("id")),
+        sa.select(_d.blob).where(_d.account_id == value("id")),
+    )
+)
+KNOWN_BLOBS = Statement(
+    sa.union(
+        sa.select(_c.blob).where(Among(_c.blob, "blobs")),
+        sa.select(_d.blob).where(Among(_d.blob, "blobs")),
+    )
+)
+
+DISCARD = Statement(insert(schema.discarded).on_conflict_do_nothing())
+_DISCARDED = (
+    sa.select(_d.blob)
+    .where(
+        _d.at < value("before", Instant()),
+        ~sa.exists(sa.select(sa.literal_column("1")).where(_c.blob == _d.blob)),
+    )
+    .order_by(_d.at, _d.blob)
+    .limit(value("limit", sa.Integer()))
+)
+DISCARDED = Statement(_DISCARDED)
+DISCARDED_OF = Statement(_DISCARDED.where(_d.account_id == value("id")))
+FORGET_DISCARDED = Statement(sa.delete(schema.discarded).where(Among(_d.blob, "blobs")))
 
 ADD_INGEST = Statement(insert(schema.ingests).on_conflict_do_nothing())
 INGESTED = Statement(sa.select(_i.mailbox_id, _i.uid).where(_i.key == value("key")))

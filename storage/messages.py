@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from storage import flags as flag_sets
 from storage import message_statements as sql
-from storage.instants import from_micros
+from storage.instants import LATEST, from_micros
 from storage.statement import Statement, Values
 from storage.unit import Unit
 from um.core.errors import AlreadyExistsError, InvalidError, NotFoundError
@@ -153,7 +153,7 @@ class SqlMessages:
             return []
         self._bury(mailbox_id, gone)
         self._charge(gone[0].account_id, -sum(entry.size_octets for entry in gone))
-        self._unit.do(sql.DROP_UNNAMED, ids=[entry.content_id for entry in gone])
+        self._discard([entry.content_id for entry in gone])
         return [entry.uid for entry in gone]
 
     def set_trashed(
@@ -174,6 +174,20 @@ class SqlMessages:
 
     def known_blobs(self, keys: Collection[BlobKey]) -> set[BlobKey]:
         return {blob for (blob,) in self._unit.rows(sql.KNOWN_BLOBS, blobs=list(keys))}
+
+    def discarded(
+        self,
+        limit: int,
+        *,
+        account_id: AccountId | None = None,
+        before: datetime | None = None,
+    ) -> list[BlobKey]:
+        statement = sql.DISCARDED if account_id is None else sql.DISCARDED_OF
+        rows = self._unit.rows(statement, limit=limit, id=account_id, before=before or LATEST)
+        return [blob for (blob,) in rows]
+
+    def forget_discarded(self, keys: Collection[BlobKey]) -> None:
+        self._unit.do(sql.FORGET_DISCARDED, blobs=list(keys))
 
     def hold(self, *mailbox_ids: MailboxId) -> None:
         """Lock the folders and their account before a change. Raises NotFoundError.
@@ -213,6 +227,15 @@ class SqlMessages:
         account_id, uidnext, modseq = row
         self._unit.note_mailbox(account_id, mailbox_id, modseq)
         return Uid(uidnext - uids), ModSeq(modseq)
+
+    def _discard(self, ids: list[ContentId]) -> None:
+        """Drop those of the contents that no entry names any more; their bodies are to go."""
+        at = self._unit.clock.now()
+        dropped = self._unit.rows(sql.DROP_UNNAMED, ids=ids)
+        self._unit.many(
+            sql.DISCARD,
+            [{"blob": blob, "account_id": account_id, "at": at} for blob, account_id in dropped],
+        )
 
     def _write_flags(self, mailbox_id: MailboxId, entries: Iterable[Entry], modseq: ModSeq) -> None:
         by_flags: defaultdict[frozenset[str], list[Uid]] = defaultdict(list)

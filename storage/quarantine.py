@@ -10,7 +10,7 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 from storage import files
@@ -67,6 +67,10 @@ class FileQuarantine:
                 if at < before:
                     path.unlink(missing_ok=True)
                     swept += 1
+            for path in folder.glob(".*.tmp"):  # a `put` that was killed
+                with suppress(FileNotFoundError):
+                    if datetime.fromtimestamp(path.stat().st_mtime, UTC) < before:
+                        path.unlink()
             with suppress(OSError):  # others are in it
                 folder.rmdir()
         return swept

@@ -139,6 +139,17 @@ content = sa.Table(
     sa.Column("header", sa.LargeBinary, nullable=False),
 )
 
+# Bodies whose content row is gone, until they are deleted. No foreign key: they may outlive their
+# account. No index but the key: the table holds the expunges of some minutes.
+discarded = sa.Table(
+    "discarded",
+    metadata,
+    sa.Column("blob", Id, primary_key=True),
+    sa.Column("account_id", Id, nullable=False),
+    sa.Column("at", Instant, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 entry = sa.Table(
     "entry",
     metadata,

@@ -80,6 +80,9 @@ class MemoryAccounts:
         tables.mailboxes = _without(tables.mailboxes, lambda k, _: k in folders)
         tables.entries = _without(tables.entries, lambda k, _: k[0] in folders)
         tables.vanished = _without(tables.vanished, lambda k, _: k[0] in folders)
+        for content in tables.contents.values():
+            if content.account_id == account_id:
+                self._unit.discard(content)
         tables.contents = _without(tables.contents, lambda _, v: v.account_id == account_id)
         tables.ingests = _without(tables.ingests, lambda _, v: v[0] == account_id)
         tables.reservations = _without(tables.reservations, lambda _, v: v[0] == account_id)

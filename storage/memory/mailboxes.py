@@ -25,7 +25,9 @@ class MemoryMailboxes:
             raise NotFoundError("There is no such account")
         if self.by_name(account_id, name) is not None:
             raise AlreadyExistsError(f"The folder {name} exists already")
-        uidvalidity = max(tables.uidvalidity.get(account_id, 0) + 1, self._unit.seconds())
+        uidvalidity = max(
+            tables.uidvalidity.get(account_id, 0) + 1, int(self._unit.now.timestamp())
+        )
         tables.uidvalidity[account_id] = uidvalidity
         mailbox = Mailbox(
             id=MailboxId(uuid.uuid4().hex),

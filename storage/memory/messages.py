@@ -5,6 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from storage import flags as flag_sets
+from storage.instants import LATEST
 from storage.memory.tables import Unit
 from um.core.errors import AlreadyExistsError, InvalidError, NotFoundError
 from um.core.ids import AccountId, BlobKey, ContentId, IngestKey, MailboxId, ModSeq, Uid
@@ -145,8 +146,10 @@ class MemoryMessages:
             self._charge(account_id, -octets)
         named = {entry.content_id for entry in self._tables.entries.values()}
         for entry in gone:
-            if entry.content_id not in named:
-                self._tables.contents.pop(entry.content_id, None)
+            content = self._tables.contents.get(entry.content_id)
+            if content is not None and content.id not in named:
+                del self._tables.contents[content.id]
+                self._unit.discard(content)
         return [entry.uid for entry in gone]
 
     def set_trashed(
@@ -173,14 +176,39 @@ class MemoryMessages:
         )
 
     def blobs_of(self, account_id: AccountId) -> set[BlobKey]:
-        return {
+        named = {
             content.blob
             for content in self._tables.contents.values()
             if content.account_id == account_id
         }
+        return named | {
+            key for key, (owner, _) in self._tables.discarded.items() if owner == account_id
+        }
 
     def known_blobs(self, keys: Collection[BlobKey]) -> set[BlobKey]:
-        return {content.blob for content in self._tables.contents.values()} & set(keys)
+        return (self._named() | set(self._tables.discarded)) & set(keys)
+
+    def discarded(
+        self,
+        limit: int,
+        *,
+        account_id: AccountId | None = None,
+        before: datetime | None = None,
+    ) -> list[BlobKey]:
+        named = self._named()
+        found = sorted(
+            (at, key)
+            for key, (owner, at) in self._tables.discarded.items()
+            if account_id in (None, owner) and at < (before or LATEST) and key not in named
+        )
+        return [key for _, key in found[:limit]]
+
+    def forget_discarded(self, keys: Collection[BlobKey]) -> None:
+        for key in keys:
+            self._tables.discarded.pop(key, None)
+
+    def _named(self) -> set[BlobKey]:
+        return {content.blob for content in self._tables.contents.values()}
 
     def _known(self, mailbox_id: MailboxId) -> Mailbox:
         mailbox = self._tables.mailboxes.get(mailbox_id)

@@ -1,7 +1,7 @@
 """`MemoryStore`: units of work on a copy of the tables, so that a failed one leaves no trace."""
 
 from collections.abc import Callable, Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from storage.memory.accounts import MemoryAccounts, MemoryNumbers
@@ -15,6 +15,8 @@ from um.core.ports import Clock, Transaction
 from um.core.steps import Steps, no_steps
 
 T = TypeVar("T")
+
+_START = datetime(1970, 1, 1, 0, 0, 1, tzinfo=UTC)
 
 
 class MemoryTransaction:
@@ -88,7 +90,6 @@ class MemoryStore:
     def _begin(self, steps: Steps) -> Unit:
         if self.unavailable:
             raise UnavailableError
-        return Unit(self._tables.copy(), steps, self._seconds)
-
-    def _seconds(self) -> int:
-        return 1 if self._clock is None else int(self._clock.now().timestamp())
+        return Unit(
+            self._tables.copy(), steps, _START if self._clock is None else self._clock.now()
+        )

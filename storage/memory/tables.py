@@ -1,6 +1,5 @@
 """The tables of the memory store, and one unit of work on a copy of them."""
 
-from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field, fields
 from datetime import datetime
@@ -10,6 +9,7 @@ from um.core.events import AccountChanged, Change, MailboxChanged
 from um.core.ids import (
     E164,
     AccountId,
+    BlobKey,
     ContentId,
     IngestKey,
     MailboxId,
@@ -34,6 +34,7 @@ class Tables:
     mailboxes: dict[MailboxId, Mailbox] = field(default_factory=dict)
     subscriptions: set[tuple[AccountId, str]] = field(default_factory=set)
     contents: dict[ContentId, Content] = field(default_factory=dict)
+    discarded: dict[BlobKey, tuple[AccountId, datetime]] = field(default_factory=dict)
     entries: dict[tuple[MailboxId, Uid], Entry] = field(default_factory=dict)
     vanished: dict[tuple[MailboxId, Uid], Vanished] = field(default_factory=dict)
     ingests: dict[IngestKey, tuple[AccountId, MailboxId, Uid, datetime]] = field(
@@ -57,8 +58,8 @@ class Unit:
 
     tables: Tables
     steps: Steps
-    seconds: Callable[[], int]
-    """The present time in seconds, which seeds UIDVALIDITY."""
+    now: datetime
+    """When it began: dates what is discarded and, in seconds, seeds UIDVALIDITY."""
     changes: dict[str, Change] = field(default_factory=dict)
 
     def note_mailbox(self, account_id: AccountId, mailbox_id: MailboxId, modseq: ModSeq) -> None:
@@ -68,3 +69,7 @@ class Unit:
     def note_account(self, account_id: AccountId) -> None:
         """One hint an account and transaction."""
         self.changes[account_id] = AccountChanged(account_id)
+
+    def discard(self, content: Content) -> None:
+        """Note that the body of a content that was dropped is to be deleted."""
+        self.tables.discarded.setdefault(content.blob, (content.account_id, self.now))

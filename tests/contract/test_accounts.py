@@ -229,7 +229,12 @@ def test_deleting_an_account_leaves_its_purge_record_and_held_numbers_only(house
     assert house.read(lambda tx: _everything(tx, house, stays)) == before
     assert house.read(lambda tx: tx.accounts.get(gone.id)) is None
     assert house.read(lambda tx: tx.mailboxes.of_account(gone.id)) == []
+    left = house.read(lambda tx: tx.messages.discarded(10, account_id=gone.id))
+    assert len(left) == 2
+    assert house.read(lambda tx: tx.messages.blobs_of(gone.id)) == set(left)
+    house.run(lambda tx: tx.messages.forget_discarded(left))
     assert house.read(lambda tx: tx.messages.blobs_of(gone.id)) == set()
+    assert house.read(lambda tx: _everything(tx, house, stays)) == before
     assert house.read(lambda tx: tx.messages.ingested(f"key:{gone.id}")) is None
     assert house.read(lambda tx: tx.accounts.preferences(gone.id)) == {}
     assert house.read(lambda tx: tx.mailboxes.subscriptions(gone.id)) == set()

@@ -312,7 +312,7 @@ def test_expunge_discharges_and_leaves_tombstones(house):
 
 
 def test_a_content_goes_with_its_last_entry(house):
-    """A content lives while any folder names it; then its blob is known no more."""
+    """A content lives while any folder names it; then its blob waits to be deleted."""
     account = house.account()
     inbox, folder = house.folder(account), house.folder(account, "Saved")
     entry = house.deliver(account, inbox)
@@ -321,8 +321,66 @@ def test_a_content_goes_with_its_last_entry(house):
     house.run(lambda tx: tx.messages.expunge(inbox.id, [entry.uid]))
     assert house.read(lambda tx: tx.messages.known_blobs([blob])) == {blob}
     house.run(lambda tx: tx.messages.expunge(folder.id, [1]))
-    assert house.read(lambda tx: tx.messages.known_blobs([blob])) == set()
     assert house.read(lambda tx: tx.messages.contents([entry.content_id])) == {}
+    assert house.read(lambda tx: tx.messages.discarded(9)) == [blob]
+    assert house.read(lambda tx: tx.messages.known_blobs([blob])) == {blob}
+    assert house.read(lambda tx: tx.messages.blobs_of(account.id)) == {blob}
+    house.run(lambda tx: tx.messages.forget_discarded([blob, "f" * 32]))
+    assert house.read(lambda tx: tx.messages.known_blobs([blob])) == set()
+    assert house.read(lambda tx: tx.messages.blobs_of(account.id)) == set()
+
+
+def test_discarded_bodies_are_listed_by_age_and_owner(house):
+    """Oldest first, as many as asked for; every way in which a content can go lists its body."""
+    alice, bob = house.account("alice"), house.account("bob")
+    start = house.now()
+    for account, name in ((alice, "INBOX"), (alice, "Gone"), (bob, "INBOX")):
+        folder = house.folder(account, name)
+        for _ in range(2):
+            house.deliver(account, folder)
+        house.clock.advance(seconds=1)
+        if name == "Gone":
+            house.run(lambda tx, folder=folder: tx.mailboxes.delete(folder.id))
+        else:
+            house.run(lambda tx, folder=folder: tx.messages.expunge(folder.id, [1]))
+
+    def discarded(limit=9, **options):
+        return house.read(lambda tx: tx.messages.discarded(limit, **options))
+
+    every = discarded()
+    assert len(every) == 4
+    assert discarded(3) == every[:3]
+    assert discarded(account_id=bob.id) == every[3:]
+    assert discarded(account_id=alice.id) == every[:3]
+    assert discarded(before=start + timedelta(seconds=1)) == []
+    assert discarded(before=start + timedelta(seconds=2)) == every[:1]
+    assert discarded(account_id=bob.id, before=start + timedelta(seconds=3)) == []
+    house.clock.advance(seconds=1)
+    house.run(lambda tx: tx.accounts.delete(bob.id))
+    assert len(discarded(account_id=bob.id)) == 2
+    house.run(lambda tx: tx.messages.forget_discarded(every[:2]))
+    assert discarded()[:2] == every[2:]
+
+
+def test_a_body_that_is_needed_is_not_discarded(house):
+    """Should two contents ever share a body, it goes with the last one; a rollback keeps it too."""
+    account = house.account()
+    inbox = house.folder(account)
+    entry = house.deliver(account, inbox)
+    first = house.read(lambda tx: tx.messages.contents([entry.content_id]))[entry.content_id]
+    twin = replace(house.content(account), blob=first.blob)
+
+    def twin_txn(tx):
+        tx.messages.add_content(twin)
+        tx.messages.add_entry(
+            inbox.id, twin.id, flags=(), internal_date=house.now(), saved_at=house.now()
+        )
+        tx.messages.expunge(inbox.id, [entry.uid])
+
+    house.run(twin_txn)
+    assert house.read(lambda tx: tx.messages.discarded(9)) == []
+    house.run(lambda tx: tx.messages.expunge(inbox.id, [2]))
+    assert house.read(lambda tx: tx.messages.discarded(9)) == [first.blob]
 
 
 def test_trashed_entries_are_found_by_their_age(house):

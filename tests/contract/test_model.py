@@ -168,6 +168,7 @@ class Model(RuleBasedStateMachine):
             folders,
             tx.accounts.usage(self.account.id, house.now()).used_octets,
             sorted(tx.messages.blobs_of(self.account.id)),
+            sorted(tx.messages.discarded(99)),
             sorted(
                 entry.content_id for entry in tx.messages.trashed_before(house.now() + timedelta(1))
             ),

@@ -88,7 +88,10 @@ class Accounts(Protocol):
         ...
 
     def delete(self, account_id: AccountId) -> None:
-        """Remove the account and every row that is its own, in all tables but purge records."""
+        """Remove the account and every row that is its own.
+
+        What stays is its purge record, and what `Messages.discarded` gives until it is forgotten.
+        """
         ...
 
     def usage(self, account_id: AccountId, now: datetime) -> Usage:
@@ -252,7 +255,7 @@ class Messages(Protocol):
         ...
 
     def expunge(self, mailbox_id: MailboxId, uids: Collection[Uid]) -> list[Uid]:
-        """Remove entries, leave tombstones, discharge; contents that no entry names go too."""
+        """Remove entries, leave tombstones, discharge; contents that no entry names are discarded."""
         ...
 
     def set_trashed(
@@ -263,10 +266,30 @@ class Messages(Protocol):
         """Entries that the owner put into Trash by phone or portal before that instant."""
         ...
 
-    def blobs_of(self, account_id: AccountId) -> set[BlobKey]: ...
+    def blobs_of(self, account_id: AccountId) -> set[BlobKey]:
+        """The bodies of its messages, and those that were discarded and not forgotten yet."""
+        ...
 
     def known_blobs(self, keys: Collection[BlobKey]) -> set[BlobKey]:
-        """Those of `keys` that a content row names."""
+        """Those of `keys` that a content row names, or that were discarded."""
+        ...
+
+    def discarded(
+        self,
+        limit: int,
+        *,
+        account_id: AccountId | None = None,
+        before: datetime | None = None,
+    ) -> list[BlobKey]:
+        """Bodies whose content row is gone (if given: before that instant), oldest first, at most `limit`.
+
+        Every removal of a content row puts its body's key here, in the same transaction. Never
+        gives a body that a content row names.
+        """
+        ...
+
+    def forget_discarded(self, keys: Collection[BlobKey]) -> None:
+        """Drop the keys from what `discarded` gives, after their bodies were deleted."""
         ...
 
 
@@ -380,7 +403,14 @@ class BlobStore(Protocol):
         ...
 
     async def delete(self, keys: Collection[BlobKey]) -> int:
-        """Remove those that exist; returns how many octets went."""
+        """Remove those that exist, durably; returns how many octets went."""
+        ...
+
+    async def sweep_temporary(self, before: datetime, *, owners: Collection[str] = ()) -> int:
+        """Remove what a killed `put` left half done before that instant; returns how many.
+
+        What begins with one of `owners` (`um.core.ids.owner_digits`) goes whatever its age.
+        """
         ...
 
     def scan(self) -> AsyncIterator[tuple[BlobKey, int, datetime]]:

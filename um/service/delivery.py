@@ -28,7 +28,16 @@ from um.core.errors import (
     UnavailableError,
 )
 from um.core.events import Event, MessageStored, QuotaCrossed
-from um.core.ids import AccountId, BlobKey, ContentId, IngestKey, MailboxId, ReservationId, Uid
+from um.core.ids import (
+    AccountId,
+    BlobKey,
+    ContentId,
+    IngestKey,
+    MailboxId,
+    ReservationId,
+    Uid,
+    blob_key,
+)
 from um.core.message import INBOX, Content, MessageKind
 from um.core.ports import BlobStore, Clock, EventBus, Metrics, NoMetrics, Store, Transaction
 from um.core.steps import Steps, no_steps
@@ -252,7 +261,7 @@ class Delivery:
         return Content(
             id=ContentId(self._new_id()),
             account_id=incoming.account_id,
-            blob=BlobKey(self._new_id()),
+            blob=blob_key(incoming.account_id, self._new_id()),
             kind=incoming.kind,
             size_octets=len(incoming.data),
             envelope=scanned.envelope,

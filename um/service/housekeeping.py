@@ -20,12 +20,14 @@ from um.core.ports import BlobStore, Clock, Metrics, NoMetrics, Quarantine, Stor
 from um.policy import lockout
 from um.policy.retention import MAIL_INGEST_AGE, QUARANTINE_DAYS, trash_cutoff
 from um.service.purge import Purge
-from um.service.sweep import sweep_orphans
+from um.service.sweep import delete_discarded, sweep_orphans
 
 log = structlog.get_logger(__name__)
 
 CHANGES_AGE = timedelta(hours=24)
 """A follower of changes that slept longer re-reads everything."""
+DISCARDED_AGE = timedelta(minutes=5)
+"""A session that is sending a message just expunged may still read its body so long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +72,17 @@ class Housekeeping:
             "quarantine": self._sweep_quarantine,
             "changes": self._trim_changes,
             "purge": self._run_purge,
+            "discarded": self._delete_discarded,
             "blobs": self._sweep_blobs,
         }
         return {name: await self._attempt(name, job, now) for name, job in jobs.items()}
+
+    async def discard(self) -> int:
+        """Delete the bodies that were discarded; costs one short query when there are none.
+
+        For every minute between the ticks. Raises nothing of storage's; returns how many went.
+        """
+        return await self._attempt("discarded", self._delete_discarded, self._clock.now())
 
     async def _attempt(
         self, name: str, job: Callable[[datetime], Awaitable[int]], now: datetime
@@ -126,6 +136,10 @@ class Housekeeping:
     async def _run_purge(self, _: datetime) -> int:
         report = await self._purge.run()
         return len(report.records)
+
+    async def _delete_discarded(self, now: datetime) -> int:
+        before = now - DISCARDED_AGE
+        return await delete_discarded(self._store, self._blobs, before=before)
 
     async def _sweep_blobs(self, now: datetime) -> int:
         return await sweep_orphans(self._store, self._blobs, now)

@@ -5,10 +5,11 @@ Laws:
   always finished. No step touches another account.
 - Each step may be interrupted at any instant and is repeated by the next run: the mark hides the
   account first; bodies go while their rows still name them; the row that names the account goes
-  last of all; the record is finished only after the database was compacted.
+  last of all. The record is finished only after the bodies that were expunged meanwhile or never
+  had a row (their keys tell whose they are) went too, and the database was compacted.
 - A delivery that races the mark either committed before it, so that its rows are found here, or
-  sees PURGING under the account's lock and deletes its own blob (killed in between, it leaves an
-  orphan for the sweeper).
+  sees PURGING under the account's lock and deletes its own blob. (Killed in between it leaves an
+  orphan; one that is put after this purge has swept goes with the sweep of the next day.)
 - Without an operator's word on the time nothing begins unless two readings of the clock agree.
 """
 
@@ -33,7 +34,7 @@ from um.core.ports import (
 from um.core.steps import Steps, no_steps
 from um.policy import lockout
 from um.policy.lifecycle import LifeEvent, clock_trusted, move
-from um.service.sweep import sweep_orphans
+from um.service.sweep import delete_discarded, sweep_orphans
 
 log = structlog.get_logger(__name__)
 
@@ -214,7 +215,7 @@ class Purge:
 
         unfinished = await self._store.read("purge-unfinished", open_txn)
         if unfinished:
-            await sweep_orphans(self._store, self._blobs, now)
+            await self._sweep([record.account_id for record in unfinished], now)
             await self._store.compact()
             self._steps("purge.vacuumed")
 
@@ -227,6 +228,12 @@ class Purge:
         finished = {record.account_id for record in unfinished} | set(purged)
         records = await self._store.read("purge-records", lambda tx: tx.records.purges())
         return [record for record in records if record.account_id in finished]
+
+    async def _sweep(self, gone: list[AccountId], now: datetime) -> None:
+        """Delete bodies that no row of these accounts names any more, or never did."""
+        for account_id in gone:
+            await delete_discarded(self._store, self._blobs, account_id=account_id)
+        await sweep_orphans(self._store, self._blobs, now, gone=gone)
 
 
 def is_due(account: Account, at: datetime) -> bool:

@@ -150,6 +150,14 @@ def _mail() -> None:
     op.create_index(op.f("ix_content_account_id"), "content", ["account_id"], unique=False)
     op.create_index(op.f("ix_content_blob"), "content", ["blob"], unique=False)
     op.create_table(
+        "discarded",
+        sa.Column("blob", sa.String(length=32), nullable=False),
+        sa.Column("account_id", sa.String(length=32), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("blob", name=op.f("pk_discarded")),
+        sqlite_with_rowid=False,
+    )
+    op.create_table(
         "entry",
         sa.Column("mailbox_id", sa.String(length=32), nullable=False),
         sa.Column("uid", sa.BigInteger(), autoincrement=False, nullable=False),

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.house import House, incoming
 from um.core.errors import AuthenticationError
-from um.core.ids import BlobKey
+from um.core.ids import BlobKey, blob_key
 from um.core.message import INBOX, TRASH, MessageKind
 from um.service.housekeeping import Housekeeping, HousekeepingSettings
 
@@ -102,23 +102,77 @@ def test_a_mail_sent_again_after_a_day_arrives_and_a_voice_replay_does_not():
 
 
 def test_orphan_bodies_go_when_they_are_a_day_old():
-    """What an expunge or a crash left; a delivery in progress is left alone."""
+    """What a crash left; a delivery in progress is left alone."""
+
+    async def story():
+        house = House()
+        alice = await house.add()
+        for number in range(2):
+            await house.delivery.deliver(incoming(alice, f"k{number}"))
+        await house.blobs.put(blob_key(alice.id, "1" * 32), b"never committed")
+        house.clock.advance(hours=24)
+        await house.blobs.put(BlobKey("0" * 32), b"in progress")
+        assert (await housekeeping(house).tick())["blobs"] == 1
+        assert len(house.blobs.blobs) == 3
+        assert BlobKey("0" * 32) in house.blobs.blobs
+
+    run(story())
+
+
+def test_a_body_goes_minutes_after_its_message():
+    """A session that is sending it has five minutes; an old body is not swept before that."""
 
     async def story():
         house = House()
         alice = await house.add()
         for number in range(3):
             await house.delivery.deliver(incoming(alice, f"k{number}"))
+        house.clock.advance(days=3)
 
         def expunge_txn(tx):
             tx.messages.expunge(tx.mailboxes.by_name(alice.id, INBOX).id, [1])
 
         await house.store.run("t", expunge_txn)
-        house.clock.advance(hours=24)
-        await house.blobs.put(BlobKey("0" * 32), b"in progress")
-        assert (await housekeeping(house).tick())["blobs"] == 1
-        assert len(house.blobs.blobs) == 3
-        assert BlobKey("0" * 32) in house.blobs.blobs
+        keeper = housekeeping(house)
+        ended = await keeper.tick()
+        assert (ended["discarded"], ended["blobs"], len(house.blobs.blobs)) == (0, 0, 3)
+        house.clock.advance(minutes=5)
+        assert await keeper.discard() == 0
+        house.clock.advance(1)
+        assert await keeper.discard() == 1
+        assert len(house.blobs.blobs) == 2
+        assert await keeper.discard() == 0
+
+    run(story())
+
+
+def test_a_discard_that_is_interrupted_is_repeated():
+    """The body goes before its row: killed or refused in between, the next run ends it."""
+
+    async def story():
+        house = House()
+        alice = await house.add()
+        await house.delivery.deliver(incoming(alice, "k"))
+
+        def expunge_txn(tx):
+            tx.messages.expunge(tx.mailboxes.by_name(alice.id, INBOX).id, [1])
+
+        await house.store.run("t", expunge_txn)
+        house.clock.advance(hours=1)
+        real = house.blobs.delete
+
+        async def delete_and_lose_the_database(keys):
+            house.store.unavailable = True
+            return await real(keys)
+
+        house.blobs.delete = delete_and_lose_the_database
+        keeper = housekeeping(house)
+        assert await keeper.discard() == 0
+        assert house.blobs.blobs == {}
+        house.store.unavailable = False
+        house.blobs.delete = real
+        assert await keeper.discard() == 1
+        assert await house.store.read("t", lambda tx: tx.messages.discarded(9)) == []
 
     run(story())
 

@@ -10,7 +10,8 @@ from tests.support.clock import NOON
 from tests.support.house import DOMAIN, NUMBER, PASSWORD, House, incoming
 from um.core.account import AccountState, CallRecord, NumberState
 from um.core.errors import AuthenticationError, NotFoundError, UnavailableError
-from um.core.message import TRASH, MessageKind
+from um.core.ids import blob_key
+from um.core.message import INBOX, TRASH, MessageKind
 from um.core.steps import PURGE_STEPS
 from um.service.recipients import Directory
 
@@ -42,6 +43,13 @@ async def furnished(house):
             tx.accounts.set_preference(account.id, "greeting", "busy")
 
         await house.store.run("t", more_txn)
+
+        def expunge_txn(tx, account=account):
+            tx.messages.expunge(tx.mailboxes.by_name(account.id, INBOX).id, [1])
+
+        await house.delivery.deliver(incoming(account, f"{account.name}-x"))
+        await house.store.run("t", expunge_txn)
+        await house.blobs.put(blob_key(account.id, "f" * 32), b"its delivery was killed")
     await house.numbers.add_alias("alice", NUMBER, "2001")
     await house.accounts.close("alice")
     return alice, bob
@@ -56,7 +64,8 @@ def nothing_left(house, alice):
     for trace in (alice.id, "'alice'", NUMBER, "alice0"):
         assert trace not in text
     named = {content.blob for content in house.store._tables.contents.values()}
-    assert set(house.blobs.blobs) == named
+    assert not [key for key in house.blobs.blobs if key.startswith(alice.id[:12])]
+    assert named <= set(house.blobs.blobs)
 
 
 async def untouched(house, bob):
@@ -64,7 +73,9 @@ async def untouched(house, bob):
     assert overview.account == bob
     assert sum(overview.counts.values()) == len(MessageKind) + 1
     assert [number.e164 for number in overview.numbers] == [OTHER]
-    assert len(house.blobs.blobs) == len(MessageKind) + 1
+    bodies = await house.store.read("t", lambda tx: tx.messages.blobs_of(bob.id))
+    assert len(bodies) == len(MessageKind) + 2  # that of an expunged message included
+    assert bodies <= set(house.blobs.blobs)
     assert len(house.spool.entries) == len(house.quarantine.documents) == 1
     assert (await house.usage(bob.id)).reserved_octets == 1000
 
@@ -77,12 +88,13 @@ def test_a_purge_leaves_a_record_and_nothing_else():
         at = (await house.accounts.show("alice")).account.purge_at
         report = await house.purge().run(at=at, progress=told.append)
         (record,) = report.records
-        assert (record.messages, record.blobs, record.octets) == (6, 6, 6000)
+        assert (record.messages, record.blobs, record.octets) == (6, 7, 6000)
         assert record.finished_at == house.clock.now()
         assert record.account_id == alice.id
         assert {each.account_name for each in told} == {"alice", ""}
         nothing_left(house, alice)
         await untouched(house, bob)
+        assert blob_key(bob.id, "f" * 32) in house.blobs.blobs  # not a day old
         assert await house.store.read("t", lambda tx: tx.records.purges()) == [record]
         assert (await house.purge().run(at=at)).records == []
         # The number is free and the name may be used again.
@@ -136,7 +148,7 @@ def test_killed_at_any_step_the_next_run_finishes(step):
         assert (await house.purge().run()).held
         (record,) = await house.store.read("t", lambda tx: tx.records.purges())
         assert record.finished_at is not None
-        assert (record.messages, record.octets, record.blobs) == (6, 6000, 6)
+        assert (record.messages, record.octets, record.blobs) == (6, 6000, 7)
         nothing_left(house, alice)
         await untouched(house, bob)
 

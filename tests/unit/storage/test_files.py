@@ -56,13 +56,70 @@ def fail_with(monkeypatch, module, name, code, *, after=0):
 
 
 def test_a_blob_is_synced_before_its_name_and_its_name_after(tmp_path, trace):
-    """File, then name, then directory; folders that are new are synced in their parents."""
-    asyncio.run(FileBlobStore(tmp_path).put(KEY, b"x"))
-    assert trace[0] == ("fsync", tmp_path.name)
-    assert trace[1] == ("fsync", KEY[:2])
-    assert trace[2][0] == "fsync"
-    assert trace[2][1].endswith(".tmp")
-    assert trace[3:] == [("rename", KEY), ("fsync", KEY[2:4])]
+    """File, then name, then directory; the folders were synced once, at the first start."""
+    for first in ([("fsync", tmp_path.name)], []):
+        blobs = FileBlobStore(tmp_path)
+        assert trace == first
+        trace.clear()
+        asyncio.run(blobs.put(KEY, b"x"))
+        assert trace[0][0] == "fsync"
+        assert trace[0][1].endswith(".tmp")
+        assert trace[1:] == [("rename", KEY), ("fsync", KEY[-2:])]
+        trace.clear()
+
+
+def test_a_blob_that_was_deleted_stays_so(tmp_path, trace):
+    """Once the row that named it is forgotten, no power cut may bring it back."""
+    blobs = FileBlobStore(tmp_path)
+    other = "1" * 32
+    asyncio.run(blobs.put(KEY, b"x"))
+    trace.clear()
+    asyncio.run(blobs.delete([KEY, other]))
+    assert trace == [("fsync", KEY[-2:])]
+
+
+def test_folders_that_were_taken_away_are_made_again(tmp_path):
+    """A restored backup without empty folders, a tidy administrator: the next body makes them."""
+    blobs = FileBlobStore(tmp_path)
+    for folder in tmp_path.iterdir():
+        folder.rmdir()
+    asyncio.run(blobs.put(KEY, b"x"))
+    assert asyncio.run(blobs.get(KEY)) == b"x"
+    assert len(list(tmp_path.iterdir())) == 256
+
+
+def test_what_a_killed_put_left_is_swept_by_age_or_by_owner(tmp_path):
+    """A young leftover may be a body that is being written, unless its account is gone."""
+
+    def killed(step):
+        if step == "blob.written":
+            raise DiedError
+
+    async def story():
+        blobs = FileBlobStore(tmp_path, steps=killed)
+        for key in (KEY, "1" * 32):
+            with pytest.raises(DiedError):
+                await blobs.put(key, b"x")
+        long_ago = FakeClock().now().replace(year=2000)
+        assert await blobs.sweep_temporary(long_ago) == 0
+        assert await blobs.sweep_temporary(long_ago, owners=["1" * 12]) == 1
+        assert await blobs.sweep_temporary(long_ago.replace(year=2999)) == 1
+        assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+    asyncio.run(story())
+
+
+def test_half_a_document_is_swept_with_the_old_ones(tmp_path):
+    """A `put` into quarantine that was killed leaves a file that no list shows."""
+
+    async def story():
+        quarantine = FileQuarantine(tmp_path, FakeClock())
+        await quarantine.put(ALICE, "a", b"x")
+        (tmp_path / ALICE / ".0123456789abcdef.tmp").write_bytes(b"half")
+        await quarantine.sweep(FakeClock().now().replace(year=2999))
+        assert list(tmp_path.iterdir()) == []
+
+    asyncio.run(story())
 
 
 def test_a_failed_fsync_ends_the_process(tmp_path, monkeypatch):

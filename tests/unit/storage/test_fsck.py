@@ -4,6 +4,7 @@ import asyncio
 import os
 import sqlite3
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -82,6 +83,7 @@ SPOILED = {
             " '', '', '', '', '' FROM content"
         )
     ],
+    "discarded-named": ["INSERT INTO discarded SELECT blob, account_id, 0 FROM content"],
     "reservation-expired": ["INSERT INTO reservations SELECT 'r', id, 5, 0 FROM accounts"],
     "changes-old": ["UPDATE changes SET at = 0"],
 }
@@ -118,6 +120,29 @@ def test_a_missing_body_is_an_alarm_that_no_repair_hides(house):
     assert house.entries(house.inbox) == [house.entry]
 
 
+def test_a_body_that_housekeeping_is_to_delete_is_no_stranger(house):
+    """An old message that was expunged a moment ago: a session may be sending it still."""
+    blob = blob_of(house)
+    house.run(lambda tx: tx.messages.expunge(house.inbox.id, [house.entry.uid]))
+    path = Path(house.url).parent / "blobs" / blob[-2:] / blob
+    os.utime(path, ((house.now() - timedelta(days=3)).timestamp(),) * 2)
+    assert check(house) == {}
+    assert check(house, repair=True) == {}
+    assert path.exists()
+
+
+def test_a_body_of_a_dropped_content_is_left_to_housekeeping(house):
+    """A repair that drops a content lists its body, unless another content has the same."""
+    blob = blob_of(house)
+    spoil(house, *SPOILED["content-unnamed"], "UPDATE content SET blob = 'other' WHERE id = 'c'")
+    assert set(check(house, repair=True)) == {"content-unnamed"}
+    assert house.read(lambda tx: tx.messages.discarded(10)) == ["other"]
+    spoil(house, *SPOILED["content-unnamed"])
+    assert set(check(house, repair=True)) == {"content-unnamed"}
+    assert house.read(lambda tx: tx.messages.known_blobs([blob])) == {blob}
+    assert house.read(lambda tx: tx.messages.discarded(10)) == ["other"]
+
+
 def test_an_entry_without_its_content_is_an_alarm(house):
     """A row whose content is lost is told of and kept."""
     spoil(house, "DELETE FROM content")
@@ -137,10 +162,10 @@ def test_a_body_without_a_row_is_removed_after_a_day(house, tmp_path):
     stranger = "ab" * 16
     asyncio.run(house.blobs.put(stranger, b"left behind"))
     now = house.now()
-    leftover = tmp_path / "blobs" / "ab" / "ab" / ".0123456789abcdef.tmp"
+    leftover = tmp_path / "blobs" / "ab" / f".{stranger}-0123456789abcdef.tmp"
     leftover.write_bytes(b"half")
     for age, found in ((timedelta(hours=23), set()), (timedelta(hours=25), {"blob-orphan"})):
-        for path in (leftover, tmp_path / "blobs" / "ab" / "ab" / stranger):
+        for path in (leftover, tmp_path / "blobs" / "ab" / stranger):
             os.utime(path, ((now - age).timestamp(),) * 2)
         assert set(check(house)) == found
     assert asyncio.run(house.blobs.get(stranger)) == b"left behind"
