@@ -32,6 +32,7 @@ class MemoryReactor(Clock):
         return self.seconds()
 
     def listenUDP(self, port, protocol, interface="", maxPacketSize=8192):  # noqa: N802, N803
+        port = port or 40_000 + len(self.ports)  # as a kernel picks one
         if (interface, port) in self.ports:
             raise CannotListenError(interface, port, OSError("taken"))
         udp = MemoryUdp(self, protocol, interface, port)

@@ -167,6 +167,22 @@ def test_a_call_from_invite_to_bye():
     asyncio.run(story())
 
 
+def test_the_contact_names_the_port_that_was_bound():
+    """Port 0 is any that is free: requests inside the call come to that one."""
+
+    async def story():
+        house = House(listen=("udp:192.0.2.1:0",))
+        ((host, port),) = house.reactor.ports
+        udp = house.reactor.ports[host, port]
+        udp.protocol.datagramReceived(request("INVITE", body=SDP), CORE)
+        for _ in range(5):
+            await asyncio.sleep(0)
+        answer = udp.sent[-1][0].decode()
+        assert f"contact: <sip:um@192.0.2.1:{port}>" in answer.lower()
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize("place", ["made", "answered", "audio", "finished"])
 def test_an_application_that_fails_ends_its_call_only(place):
     """BYE or a refusal; `ended(failure)` once if it came to life; the server takes the next."""

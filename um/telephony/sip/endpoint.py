@@ -51,10 +51,6 @@ class Endpoint:
     _layer: TransactionLayer = field(default_factory=TransactionLayer, repr=False)
     _calls: Calls = field(default_factory=Calls, repr=False)
     _events: deque[Event] = field(default_factory=deque, repr=False)
-    _responder: Responder = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        self._responder = Responder(self.settings, self.randomness, self._layer)
 
     # ---- network side
 
@@ -303,6 +299,11 @@ class Endpoint:
             return
         self._layer.outbox.append((waiting.data, waiting.hop))
         self._calls.repeat_later(entry, waiting, now)
+
+    @property
+    def _responder(self) -> Responder:
+        """Made anew each time: the settings change once the port is bound."""
+        return Responder(self.settings, self.randomness, self._layer)
 
     def _respond(self, transaction: ServerTransaction, what: Reply, now: float) -> None:
         self._responder.respond(transaction, what, now)
