@@ -9,9 +9,7 @@ Laws:
   process or by the one after a crash, it is one message.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
 from uuid import uuid4
 
 import structlog
@@ -23,37 +21,19 @@ from fax.message import render
 from fax.pdf import FaxDocument, PdfMaker
 from fax.settings import FaxSettings
 from um.core.account import Account
-from um.core.errors import NotFoundError, RefusedDocumentError, UMError, UnavailableError
+from um.core.errors import NotFoundError, RefusedDocumentError, UMError
 from um.core.ids import E164, IngestKey
 from um.core.message import MessageKind
 from um.core.ports import Clock, Metrics, NoMetrics, Quarantine, SpoolEntry, Store
 from um.core.steps import Steps, no_steps
 from um.service import history
+from um.service.attempts import Attempts, Outcome
 from um.service.call_facts import CallFacts
 from um.service.delivery import Delivered, Delivery, Incoming, Room
 
+__all__ = ["FaxDeposits", "Outcome"]
+
 log = structlog.get_logger(__name__)
-
-
-class Outcome(StrEnum):
-    """What became of a fax."""
-
-    DELIVERED = "delivered"
-    MISSED = "missed"
-    """No page: a line in the history, nothing stored."""
-    GONE = "gone"
-    """Its account is no more."""
-    WAITING = "waiting"
-    """It is in the spool and will be tried again."""
-    BROKEN = "broken"
-    """Its facts cannot be read; it stays in the spool for an operator to look at."""
-
-
-@dataclass(slots=True)
-class _Waiting:
-    entry: SpoolEntry
-    due: float
-    tries: int
 
 
 class FaxDeposits:
@@ -80,28 +60,21 @@ class FaxDeposits:
         self._steps = steps
         self._ghostscript = Ghostscript()
         self._metrics = metrics or NoMetrics()
-        self._waiting: dict[str, _Waiting] = {}
+        self._attempts = Attempts(
+            "fax",
+            self._attempt,
+            clock,
+            pauses_seconds=settings.retry_seconds,
+            metrics=self._metrics,
+        )
 
     async def finish(self, entry: SpoolEntry) -> Outcome:
         """Deliver a fax, or note a missed one; never raises for storage trouble."""
-        tries = self._waiting.pop(entry.id).tries if entry.id in self._waiting else 0
-        try:
-            outcome = await self._attempt(entry)
-        except UMError as error:
-            self._wait(entry, tries, error)
-            outcome = Outcome.WAITING
-        self._metrics.count(f"fax_{outcome}")
-        self._metrics.gauge("fax_waiting", len(self._waiting))
-        log.info("fax.finished", entry=entry.id, outcome=outcome.value)
-        return outcome
+        return await self._attempts.finish(entry)
 
     async def retry_pending(self) -> int:
         """Try those whose time has come; returns how many wait still."""
-        now = self._clock.monotonic()
-        for each in [each for each in self._waiting.values() if each.due <= now]:
-            if each.entry.id in self._waiting:
-                await self.finish(each.entry)
-        return len(self._waiting)
+        return await self._attempts.retry_pending()
 
     async def deliver_document(
         self,
@@ -239,10 +212,3 @@ class FaxDeposits:
             room=room,
             pages=document.pages,
         )
-
-    def _wait(self, entry: SpoolEntry, tries: int, error: UMError) -> None:
-        pauses = self._settings.retry_seconds
-        due = self._clock.monotonic() + pauses[min(tries, len(pauses) - 1)]
-        self._waiting[entry.id] = _Waiting(entry, due, tries + 1)
-        level = log.warning if isinstance(error, UnavailableError) else log.error
-        level("fax.waiting", entry=entry.id, error=error.code, tries=tries + 1)

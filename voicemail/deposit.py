@@ -9,9 +9,8 @@ Laws:
 """
 
 import asyncio
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
+from functools import partial
 from uuid import uuid4
 
 import structlog
@@ -23,6 +22,7 @@ from um.core.message import MessageKind
 from um.core.ports import Clock, Metrics, NoMetrics, SpoolEntry, Store
 from um.core.steps import Steps, no_steps
 from um.service import history
+from um.service.attempts import Attempts, Outcome
 from um.service.call_facts import CallFacts
 from um.service.delivery import Delivered, Delivery, Incoming, Room
 from voicemail.audio import Recording, encode, prepare
@@ -32,28 +32,9 @@ from voicemail.message import render
 from voicemail.recorder import AUDIO_FILE
 from voicemail.settings import VoicemailSettings
 
+__all__ = ["Deposits", "Outcome"]
+
 log = structlog.get_logger(__name__)
-
-
-class Outcome(StrEnum):
-    """What became of a recording."""
-
-    DELIVERED = "delivered"
-    MISSED = "missed"
-    """Too little sound: a line in the history, nothing stored."""
-    GONE = "gone"
-    """Its account is no more."""
-    WAITING = "waiting"
-    """It is in the spool and will be tried again."""
-    BROKEN = "broken"
-    """Its facts cannot be read; it stays in the spool for an operator to look at."""
-
-
-@dataclass(slots=True)
-class _Waiting:
-    entry: SpoolEntry
-    due: float
-    tries: int
 
 
 class Deposits:
@@ -75,36 +56,29 @@ class Deposits:
         self._settings = settings
         self._steps = steps
         self._metrics = metrics or NoMetrics()
-        self._waiting: dict[str, _Waiting] = {}
+        self._attempts = Attempts(
+            "voicemail",
+            self._attempt,
+            clock,
+            pauses_seconds=settings.retry_seconds,
+            metrics=self._metrics,
+        )
 
     @property
     def waiting(self) -> int:
         """How many recordings wait in the spool for the storage to come back."""
-        return len(self._waiting)
+        return len(self._attempts)
 
     async def finish(self, entry: SpoolEntry, *, keep: bool = True) -> Outcome:
         """Deliver a recording, or note a missed call; never raises for storage trouble.
 
         `keep` false: the dialogue has decided that nothing was said.
         """
-        tries = self._waiting.pop(entry.id).tries if entry.id in self._waiting else 0
-        try:
-            outcome = await self._attempt(entry, keep=keep)
-        except UMError as error:
-            self._wait(entry, tries, error)
-            outcome = Outcome.WAITING
-        self._metrics.count(f"voicemail_{outcome}")
-        self._metrics.gauge("voicemail_waiting", len(self._waiting))
-        log.info("voicemail.finished", entry=entry.id, outcome=outcome.value)
-        return outcome
+        return await self._attempts.finish(entry, partial(self._attempt, keep=keep))
 
     async def retry_pending(self) -> int:
         """Try those whose time has come; returns how many wait still."""
-        now = self._clock.monotonic()
-        for each in [each for each in self._waiting.values() if each.due <= now]:
-            if each.entry.id in self._waiting:
-                await self.finish(each.entry)
-        return len(self._waiting)
+        return await self._attempts.retry_pending()
 
     async def deliver_file(
         self,
@@ -153,7 +127,7 @@ class Deposits:
         except UMError as error:
             log.warning("voicemail.not-in-history", call=facts.call_id, error=error.code)
 
-    async def _attempt(self, entry: SpoolEntry, *, keep: bool) -> Outcome:
+    async def _attempt(self, entry: SpoolEntry, *, keep: bool = True) -> Outcome:
         try:
             facts = read_facts(entry.facts)
         except (KeyError, ValueError):
@@ -227,10 +201,3 @@ class Deposits:
             room=room,
             duration_seconds=recording.whole_seconds,
         )
-
-    def _wait(self, entry: SpoolEntry, tries: int, error: UMError) -> None:
-        pauses = self._settings.retry_seconds
-        due = self._clock.monotonic() + pauses[min(tries, len(pauses) - 1)]
-        self._waiting[entry.id] = _Waiting(entry, due, tries + 1)
-        level = log.warning if isinstance(error, UnavailableError) else log.error
-        level("voicemail.waiting", entry=entry.id, error=error.code, tries=tries + 1)
