@@ -58,7 +58,7 @@ class ImapFactory(ServerFactory):
             bus.subscribe(AccountChanged, registry.on_account_changed),
         )
 
-    def buildProtocol(self, addr: IAddress | None) -> ImapProtocol:  # noqa: N802 - Twisted's name
+    def buildProtocol(self, addr: IAddress | None) -> ImapProtocol:
         """A protocol for a connection from `addr`."""
         host = getattr(addr, "host", None) or "local"
         protocol = ImapProtocol(self, str(host).removeprefix("::ffff:"))

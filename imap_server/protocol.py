@@ -38,23 +38,23 @@ class Transport(Protocol):
 
     def write(self, data: bytes) -> None: ...
 
-    def loseConnection(self) -> None: ...  # noqa: N802
+    def loseConnection(self) -> None: ...
 
-    def abortConnection(self) -> None: ...  # noqa: N802
+    def abortConnection(self) -> None: ...
 
-    def pauseProducing(self) -> None: ...  # noqa: N802
+    def pauseProducing(self) -> None: ...
 
-    def resumeProducing(self) -> None: ...  # noqa: N802
+    def resumeProducing(self) -> None: ...
 
-    def registerProducer(self, producer: object, streaming: bool) -> None: ...  # noqa: N802
+    def registerProducer(self, producer: object, streaming: bool) -> None: ...
 
-    def unregisterProducer(self) -> None: ...  # noqa: N802
+    def unregisterProducer(self) -> None: ...
 
-    def setTcpNoDelay(self, enabled: bool) -> None: ...  # noqa: N802
+    def setTcpNoDelay(self, enabled: bool) -> None: ...
 
-    def setTcpKeepAlive(self, enabled: bool) -> None: ...  # noqa: N802
+    def setTcpKeepAlive(self, enabled: bool) -> None: ...
 
-    def startTLS(self, context: object) -> None: ...  # noqa: N802
+    def startTLS(self, context: object) -> None: ...
 
 
 @implementer(IPushProducer)
@@ -76,7 +76,7 @@ class ImapProtocol(protocol.Protocol):
 
     # -- Twisted --------------------------------------------------------------------------------
 
-    def connectionMade(self) -> None:  # noqa: N802 - Twisted's name
+    def connectionMade(self) -> None:
         """Begin a session, or say why there is none."""
         transport = self._wire
         if ITCPTransport.providedBy(transport):
@@ -100,29 +100,29 @@ class ImapProtocol(protocol.Protocol):
         finally:
             self._factory.dismiss(session, self._peer)
 
-    def dataReceived(self, data: bytes) -> None:  # noqa: N802 - Twisted's name
+    def dataReceived(self, data: bytes) -> None:
         """Pass octets on."""
         if self._session is not None and not self._closing:
             self._session.context.receive_data(data)
 
-    def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:  # noqa: ARG002, N802
+    def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:  # noqa: ARG002 - Twisted's name
         """Let everything that waits know."""
         self._lost = True
         for future in (self._waiter, self._room):
             if future is not None and not future.done():
                 future.set_result(False)
 
-    def pauseProducing(self) -> None:  # noqa: N802 - Twisted's name
+    def pauseProducing(self) -> None:
         """The client reads too slowly."""
         self._write_paused = True
 
-    def resumeProducing(self) -> None:  # noqa: N802 - Twisted's name
+    def resumeProducing(self) -> None:
         """There is room again."""
         self._write_paused = False
         if self._room is not None and not self._room.done():
             self._room.set_result(True)
 
-    def stopProducing(self) -> None:  # noqa: N802 - Twisted's name
+    def stopProducing(self) -> None:
         """The connection is going: `connectionLost` follows."""
 
     @property

@@ -11,13 +11,13 @@ class MemoryUdp:
         self.reactor, self.protocol, self.address = reactor, protocol, (host, port)
         self.sent = []
 
-    def getHost(self):  # noqa: N802 - Twisted's name
+    def getHost(self):
         return type("Host", (), {"host": self.address[0], "port": self.address[1]})
 
     def write(self, data, address):
         self.sent.append((data, address))
 
-    def stopListening(self):  # noqa: N802 - Twisted's name
+    def stopListening(self):
         self.reactor.ports.pop(self.address, None)
 
 
@@ -31,7 +31,7 @@ class MemoryReactor(Clock):
     def monotonic(self):
         return self.seconds()
 
-    def listenUDP(self, port, protocol, interface="", maxPacketSize=8192):  # noqa: N802, N803
+    def listenUDP(self, port, protocol, interface="", maxPacketSize=8192):
         port = port or 40_000 + len(self.ports)  # as a kernel picks one
         if (interface, port) in self.ports:
             raise CannotListenError(interface, port, OSError("taken"))

@@ -57,7 +57,7 @@ class CertificateFiles:
 class TwistedContext(ContextFactory):
     """Twisted's `IOpenSSLContextFactory` over PEM files: one context for all connections."""
 
-    isClient = 0  # noqa: N815 - Twisted's name
+    isClient = 0
 
     def __init__(self, files: CertificateFiles) -> None:
         self._context = SSL.Context(SSL.TLS_SERVER_METHOD)
@@ -66,7 +66,7 @@ class TwistedContext(ContextFactory):
         self._context.set_min_proto_version(SSL.TLS1_2_VERSION)
         self._context.set_options(_NO_RENEGOTIATION)
 
-    def getContext(self) -> SSL.Context:  # noqa: N802 - Twisted's name
+    def getContext(self) -> SSL.Context:
         """The context that every connection is made from."""
         return self._context
 

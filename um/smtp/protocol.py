@@ -160,7 +160,7 @@ class MailProtocol(SMTP):
     def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
         return parse_path(arg)
 
-    async def smtp_EHLO(self, hostname: str) -> None:  # noqa: N802 - aiosmtpd's name, as below
+    async def smtp_EHLO(self, hostname: str) -> None:
         """Greet; the lines of its reply stay as they are."""
         self._verbatim = bool(hostname)
         try:
@@ -168,7 +168,7 @@ class MailProtocol(SMTP):
         finally:
             self._verbatim = False
 
-    async def smtp_HELO(self, hostname: str) -> None:  # noqa: N802
+    async def smtp_HELO(self, hostname: str) -> None:
         """Greet; its reply line stays as it is."""
         self._verbatim = bool(hostname)
         try:
@@ -176,11 +176,11 @@ class MailProtocol(SMTP):
         finally:
             self._verbatim = False
 
-    async def smtp_AUTH(self, _arg: str) -> None:  # noqa: N802
+    async def smtp_AUTH(self, _arg: str) -> None:
         """Not offered."""
         await self.push("502 AUTH is not available")
 
-    async def smtp_DATA(self, arg: str | None) -> None:  # noqa: N802
+    async def smtp_DATA(self, arg: str | None) -> None:
         """Take the message and answer for each recipient (LMTP) or once (SMTP)."""
         if await self.check_helo_needed():
             return
@@ -277,15 +277,15 @@ class LmtpProtocol(MailProtocol):
 
     lmtp = True
 
-    async def smtp_LHLO(self, hostname: str) -> None:  # noqa: N802
+    async def smtp_LHLO(self, hostname: str) -> None:
         """Greet."""
         await super().smtp_EHLO(hostname)
 
-    async def smtp_EHLO(self, _hostname: str) -> None:  # noqa: N802
+    async def smtp_EHLO(self, _hostname: str) -> None:
         """Not a command of LMTP (RFC 2033 §4.1)."""
         await self.push("500 This is LMTP, say LHLO")
 
-    async def smtp_HELO(self, _hostname: str) -> None:  # noqa: N802
+    async def smtp_HELO(self, _hostname: str) -> None:
         """Not a command of LMTP (RFC 2033 §4.1)."""
         await self.push("500 This is LMTP, say LHLO")
 

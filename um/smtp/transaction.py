@@ -59,7 +59,7 @@ class Hooks:
         self._mail_in = connection.mail_in
         self._strangers = 0
 
-    async def handle_EHLO(  # noqa: N802 - aiosmtpd's name, as those below
+    async def handle_EHLO(
         self, _server: Any, session: Any, _envelope: Any, hostname: str, responses: list[str]
     ) -> list[str]:
         """The keywords that are true of us."""
@@ -67,7 +67,7 @@ class Hooks:
         kept = [line for line in responses if not line.startswith(("250-AUTH", "250 HELP"))]
         return [*kept, "250-PIPELINING", "250 ENHANCEDSTATUSCODES"]
 
-    async def handle_MAIL(  # noqa: N802
+    async def handle_MAIL(
         self, _server: Any, _session: Any, envelope: MailEnvelope, address: str, options: list[str]
     ) -> str:
         """Note the reverse path and the size that the client declares (RFC 1870)."""
@@ -79,7 +79,7 @@ class Hooks:
         envelope.kind = self._mail_in.reception.kind_of(envelope.sender, client)
         return replies.SENDER_OK.text("OK")
 
-    async def handle_RCPT(  # noqa: N802
+    async def handle_RCPT(
         self, _server: Any, _session: Any, envelope: MailEnvelope, address: str, _options: list[str]
     ) -> str:
         """Take a recipient that is ours and would take the mail now, or say why not."""

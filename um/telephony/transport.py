@@ -41,17 +41,15 @@ class DelayedCall(Protocol):
 class Reactor(Protocol):
     """What we use of Twisted's reactor."""
 
-    def listenUDP(  # noqa: N802 - Twisted's name
+    def listenUDP(
         self,
         port: int,
         protocol: Any,
         interface: str = ...,
-        maxPacketSize: int = ...,  # noqa: N803
+        maxPacketSize: int = ...,
     ) -> Any: ...
 
-    def callLater(  # noqa: N802 - Twisted's name
-        self, delay: float, call: Callable[[], object], /
-    ) -> Any: ...
+    def callLater(self, delay: float, call: Callable[[], object], /) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +136,7 @@ class SipPort(DatagramProtocol):
         number: int = self._socket.getHost().port
         return number
 
-    def datagramReceived(self, datagram: bytes, addr: Address) -> None:  # noqa: N802 - Twisted's name
+    def datagramReceived(self, datagram: bytes, addr: Address) -> None:
         """Take a datagram from a trusted network; others never were."""
         if not is_inside(addr[0], self._trusted):
             self._metrics.count("sip_untrusted_datagrams")
@@ -212,7 +210,7 @@ class MediaPort(DatagramProtocol):
         self._rtcp: Any = None
         self.number = 0
 
-    def datagramReceived(self, datagram: bytes, addr: Address) -> None:  # noqa: N802 - Twisted's name
+    def datagramReceived(self, datagram: bytes, addr: Address) -> None:
         """Pass on what came."""
         self._on_datagram(datagram, addr)
 
