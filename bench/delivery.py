@@ -36,7 +36,7 @@ async def service_rates(folder: Path, count: int) -> dict[int, float]:
     store = open_store(database, publish=bus.publish, clock=clock)
     delivery = Delivery(store, FileBlobStore(folder / "blobs"), bus, clock)
     settings = AccountSettings(domain="um.example.net", quota_octets=2**40)
-    accounts = AccountService(store, clock, Argon2Hasher(), settings)
+    accounts = AccountService(store, clock, Argon2Hasher(clock), settings)
     account = await accounts.add(NewAccount(name="bench"))
 
     async def one(data: bytes) -> None:

@@ -1,7 +1,8 @@
 """The store on a database: units of work on database threads, events after the commit.
 
 Laws:
-- A connection belongs to one thread for life; SQLite has one thread that writes.
+- A connection belongs to one thread for life; SQLite has one thread that writes, and what waits
+  for it is committed together (`storage.group`).
 - Hints are published on the loop's thread, after the commit and before its caller goes on.
 - What cannot be reached or written raises UnavailableError, and nothing was changed. The one doubt
   is a COMMIT whose answer was lost: it raises too, is never run again, and the ingest key tells.
@@ -15,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import sqlalchemy as sa
 import structlog
@@ -23,6 +24,7 @@ import structlog
 from storage import schema
 from storage.backend import Backend, Connection, Fault, database_url
 from storage.follower import PostgresFollower, SqliteFollower
+from storage.group import Outcome, Queue, Waiting
 from storage.instants import Instant
 from storage.postgres import PostgresBackend
 from storage.revision import check_revision
@@ -30,7 +32,13 @@ from storage.sqlite import SqliteBackend
 from storage.statement import Statement, value
 from storage.transaction import SqlTransaction
 from storage.unit import Unit
-from um.core.errors import AlreadyExistsError, InvalidError, NotFoundError, UnavailableError
+from um.core.errors import (
+    AlreadyExistsError,
+    InvalidError,
+    NotFoundError,
+    UMError,
+    UnavailableError,
+)
 from um.core.events import Change, Event
 from um.core.ports import Clock, Metrics, NoMetrics, Transaction
 from um.core.steps import Steps, no_steps
@@ -41,6 +49,10 @@ T = TypeVar("T")
 TRIES = 5
 """How often a transaction that lost against another one is run."""
 _TRIM = Statement(sa.delete(schema.changes).where(schema.changes.c.at < value("before", Instant())))
+
+
+_OWN_FAULTS = {Fault.NONE, Fault.MISSING, Fault.TAKEN, Fault.INVALID}
+"""What a unit of work does wrong by itself: the transaction around its savepoint is unharmed."""
 
 
 class _RunAgainError(Exception):
@@ -69,6 +81,7 @@ class DatabaseStore:
         self._local = threading.local()
         self._connections: set[Connection] = set()
         self._lock = threading.Lock()
+        self._queue = Queue()
         self._writers = ThreadPoolExecutor(backend.writer_threads, "um-database")
         self._readers = (
             ThreadPoolExecutor(backend.reader_threads, "um-database-read")
@@ -121,16 +134,30 @@ class DatabaseStore:
         writes: bool,
     ) -> T:
         started = self._clock.monotonic()
+
+        def on_unit(unit: Unit) -> T:
+            return work(SqlTransaction(unit))
+
         try:
-            return await self._on_thread(
-                pool, self._retried, name, lambda unit: work(SqlTransaction(unit)), writes
-            )
+            if writes and self._backend.writer_threads == 1:
+                return await self._in_group(Waiting(name, on_unit))
+            return await self._on_thread(pool, self._retried, name, on_unit, writes)
         except UnavailableError:
             self._metrics.count("storage_unavailable")
             raise
         finally:
             seconds = self._clock.monotonic() - started
             self._metrics.observe(f"storage_{'run' if writes else 'read'}_seconds", seconds)
+
+    async def _in_group(self, waiting: Waiting[T]) -> T:
+        """Wait for the writer, and share the transaction with whoever waits too."""
+        self.start_following()
+        self._queue.put(waiting)
+        try:
+            self._writers.submit(self._write_waiting)
+        except RuntimeError as error:  # the pool was shut down
+            raise UnavailableError from error
+        return await asyncio.wrap_future(waiting.future)
 
     async def _on_thread(
         self, pool: ThreadPoolExecutor, work: Callable[..., T], *arguments: Any
@@ -144,6 +171,81 @@ class DatabaseStore:
         return await future
 
     # From here on: on a database thread.
+
+    def _write_waiting(self) -> None:
+        """Answer the next group. There are as many calls as callers, so nobody is forgotten."""
+        group = self._queue.take()
+        if len(group) > 1 and self._commit_together(group):
+            return
+        for waiting in group:
+            try:
+                result = self._retried(waiting.name, waiting.work, writes=True)
+            except BaseException as error:  # noqa: BLE001 - it is the caller's
+                waiting.future.set_exception(error)
+            else:
+                waiting.future.set_result(result)
+
+    def _commit_together(self, group: list[Waiting[Any]]) -> bool:
+        """Whether all were answered; False: nothing was done, and each is to be run by itself."""
+        cursor: Any = None
+        begun = committing = False
+        try:
+            cursor = self._connection(writes=True).cursor()
+            self._backend.begin(cursor, writes=True)
+            begun = True
+            outcomes = [self._within(cursor, waiting) for waiting in group]
+            committing = True
+            self._backend.commit(cursor)
+        except self._backend.errors as error:
+            self._end(cursor)
+            fault = self._backend.fault(error)
+            if committing or (fault is Fault.TEMPORARY and not begun):
+                # Locked out at the door: they have all waited once, that is enough.
+                failure = self._failure("group", error, committing=committing)
+                for waiting in group:
+                    waiting.future.set_exception(failure)
+                return True
+            if fault is Fault.GONE:
+                self._drop()
+            return False
+        for outcome in outcomes:
+            outcome.answer(self._tell)
+        return True
+
+    def _within(self, cursor: Any, waiting: Waiting[Any]) -> Outcome:
+        """Do one unit within its savepoint. Raises what ends the whole transaction."""
+        steps = self._steps if waiting.name == "deliver" else no_steps
+        cursor.execute("SAVEPOINT unit")
+        try:
+            steps("transaction.begun")
+            unit = Unit(cursor, self._backend.dialect, clock=self._clock, steps=steps, writes=True)
+            result = waiting.work(unit)
+            if unit.changes:
+                unit.write_changes(self._origin)
+                self._backend.tell_others(cursor, self._origin)
+            steps("transaction.before-commit")
+        except BaseException as error:
+            failure = error
+            if isinstance(error, self._backend.errors):
+                if self._backend.fault(error) not in _OWN_FAULTS:
+                    raise
+                failure = self._failure(waiting.name, error, committing=False)
+            elif isinstance(error, UnicodeEncodeError):
+                failure = InvalidError()
+                failure.__cause__ = error
+            cursor.execute("ROLLBACK TO unit")
+            cursor.execute("RELEASE unit")
+            return Outcome(waiting, steps, failure=failure)
+        cursor.execute("RELEASE unit")
+        return Outcome(waiting, steps, result=result, changes=tuple(unit.changes.values()))
+
+    def _failure(self, name: str, error: Exception, *, committing: bool) -> BaseException:
+        try:
+            self._translate(name, error, committing=committing)
+        except (UMError, _RunAgainError) as failure:
+            return failure
+        except self._backend.errors as failure:
+            return failure
 
     def _retried(self, name: str, work: Callable[[Unit], T], writes: bool) -> T:
         for attempt in range(1, TRIES + 1):
@@ -187,7 +289,7 @@ class DatabaseStore:
             self._tell(list(unit.changes.values()))
         return result
 
-    def _translate(self, name: str, error: Exception, *, committing: bool) -> None:
+    def _translate(self, name: str, error: Exception, *, committing: bool) -> NoReturn:
         """Raise what the driver's error means to the caller."""
         fault = self._backend.fault(error)
         if fault is Fault.MISSING:

@@ -7,6 +7,7 @@ Laws:
 """
 
 import errno
+import itertools
 import os
 import secrets
 from collections.abc import Iterator
@@ -22,6 +23,10 @@ log = structlog.get_logger(__name__)
 
 EXIT_STATUS = 74
 """EX_IOERR of sysexits.h: the service manager starts the process anew and the spool is replayed."""
+
+_PROCESS = secrets.token_hex(4)
+_numbers = itertools.count()
+"""Name temporary files apart; a draw of randomness for each lets go of the interpreter's lock."""
 
 _REFUSED = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE}
 
@@ -62,7 +67,7 @@ def make_folder(folder: Path, *, within: Path) -> None:
 
 def write_new(folder: Path, data: bytes, *, prefix: str = ".") -> Path:
     """Write `data` to a new file with a temporary name in `folder`; not synced yet."""
-    path = folder / f"{prefix}{secrets.token_hex(8)}.tmp"
+    path = folder / f"{prefix}{_PROCESS}{next(_numbers):08x}.tmp"
     with refusals():
         try:
             with path.open("xb", buffering=0) as file:

@@ -258,10 +258,11 @@ class Delivery:
         )
 
     def _content(self, incoming: Incoming, scanned: Scanned) -> Content:
+        unique = self._new_id()
         return Content(
-            id=ContentId(self._new_id()),
+            id=ContentId(unique),
             account_id=incoming.account_id,
-            blob=blob_key(incoming.account_id, self._new_id()),
+            blob=blob_key(incoming.account_id, unique),
             kind=incoming.kind,
             size_octets=len(incoming.data),
             envelope=scanned.envelope,
