@@ -18,10 +18,11 @@ from tests.support.server import Server
 from um.clock import SystemClock
 from um.core.ids import IngestKey
 from um.core.message import MessageKind
-from um.service.accounts import AccountService, AccountSettings, NewAccount
+from um.service.accounts import AccountService, NewAccount
 from um.service.delivery import Delivery, Incoming
 from um.service.events import LocalEventBus
 from um.service.passwords import Argon2Hasher
+from um.service.settings import AccountSettings
 
 OCTETS = 80_000
 PARALLEL = (1, 8, 16)
