@@ -37,6 +37,8 @@ log = structlog.get_logger(__name__)
 REPLAY_SECONDS = 30.0
 REPLAY_EVERY_SECONDS = 60.0
 HOUSEKEEPING_EVERY_SECONDS = 3600.0
+DISCARD_EVERY_SECONDS = 60.0
+"""How often the bodies of expunged messages are looked for; they go when they are 5 minutes old."""
 
 
 def run(config: Config, *, ready_file: Path | None = None, log_level: str = "info") -> None:
@@ -122,6 +124,7 @@ async def _applications(services: "Services", stack: AsyncExitStack) -> "Applica
         timers.every(
             HOUSEKEEPING_EVERY_SECONDS, "housekeeping", services.housekeeping.tick, at_once=True
         )
+        timers.every(DISCARD_EVERY_SECONDS, "discard", services.housekeeping.discard)
     return applications
 
 
