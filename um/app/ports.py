@@ -70,6 +70,7 @@ async def opened_ports(
                 steps=steps,
             )
         finally:
+            await spool.close()
             await store.close()
 
 
