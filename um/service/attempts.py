@@ -51,7 +51,8 @@ class Attempts:
         attempt: what is done with an entry that waited.
         clock: for the pauses.
         pauses_seconds: before the second try, the third …; the last one from then on.
-        metrics: counts `{subject}_{outcome}`, gauges `{subject}_waiting`.
+        metrics: counts `{subject}_{outcome}` (`_delayed` for one that waits now), gauges
+            `{subject}_waiting`.
     """
 
     def __init__(
@@ -84,7 +85,9 @@ class Attempts:
         except UMError as error:
             self._wait(entry, tries, error)
             outcome = Outcome.WAITING
-        self._metrics.count(f"{self._subject}_{outcome}")
+        # The gauge below has the name of this outcome: a metric is of one kind.
+        counted = "delayed" if outcome is Outcome.WAITING else outcome.value
+        self._metrics.count(f"{self._subject}_{counted}")
         self._metrics.gauge(f"{self._subject}_waiting", len(self._waiting))
         log.info(self._finished, entry=entry.id, outcome=outcome.value)
         return outcome
