@@ -50,4 +50,5 @@ def root(
 
 def run_from_arguments() -> None:
     """Run the command that `sys.argv` names, and exit."""
-    guarded(lambda: app(args=sys.argv[1:], prog_name="um"))
+    # Not "standalone": then Typer would print usage errors itself, in a frame of several lines.
+    guarded(lambda: app(args=sys.argv[1:], prog_name="um", standalone_mode=False))

@@ -10,8 +10,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
+import typer
+from typer._click.exceptions import NoArgsIsHelpError, UsageError
+
 from um.cli.output import complain
-from um.core.errors import UMError
+from um.core.errors import UMError, UnavailableError
 
 if TYPE_CHECKING:
     from um.app.services import Services
@@ -49,19 +52,31 @@ def with_services(given: Path | None, work: Callable[["Services"], Awaitable[T]]
 
 
 def quiet_logs() -> None:
-    """Let a command's logs tell of trouble only, and that on stderr."""
+    """Let a command's logs tell of defects only: trouble is told once, in the line at its end."""
     from um import logs
 
-    logs.configure(level="warning")
+    logs.configure(level="warning" if os.environ.get(DEBUG) else "error")
 
 
 def guarded(command: Callable[[], object]) -> NoReturn:
-    """Run the command line and exit, turning every error into one line."""
+    """Run the command line and exit, turning every error into one line.
+
+    `command` returns the status that it asked for, if any.
+    """
     try:
-        command()
+        status = command()
     except UMError as error:
-        complain(error.public)
+        complain(_with_cause(error))
         sys.exit(1)
+    except NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except UsageError as error:
+        path = error.ctx.command_path if error.ctx else "um"
+        complain(f"{error.format_message()} ({path} --help tells more)")
+        sys.exit(error.exit_code)
+    except typer.Abort:
+        sys.exit(130)
     except BrokenPipeError:
         # Whoever read our output has seen enough; Python must not complain at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -73,4 +88,13 @@ def guarded(command: Callable[[], object]) -> NoReturn:
             raise
         complain(f"{type(error).__name__}: {error} (set {DEBUG}=1 to see where)")
         sys.exit(1)
-    sys.exit(0)
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _with_cause(error: UMError) -> str:
+    """What a peer may hear, and for the operator, who may know it all, why storage failed."""
+    if not isinstance(error, UnavailableError) or error.__cause__ is None:
+        return error.public
+    cause = error.__cause__
+    words = str(getattr(cause, "orig", None) or cause).partition("\n")[0]
+    return f"{error.public}: {words}"

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -31,6 +32,34 @@ def um(*arguments: str, folder: Path = ROOT, **environment: str) -> subprocess.C
         text=True,
         check=False,
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["account", "show"], "Missing argument 'NAME'. (um account show --help tells more)"),
+        (["account", "frob"], "No such command 'frob'. (um account --help tells more)"),
+        (["purge", "--bogus"], "No such option: --bogus (um purge --help tells more)"),
+    ],
+)
+def test_wrong_usage_is_one_line(arguments, complaint):
+    """Whoever types something wrong reads one line on stderr; scripts see 2."""
+    done = um(*arguments)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", f"um: {complaint}\n")
+
+
+def test_a_command_that_cannot_reach_the_storage_says_why_in_one_line(tmp_path):
+    """The cause stands in the line, not in a log before it."""
+    (tmp_path / "um.toml").write_text("")
+    assert um("account", "add", "anna", folder=tmp_path).returncode == 0
+    database = sqlite3.connect(tmp_path / "data" / "um.db", isolation_level=None)
+    try:
+        database.execute("BEGIN IMMEDIATE")
+        done = um("account", "suspend", "anna", folder=tmp_path)
+    finally:
+        database.close()
+    assert done.returncode == 1
+    assert done.stderr == "um: Storage is not available for the moment: database is locked\n"
 
 
 @pytest.mark.parametrize(
