@@ -14,6 +14,7 @@ from um.config.types import (
     NetworkAddress,
     Port,
     Positive,
+    QuotaOctets,
     Region,
     SecretUrl,
     Section,
@@ -187,7 +188,7 @@ class WebConfig(Section):
 class PolicyConfig(Section):
     """[policy]: room, retention and the end of an account."""
 
-    quota_octets: Positive = 104_857_600
+    quota_octets: QuotaOctets = 104_857_600
     """Of a new account: sum of RFC822.SIZE over all its folders."""
     purge_after_months: Positive = 2
     """Calendar months from closure to purge, in the account's time zone."""

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, ValidationInfo
 
 from um.config.addresses import Listen, Network, parse_listen, parse_network, parse_sip_listen
+from um.core.account import MIN_QUOTA_OCTETS
 
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})*")
@@ -97,6 +98,7 @@ def _resolved(value: Path, info: ValidationInfo) -> Path:
 Switch = Annotated[bool, Field(strict=True)]
 Whole = Annotated[int, Field(strict=True, ge=0)]
 Positive = Annotated[int, Field(strict=True, gt=0)]
+QuotaOctets = Annotated[int, Field(strict=True, ge=MIN_QUOTA_OCTETS)]
 Port = Annotated[int, Field(strict=True, gt=0, le=65_535)]
 FilePath = Annotated[Path, AfterValidator(_resolved)]
 """Relative paths are relative to the configuration file's folder."""

@@ -6,6 +6,9 @@ from enum import StrEnum
 
 from um.core.ids import E164, AccountId
 
+MIN_QUOTA_OCTETS = 1024 * 1024
+"""The smallest mailbox: room for one longest voice message."""
+
 
 class AccountState(StrEnum):
     """Where an account is in its life; `um.policy.lifecycle` holds the table of moves."""

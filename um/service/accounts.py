@@ -13,6 +13,7 @@ from datetime import datetime
 from uuid import uuid4
 
 from um.core.account import (
+    MIN_QUOTA_OCTETS,
     Account,
     AccountState,
     AuditRecord,
@@ -37,7 +38,6 @@ from um.service.recipients import named_txn
 from um.service.settings import AccountSettings
 
 MAX_PASSWORD_OCTETS = 1024
-MIN_QUOTA_OCTETS = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)

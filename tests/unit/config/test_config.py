@@ -70,6 +70,10 @@ def test_relative_paths_start_at_the_file(tmp_path):
             {"telephony": {"ring_seconds": "20"}},
             "telephony.ring_seconds: should be a valid integer",
         ),
+        (
+            {"policy": {"quota_octets": 1_048_575}},
+            "policy.quota_octets: should be greater than or equal to 1048576",
+        ),
         ({"fax": {"ecm": 1}}, "fax.ecm: should be a valid boolean"),
         ({"fax": {"paper": "a3"}}, "fax.paper: should be 'a4' or 'letter'"),
         ({"server": {"domain": "um example"}}, "server.domain: must be a domain name"),
