@@ -8,13 +8,20 @@ Laws:
 - Why an account is closed is told only after the right password.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 import structlog
 
 from um.core.account import Account, AccountState
-from um.core.errors import AccountClosedError, AuthenticationError, LockedOutError, NotFoundError
+from um.core.errors import (
+    AccountClosedError,
+    AuthenticationError,
+    LockedOutError,
+    NotFoundError,
+    UnavailableError,
+)
 from um.core.ids import AccountId
 from um.core.ports import Clock, Metrics, NoMetrics, PasswordHasher, Store, Transaction
 from um.policy import lockout
@@ -160,7 +167,9 @@ class Authenticator:
         if account is None or account.password_hash != attempt.stored:
             raise AuthenticationError
         if attempt.failed_before:
-            await self._clear(attempt.subjects)
+            # A full disk must not keep the owner out, who could make room; the count just stays.
+            with suppress(UnavailableError):
+                await self._clear(attempt.subjects)
         return account
 
     async def _fail(

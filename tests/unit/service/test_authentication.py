@@ -7,7 +7,13 @@ import pytest
 
 from tests.support.house import DOMAIN, NUMBER, PASSWORD, PIN, House
 from um.core.account import AccountState
-from um.core.errors import AccountClosedError, AuthenticationError, LockedOutError, NotFoundError
+from um.core.errors import (
+    AccountClosedError,
+    AuthenticationError,
+    LockedOutError,
+    NotFoundError,
+    UnavailableError,
+)
 from um.core.ids import AccountId
 from um.service.authentication import Authenticator
 from um.service.passwords import UNMATCHABLE_HASH
@@ -204,6 +210,27 @@ def test_success_clears_and_a_new_password_opens():
             await house.authenticator.login("alice", PASSWORD, peer=PEER)
         await house.accounts.set_password("alice", "another secret")
         await house.authenticator.login("alice", "another secret", peer=PEER)
+
+    run(story())
+
+
+def test_a_store_that_cannot_write_keeps_no_owner_out():
+    """After a slip of the finger and then a full disk, the owner gets in and can make room."""
+
+    class FullStore:
+        def __init__(self, store):
+            self.read = store.read
+
+        async def run(self, name, work):
+            raise UnavailableError
+
+    async def story():
+        house = House()
+        await house.add()
+        await fail(house)
+        full = Authenticator(FullStore(house.store), house.clock, house.hasher, house.settings)
+        login = await full.login("alice", PASSWORD, peer=PEER)
+        assert login.account.name == "alice"
 
     run(story())
 
