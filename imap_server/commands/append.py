@@ -3,7 +3,7 @@
 from imap_server.connection import MessageOffered, MessageReceived
 from imap_server.context import Context, Reply
 from imap_server.errors import TooBusyError, refused
-from um.core.errors import UMError
+from um.core.errors import InvalidError, UMError
 
 
 async def offered(context: Context, event: MessageOffered) -> None:
@@ -23,6 +23,9 @@ async def offered(context: Context, event: MessageOffered) -> None:
 async def received(context: Context, event: MessageReceived) -> Reply:
     """Store it; the OK says that it is durable."""
     try:
+        if b"\0" in event.data:
+            # No literal may hold one (RFC 3501 §9 CHAR8): it could never be fetched again.
+            raise InvalidError("A message with NUL in it cannot be stored")
         delivered = await context.mailboxes.append(
             context.account_id,
             event.append.mailbox,

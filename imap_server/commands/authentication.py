@@ -104,6 +104,8 @@ def _text(value: bytes) -> str:
 async def _punish(context: Context) -> None:
     context.login_failures += 1
     context.services.metrics.count("imap_login_failures")
+    # The name stays out: what is typed there is now and then the password.
+    log.info("imap login refused", peer=context.link.peer, failures=context.login_failures)
     await context.link.pause(min(2.0 ** (context.login_failures - 1), MAX_DELAY_SECONDS))
     if context.login_failures >= context.settings.max_login_failures:
         context.end("Too many failed logins")
