@@ -50,9 +50,18 @@ def render(
             resolution=resolution_name(reception.y_resolution_dpi),
             rate_bps=reception.bit_rate,
             ecm=reception.ecm,
-            result="complete" if reception.complete else f"partial: {reception.detail}",
+            result=_result(reception, document),
             note="\n".join(document.notes),
             call_id=call.call_id,
             redirect_cause=call.cause,
         )
     )
+
+
+def _result(reception: ReceptionFacts, document: FaxDocument) -> str:
+    """What became of it, in words; whole only if every page came and could be read."""
+    if not reception.complete:
+        return f"partial: {reception.detail}"
+    if document.dropped:
+        return f"partial: {document.dropped} of its pages could not be read"
+    return "complete"

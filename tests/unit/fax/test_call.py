@@ -408,6 +408,8 @@ def test_a_kept_page_that_rots_is_noted_and_its_original_kept():
         ((_, content, message),) = await one.inbox()
         assert content.pages == 1
         assert "1 of 2 pages (partial)" in message["Subject"]
+        text = next(message.iter_parts()).get_content()
+        assert "Result: partial: 1 of its pages could not be read" in text
         assert "Page 2 could not be read" in next(message.iter_parts()).get_content()
         assert len(one.quarantined()) == 2
 

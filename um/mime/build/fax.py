@@ -79,7 +79,7 @@ def _text(facts: FaxFacts) -> str:
     if facts.is_partial:
         lines += [
             "",
-            "This fax is incomplete: the pages received before it broke off are attached.",
+            "This fax is incomplete: the pages that came through are attached.",
         ]
     if facts.note:
         lines += ["", facts.note]
