@@ -97,6 +97,9 @@ class MailIn:
             limits=Limits(settings.max_received, settings.max_line_octets),
         )
         self._tls_context = tls_context
+        # aiosmtpd logs each command and address at INFO, and at WARNING a line that is no command:
+        # after a refused AUTH LOGIN that is a password. What we want known we log ourselves.
+        logging.getLogger("mail.log").setLevel(logging.ERROR)
         self._limit = ConnectionLimit(
             total=settings.max_connections, per_address=settings.max_connections_per_address
         )
@@ -110,8 +113,6 @@ class MailIn:
         self, loop: asyncio.AbstractEventLoop, host: str, port: int, *, lmtp: bool
     ) -> asyncio.Server:
         """Open a listener. Port 0 takes a free one (`server.sockets[0].getsockname()`)."""
-        # aiosmtpd logs each command and address at INFO; what we want known we log ourselves.
-        logging.getLogger("mail.log").setLevel(logging.WARNING)
         server = await loop.create_server(lambda: self.protocol(loop, lmtp=lmtp), host, port)
         self._servers.append(server)
         return server

@@ -338,6 +338,21 @@ def test_hostile_commands() -> None:
     asyncio.run(run())
 
 
+def test_a_password_sent_for_nothing_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """A client that goes on after its AUTH was refused sends its password as a command."""
+
+    async def run() -> None:
+        house, _ = await house_with_alice()
+        wire = Wire(mail_in(house))
+        await wire.reply()
+        await wire.say("EHLO client")
+        assert (await wire.say("AUTH LOGIN")).startswith("502")
+        assert (await wire.say("c2VjcmV0LXBhc3N3b3Jk")).startswith("500")
+
+    asyncio.run(run())
+    assert "c2vjcmv0" not in caplog.text.lower()
+
+
 def test_commands_are_capped() -> None:
     """A client that only makes noise is sent away."""
 
