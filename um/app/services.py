@@ -45,6 +45,7 @@ class Services:
             blobs,
             ports.spool,
             ports.quarantine,
+            ports.greetings,
             clock,
             steps=ports.steps,
             metrics=metrics,

@@ -23,6 +23,7 @@ from um.core.ids import AccountId, MailboxId
 from um.core.ports import (
     BlobStore,
     Clock,
+    Greetings,
     Metrics,
     NoMetrics,
     Quarantine,
@@ -74,6 +75,7 @@ class Purge:
         blobs: BlobStore,
         spool: Spool,
         quarantine: Quarantine,
+        greetings: Greetings,
         clock: Clock,
         *,
         steps: Steps = no_steps,
@@ -83,6 +85,7 @@ class Purge:
         self._blobs = blobs
         self._spool = spool
         self._quarantine = quarantine
+        self._greetings = greetings
         self._clock = clock
         self._steps = steps
         self._metrics = metrics or NoMetrics()
@@ -172,6 +175,8 @@ class Purge:
         self._steps("purge.spool-deleted")
         await self._quarantine.delete_of(account.id)
         self._steps("purge.quarantine-deleted")
+        await self._greetings.delete_of(account.id)
+        self._steps("purge.greetings-deleted")
         tell("account")
         await self._store.run("purge-account", lambda tx: _delete_account_txn(tx, account.id, at))
         self._steps("purge.account-deleted")
@@ -215,6 +220,7 @@ class Purge:
         unfinished = await self._store.read("purge-unfinished", open_txn)
         if unfinished:
             await sweep_orphans(self._store, self._blobs, now)
+            await self._sweep_greetings()
             await self._store.compact()
             self._steps("purge.vacuumed")
 
@@ -227,6 +233,16 @@ class Purge:
         finished = {record.account_id for record in unfinished} | set(purged)
         records = await self._store.read("purge-records", lambda tx: tx.records.purges())
         return [record for record in records if record.account_id in finished]
+
+    async def _sweep_greetings(self) -> None:
+        """Remove what a call in progress recorded after its account's greetings had gone."""
+        kept = await self._greetings.accounts()
+
+        def strays_txn(tx: Transaction) -> list[AccountId]:
+            return [each for each in kept if tx.accounts.get(each) is None]
+
+        for account_id in await self._store.read("purge-greetings", strays_txn):
+            await self._greetings.delete_of(account_id)
 
 
 def is_due(account: Account, at: datetime) -> bool:
