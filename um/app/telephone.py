@@ -4,12 +4,16 @@ from functools import partial
 from random import SystemRandom
 from typing import Any
 
+from fax.spandsp import SpanDSPToneDetector
 from um.app.applications import Applications
 from um.app.edges import Bound
 from um.app.router import ServiceRouter
 from um.app.services import Services
 from um.config import Config
 from um.service.numbers import normal_number
+from um.telephony.codec import Codecs
+from um.telephony.g729 import installed
+from um.telephony.rtp.g711 import G711
 from um.telephony.server import TelephonyServer
 from um.telephony.settings import TelephonySettings
 
@@ -32,6 +36,8 @@ class TelephoneEdge:
             metrics=ports.metrics,
             reactor=reactor,
             randomness=SystemRandom(),
+            codecs=Codecs((*G711, *installed())),
+            tones=SpanDSPToneDetector,
         )
 
     async def start(self) -> Bound:

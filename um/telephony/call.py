@@ -8,7 +8,7 @@ Laws:
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Final, Protocol
 
 import structlog
@@ -23,19 +23,23 @@ from um.telephony.application import (
     EndReason,
     HandOver,
     MediaHandOver,
+    ToneDetector,
 )
+from um.telephony.codec import Codecs
 from um.telephony.offer import Agreed, MediaNegotiation, NotAcceptableError
+from um.telephony.presses import Presses, Way
 from um.telephony.randomness import Randomness
+from um.telephony.rtp.dtmf import DIGITS
 from um.telephony.rtp.session import (
-    Address,
     Audio,
     Digit,
     MediaLost,
     PlaybackFinished,
     RtpEvent,
     RtpSession,
-    StreamState,
 )
+from um.telephony.rtp.source import Address
+from um.telephony.rtp.speaker import StreamState
 from um.telephony.sdp import SdpError
 from um.telephony.settings import TelephonySettings
 from um.telephony.sip.events import CallOffered
@@ -56,6 +60,8 @@ class CallHouse(Protocol):
     metrics: Metrics
     randomness: Randomness
     ports: MediaPorts
+    codecs: Codecs
+    tones: Callable[[], ToneDetector] | None
 
     def forget(self, call: "LiveCall") -> None:
         """The call is over."""
@@ -89,6 +95,8 @@ class LiveCall:
         self._port: MediaPort | None = None
         self._negotiation: MediaNegotiation | None = None
         self._session: RtpSession | None = None
+        self._presses = Presses()
+        self._tones: ToneDetector | None = None
         self._answering = False
         self._up = False
         self._over = False
@@ -162,6 +170,9 @@ class LiveCall:
         session, port = self._session, self._port
         if session is None or port is None or session.remote is None:
             raise UnavailableError("The call has no media to hand over")
+        if not session.codec.waveform:
+            raise UnavailableError(f"{session.codec.name} carries no modem")
+        self._log_media(session)
         self._session = None
         return MediaHandOver(
             socket=port.give_away(),
@@ -237,6 +248,11 @@ class LiveCall:
         else:
             endpoint.accept_offer(self.name, answer, now)
 
+    def signalled(self, digit: str) -> None:
+        """A key press in INFO."""
+        if self._up and not self._over:
+            self._press(digit, Way.INFO)
+
     def lost(self, reason: EndReason) -> None:
         """The other side ended the call."""
         self._finish(reason)
@@ -261,9 +277,13 @@ class LiveCall:
     # ---- media
 
     def _open_media(self) -> None:
-        self._port = self._house.ports.open(self._local.bind, self._receive)
+        self._port = self._house.ports.open(
+            self._local.bind, self._receive, on_report=self._receive_report
+        )
         session_id = self._house.randomness.getrandbits(48)
-        self._negotiation = MediaNegotiation(self._local.advertised, self._port.number, session_id)
+        self._negotiation = MediaNegotiation(
+            self._local.advertised, self._port.number, session_id, self._house.codecs
+        )
 
     def _describe(self) -> bytes:
         """Our answer to the INVITE's offer, or our offer if it had none."""
@@ -294,6 +314,7 @@ class LiveCall:
                 stream=StreamState(bits(16), bits(32), bits(32)),
                 now=self._now(),
                 metrics=self._house.metrics,
+                codecs=self._house.codecs,
                 no_media_seconds=self._house.settings.no_media_seconds,
             )
 
@@ -302,12 +323,18 @@ class LiveCall:
             self._session.receive_datagram(data, address, self._now())
             self._work()
 
+    def _receive_report(self, data: bytes, address: Address) -> None:
+        if self._session is not None:
+            self._session.receive_report(data, address, self._now())
+
     def _work(self) -> None:
         session, port = self._session, self._port
         if session is None or port is None:
             return
         for data, address in session.datagrams_to_send():
             port.send(data, address)
+        for data, address in session.reports_to_send():
+            port.send_report(data, address)
         while (event := session.next_event()) is not None:
             if self._up and self._session is session:
                 self._tell(event)
@@ -320,10 +347,28 @@ class LiveCall:
             return
         elif isinstance(event, Audio):
             self._guard(lambda: application.audio(event.samples))
+            self._listen_for_tones(event.samples)
         elif isinstance(event, Digit):
-            self._guard(lambda: application.digit(event.digit))
+            self._press(event.digit, Way.EVENT)
         elif isinstance(event, PlaybackFinished):
             self._guard(application.playback_finished)
+
+    def _press(self, digit: str, way: Way) -> None:
+        """Tell of a key press once, whichever ways it comes."""
+        application = self._application
+        if application is not None and self._presses.is_new(digit, way, self._now()):
+            self._guard(lambda: application.digit(digit))
+
+    def _listen_for_tones(self, samples: bytes) -> None:
+        """Keys by their tones, only where no telephone events were agreed."""
+        session, make = self._session, self._house.tones
+        if session is None or make is None or session.has_events:
+            return
+        if self._tones is None:
+            self._tones = make()
+        for tone in self._tones.feed(samples):
+            if tone in DIGITS and self._session is session:
+                self._press(tone, Way.TONE)
 
     # ---- the application and the end
 
@@ -365,7 +410,7 @@ class LiveCall:
             return
         self._over = True
         self._drain_session()
-        self._session = None
+        self._part_from_media()
         if self._limit is not None and self._limit.active():
             self._limit.cancel()
         if self._port is not None:
@@ -374,6 +419,18 @@ class LiveCall:
             self._house.reactor.callLater(0, lambda: self._say_ended(reason))
         else:
             self._say_ended(reason)
+
+    def _part_from_media(self) -> None:
+        session, self._session = self._session, None
+        if session is None:
+            return
+        if self._port is not None:
+            for data, address in session.reports_to_send():
+                self._port.send_report(data, address)
+        self._log_media(session)
+
+    def _log_media(self, session: RtpSession) -> None:
+        log.info("telephony.media", call=self.info.call_id, **asdict(session.statistics))
 
     def _drain_session(self) -> None:
         """What waited behind a gap is still the caller's speech."""

@@ -21,10 +21,13 @@ from um.telephony.application import (
     Refusal,
     Route,
     Router,
+    ToneDetector,
 )
 from um.telephony.call import LiveCall, Local
+from um.telephony.codec import Codecs
 from um.telephony.randomness import Randomness
 from um.telephony.routing import call_info, candidates
+from um.telephony.rtp.g711 import G711
 from um.telephony.rtp.session import TICK_SECONDS
 from um.telephony.settings import TelephonySettings
 from um.telephony.sip.endpoint import Endpoint, EndpointSettings
@@ -33,6 +36,7 @@ from um.telephony.sip.events import (
     CallCancelled,
     CallEnded,
     CallOffered,
+    DigitSignalled,
     End,
     Event,
     MediaOffered,
@@ -67,6 +71,8 @@ class TelephonyServer:
         metrics: see docs/protocols/sip.md for the names.
         reactor: Twisted's, over the running asyncio loop.
         randomness: unpredictable in production (`random.SystemRandom()`).
+        codecs: what is spoken, the most wanted first.
+        tones: makes a detector for a call whose keys can only be heard; None: they are not.
     """
 
     def __init__(
@@ -81,6 +87,8 @@ class TelephonyServer:
         metrics: Metrics,
         reactor: Reactor,
         randomness: Randomness,
+        codecs: Codecs = G711,
+        tones: Callable[[], ToneDetector] | None = None,
     ) -> None:
         self.settings = settings
         self.applications = applications
@@ -88,6 +96,8 @@ class TelephonyServer:
         self.metrics = metrics
         self.reactor = reactor
         self.randomness = randomness
+        self.codecs = codecs
+        self.tones = tones
         self._router = router
         self._announcements = announcements
         self._normalise = normalise
@@ -181,6 +191,8 @@ class TelephonyServer:
                 call.acknowledged(event.body, first=event.first)
             case MediaOffered():
                 call.media_offered(event.body)
+            case DigitSignalled():
+                call.signalled(event.digit)
             case CallEnded():
                 by_caller = event.reason is End.BYE
                 call.lost(EndReason.CALLER if by_caller else EndReason.FAILURE)

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from um.core.ports import Metrics
+from um.telephony.info import TYPES as DIGIT_TYPES
+from um.telephony.info import read_digit
 from um.telephony.randomness import Randomness, token
 from um.telephony.sip.admission import ACCEPT, ALLOW, SDP, Reply, examine
 from um.telephony.sip.dialog import Dialog, DialogKey, accept_dialog
@@ -21,6 +23,7 @@ from um.telephony.sip.events import (
     CallCancelled,
     CallEnded,
     CallOffered,
+    DigitSignalled,
     End,
     Event,
     MediaOffered,
@@ -316,7 +319,15 @@ class Endpoint:
         elif request.method == "OPTIONS":
             self._respond(transaction, Reply(200, "OK", (ALLOW, ACCEPT)), now)
         else:
-            self._respond(transaction, _information(request), now)
+            self._receive_info(entry, transaction, now)
+
+    def _receive_info(self, entry: _Call, transaction: ServerTransaction, now: float) -> None:
+        request = transaction.request
+        answer = _information(request)
+        self._respond(transaction, answer, now)
+        digit = read_digit(request.headers.get("content-type") or "", request.body)
+        if digit is not None and answer.status == 200:
+            self._events.append(DigitSignalled(entry.key, digit))
 
     def _receive_change(self, entry: _Call, transaction: ServerTransaction, now: float) -> None:
         request = transaction.request
@@ -425,7 +436,10 @@ class Endpoint:
 
 
 def _information(request: Request) -> Reply:
-    """INFO (RFC 6086 §4.2.2): no package is ours, and no body means anything to us."""
+    """INFO (RFC 6086 §4.2.2): no package is ours; of the bodies of old only key presses are."""
     if request.headers.get("info-package") is not None:
         return Reply(469, "Bad Info Package", (("recv-info", ""),))
-    return Reply(415, "Unsupported Media Type", (ACCEPT,)) if request.body else Reply(200, "OK")
+    kind = (request.headers.get("content-type") or "").partition(";")[0].strip().lower()
+    if not request.body or kind in DIGIT_TYPES:
+        return Reply(200, "OK")
+    return Reply(415, "Unsupported Media Type", (("accept", ", ".join(DIGIT_TYPES)),))

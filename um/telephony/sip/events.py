@@ -60,4 +60,12 @@ class CallEnded:
     reason: End
 
 
-Event = CallOffered | CallCancelled | CallAcknowledged | MediaOffered | CallEnded
+@dataclass(frozen=True, slots=True)
+class DigitSignalled:
+    """A key press in INFO; 200 was sent."""
+
+    call: str
+    digit: str
+
+
+Event = CallOffered | CallCancelled | CallAcknowledged | MediaOffered | CallEnded | DigitSignalled
