@@ -8,6 +8,7 @@ from um.service.authentication import Authenticator
 from um.service.delivery import Delivery
 from um.service.housekeeping import Housekeeping, HousekeepingSettings
 from um.service.mailboxes import MailboxService
+from um.service.message_waiting import MessageWaiting, Tallies
 from um.service.notices import QuotaNotices
 from um.service.numbering import NumberService
 from um.service.passwords import Argon2Hasher
@@ -33,6 +34,8 @@ class Services:
         )
         self.delivery = Delivery(store, blobs, ports.bus, clock, steps=ports.steps, metrics=metrics)
         self.notices = QuotaNotices(store, self.delivery, clock)
+        self.tallies = Tallies()
+        self.message_waiting = MessageWaiting(store, self.settings, self.tallies)
         self.mailboxes = MailboxService(store, blobs, self.delivery, clock)
         self.call_door = CallDoor(
             store,

@@ -13,6 +13,7 @@ from um.config import Config
 from um.service.numbers import normal_number
 from um.telephony.codec import Codecs
 from um.telephony.g729 import installed
+from um.telephony.mwi_desk import MessageWaitingDesk
 from um.telephony.rtp.g711 import G711
 from um.telephony.server import TelephonyServer
 from um.telephony.settings import TelephonySettings
@@ -40,14 +41,28 @@ class TelephoneEdge:
             tones=SpanDSPToneDetector,
         )
 
+        self._desk = MessageWaitingDesk(
+            services.message_waiting,
+            ports.bus,
+            targets=ports.config.telephony.mwi_targets,
+            domain=ports.config.server.domain,
+            clock=ports.clock,
+            metrics=ports.metrics,
+            reactor=reactor,
+            randomness=SystemRandom(),
+        )
+        self._server.outside_calls(self._desk.received)
+
     async def start(self) -> Bound:
         """Listen. Raises CannotListenError if an address is taken."""
         self._server.start()
+        self._desk.start(self._server.sip_ports)
         return {"sip": self._server.addresses}
 
     async def stop(self) -> None:
         """Refuse new calls, let the others end, at most DRAIN_SECONDS."""
         await self._server.drain(DRAIN_SECONDS)
+        await self._desk.stop()
         self._server.stop()
 
 

@@ -40,6 +40,9 @@ from um.telephony.sip.events import (
     End,
     Event,
     MediaOffered,
+    OtherEvent,
+    RequestAnswered,
+    RequestOffered,
 )
 from um.telephony.ticker import Ticker
 from um.telephony.transport import (
@@ -108,6 +111,7 @@ class TelephonyServer:
         self._sip_ports: dict[SipPort, tuple[ListenAddress, Local]] = {}
         self._calls: dict[str, LiveCall] = {}
         self._routing: set[asyncio.Task[None]] = set()
+        self._others: Callable[[SipPort, OtherEvent], None] | None = None
         self._ticker = Ticker(
             self._beat, interval_seconds=TICK_SECONDS, reactor=reactor, clock=clock
         )
@@ -116,6 +120,15 @@ class TelephonyServer:
     def addresses(self) -> list[str]:
         """Where it listens, with true ports: `udp:127.0.0.1:5070`."""
         return [str(address) for address, _ in self._sip_ports.values()]
+
+    @property
+    def sip_ports(self) -> list[tuple[SipPort, ListenAddress]]:
+        """The ports that listen, with their addresses."""
+        return [(port, address) for port, (address, _) in self._sip_ports.items()]
+
+    def outside_calls(self, user: Callable[[SipPort, OtherEvent], None]) -> None:
+        """Let `user` have the requests and answers that belong to no call."""
+        self._others = user
 
     @property
     def calls(self) -> int:
@@ -178,6 +191,9 @@ class TelephonyServer:
         log.info("telephony.listening", address=str(address), advertised=advertised)
 
     def _on_event(self, port: SipPort, event: Event) -> None:
+        if isinstance(event, RequestOffered | RequestAnswered):
+            self._outside_calls(port, event)
+            return
         if isinstance(event, CallOffered):
             self._offered(port, event)
             return
@@ -196,6 +212,12 @@ class TelephonyServer:
             case CallEnded():
                 by_caller = event.reason is End.BYE
                 call.lost(EndReason.CALLER if by_caller else EndReason.FAILURE)
+
+    def _outside_calls(self, port: SipPort, event: OtherEvent) -> None:
+        if self._others is not None:
+            self._others(port, event)
+        elif isinstance(event, RequestOffered):
+            port.endpoint.respond(event.name, 489, "Bad Event", self.clock.monotonic())
 
     def _beat(self, now: float) -> None:
         for call in list(self._calls.values()):

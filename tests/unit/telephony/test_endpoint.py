@@ -308,7 +308,7 @@ def test_options_tells_what_we_can():
     """§11: 200 with Allow and Accept."""
     bench = Bench()
     assert bench.receive(request("OPTIONS")) == ["200 OPTIONS"]
-    assert "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO\r\n" in bench.last
+    assert "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, SUBSCRIBE\r\n" in bench.last
     assert "Accept: application/sdp\r\n" in bench.last
 
 
@@ -316,7 +316,7 @@ def test_options_tells_what_we_can():
     ("method", "extra", "expected"),
     [
         ("REGISTER", "", "405"),
-        ("SUBSCRIBE", "", "405"),
+        ("PUBLISH", "", "405"),
         ("REFER", "", "405"),
         ("MESSAGE", "", "405"),
         ("TELEPORT", "", "501"),

@@ -16,7 +16,7 @@ from um.core.ports import Metrics
 from um.telephony.info import TYPES as DIGIT_TYPES
 from um.telephony.info import read_digit
 from um.telephony.randomness import Randomness, token
-from um.telephony.sip.admission import ACCEPT, ALLOW, SDP, Reply, examine
+from um.telephony.sip.admission import ACCEPT, ALLOW, ALLOW_EVENTS, SDP, Reply, examine
 from um.telephony.sip.dialog import Dialog, DialogKey, accept_dialog
 from um.telephony.sip.events import (
     CallAcknowledged,
@@ -27,12 +27,15 @@ from um.telephony.sip.events import (
     End,
     Event,
     MediaOffered,
+    RequestAnswered,
+    RequestOffered,
 )
 from um.telephony.sip.fields import MAGIC_COOKIE
 from um.telephony.sip.grammar import SipSyntaxError, host_port
 from um.telephony.sip.layer import (
     Address,
     Hop,
+    ResponseHeard,
     ServerTransaction,
     TransactionLayer,
     echoed_fields,
@@ -104,6 +107,10 @@ class Endpoint:
     _dialogs: dict[DialogKey, _Call] = field(default_factory=dict, repr=False)
     _events: deque[Event] = field(default_factory=deque, repr=False)
     _repeats: Timers[str] = field(default_factory=Timers, repr=False)
+    _offered: dict[str, ServerTransaction] = field(default_factory=dict, repr=False)
+    """Requests outside calls that wait for our user's answer."""
+    _asked: set[str] = field(default_factory=set, repr=False)
+    """Owners of requests outside calls that wait for the peer's answer."""
 
     # ---- network side
 
@@ -133,7 +140,7 @@ class Endpoint:
         if isinstance(message, Response):
             if not self._layer.receive_response(message, now):
                 self.metrics.count("sip_stray_responses")
-            self._layer.inbox.clear()  # only BYE is sent so far: whatever comes back, it is over
+            self._hear()
         else:
             self._receive_request(message, source, now)
 
@@ -159,7 +166,7 @@ class Endpoint:
     def handle_timer(self, now: float) -> None:
         """Run what is due: retransmissions and time-outs."""
         self._layer.handle_timer(now)
-        self._layer.inbox.clear()  # a failure that was never acknowledged changes nothing for us
+        self._hear()
         for key in self._repeats.due(now):
             self._repeat_success(self._calls[key], now)
 
@@ -221,6 +228,48 @@ class Endpoint:
         self._forget(entry)
         self._send_bye(entry, fields, now)
 
+    # ---- user side, outside calls
+
+    def respond(
+        self,
+        name: str,
+        status: int,
+        reason: str,
+        now: float,
+        *,
+        fields: tuple[Field, ...] = (),
+    ) -> None:
+        """Send the final response to a `RequestOffered`; a 2xx also names us and its routes."""
+        transaction = self._offered.pop(name, None)
+        if transaction is None:
+            return
+        if 200 <= status < 300:
+            fields = (*self._dialog_fields(transaction), *fields)
+        self._respond(transaction, Reply(status, reason, fields), now)
+
+    def new_via(self, hop: Hop) -> str:
+        """The Via of a new request of ours, with a branch of its own."""
+        branch = MAGIC_COOKIE + token(self.randomness)
+        sent_by = host_port(self.settings.host, self.settings.port)
+        return f"SIP/2.0/{hop.transport} {sent_by};branch={branch};rport"
+
+    @property
+    def contact(self) -> str:
+        """Our Contact value."""
+        return f"<sip:{self.settings.user}@{host_port(self.settings.host, self.settings.port)}>"
+
+    def send_request(self, owner: str, request: Request, hop: Hop, now: float) -> None:
+        """Send a request outside all calls (not INVITE); `RequestAnswered` follows once.
+
+        Args:
+            owner: what the answer is known by; not used for another request before it came.
+            request: whole, with a `new_via`.
+            hop: where to.
+            now: monotonic time in seconds.
+        """
+        self._asked.add(owner)
+        self._layer.send_request(request, hop, now, owner=owner)
+
     # ---- requests
 
     def _receive_request(self, request: Request, source: Hop, now: float) -> None:
@@ -243,21 +292,33 @@ class Endpoint:
             self._respond(transaction, refused, now)
         elif request.method == "CANCEL":
             self._receive_cancel(transaction, now)
-        elif tag:
+        elif tag and request.method != "SUBSCRIBE":  # its dialogs are our user's
             self._receive_in_dialog(transaction, tag, now)
         else:
             self._receive_outside(transaction, now)
 
+    def _offer_request(self, transaction: ServerTransaction) -> None:
+        """Hand a request outside calls to our user: its dialogs are its own (RFC 6665 §4.2)."""
+        request = transaction.request
+        transaction.local_tag = request.to.tag or transaction.local_tag
+        name = f"{transaction.key.branch}@{transaction.key.sent_by}"
+        self._offered[name] = transaction
+        self._events.append(
+            RequestOffered(name, request, transaction.source, transaction.local_tag)
+        )
+
     def _receive_outside(self, transaction: ServerTransaction, now: float) -> None:
         request = transaction.request
-        if request.method not in {"INVITE", "OPTIONS"}:
+        if request.method not in {"INVITE", "OPTIONS", "SUBSCRIBE"}:
             self._respond(transaction, _GONE, now)
         elif self.draining:
             wait = ("retry-after", str(self.settings.retry_after_seconds))
             self._respond(transaction, Reply(503, "Service Unavailable", (wait,)), now)
         elif request.method == "OPTIONS":
-            fields = (ALLOW, ACCEPT, ("accept-encoding", "identity"), ("supported", ""))
-            self._respond(transaction, Reply(200, "OK", fields), now)
+            fields = (ALLOW, ALLOW_EVENTS, ACCEPT, ("accept-encoding", "identity"))
+            self._respond(transaction, Reply(200, "OK", (*fields, ("supported", ""))), now)
+        elif request.method == "SUBSCRIBE":
+            self._offer_request(transaction)
         else:
             self._offer(transaction, now)
 
@@ -390,7 +451,7 @@ class Endpoint:
         routes = [
             ("record-route", value) for value in transaction.request.headers.all("record-route")
         ]
-        return (*routes, ("contact", self._contact()), ALLOW, ("supported", ""))
+        return (*routes, ("contact", self.contact), ALLOW, ("supported", ""))
 
     def _answer_malformed(self, error: MalformedMessageError, source: Hop) -> None:
         """A stateless answer, as far as the request can be echoed (RFC 4475 §3.1.2)."""
@@ -411,14 +472,19 @@ class Endpoint:
 
     def _send_bye(self, entry: _Call, fields: tuple[Field, ...], now: float) -> None:
         hop = entry.dialog.next_hop()
-        branch = MAGIC_COOKIE + token(self.randomness)
-        sent_by = host_port(self.settings.host, self.settings.port)
-        via = f"SIP/2.0/{hop.transport} {sent_by};branch={branch};rport"
-        bye = entry.dialog.request("BYE", via, self._contact(), fields=fields)
+        bye = entry.dialog.request("BYE", self.new_via(hop), self.contact, fields=fields)
         self._layer.send_request(bye, hop, now, owner=entry.key)
 
-    def _contact(self) -> str:
-        return f"<sip:{self.settings.user}@{host_port(self.settings.host, self.settings.port)}>"
+    def _hear(self) -> None:
+        """Tell of final answers to requests outside calls; a BYE is over whatever comes back."""
+        for heard in self._layer.inbox:
+            if not isinstance(heard, ResponseHeard):
+                continue  # a failure that was never acknowledged changes nothing for us
+            owner, response = heard.transaction.owner, heard.response
+            if owner in self._asked and (response is None or response.status >= 200):
+                self._asked.discard(owner)
+                self._events.append(RequestAnswered(owner, response))
+        self._layer.inbox.clear()
 
     def _end(self, entry: _Call, reason: End) -> None:
         self._forget(entry)
