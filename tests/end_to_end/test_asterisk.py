@@ -1,51 +1,27 @@
 """um behind Asterisk 22: the recipe in docs/telephony/asterisk, with real calls through it."""
 
-import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 
 import pytest
 
 from tests.support.asterisk import Asterisk
+from tests.support.asterisk_callers import CALLERS, call, check, message_by
 from tests.support.desk_phone import BUSY, DeskPhone
+from tests.support.fax_pixels import pages_of_pdf, same_pixels
 from tests.support.inbox import PASSWORD
 from tests.support.listening import heard_within
-from tests.support.mail_program import Mail, MailProgram
 from tests.support.server import Server
-from tests.support.speech import correlates, decode_mp3, duration, save_wav, say
+from tests.support.speech import decode_mp3
 from tests.support.telephone import HangUp, Telephone, WaitForBeep
+from tests.support.tiffs import FINE, text_page, write_tiff
 from voicemail.prompts import Prompts
 
 pytestmark = pytest.mark.slow
 
 NUMBER, BUSY_NUMBER, FAX_NUMBER = "+15551230001", "+15551230003", "+15551230002"
-CALLER = "+15559870001"
-SPOKEN_SECONDS = 5.0
+STATION = "+15550000111"
 RING_SECONDS = 2
-
-CALLERS = f"""
-[callers]
-; Skips the greeting, speaks after the beep, hangs up.
-exten => leave,1,Wait(1)
- same => n,SendDTMF(#)
- same => n,Wait(1.2)
- same => n,Playback(${{WORDS}})
- same => n,Hangup()
-; The same, but ends the message with # and waits for the other side to hang up.
-exten => press,1,Wait(1)
- same => n,SendDTMF(#)
- same => n,Wait(1.2)
- same => n,Playback(${{WORDS}})
- same => n,SendDTMF(#)
- same => n,Wait(20)
- same => n,Verbose(0,UM DID NOT HANG UP)
-; Hears everything, keeps it, and hangs up after the beep.
-exten => listen,1,MixMonitor(${{HEARD}}.wav,r(${{HEARD}}-in.wav))
- same => n,Wait(${{LISTEN}})
- same => n,Hangup()
-exten => h,1,Verbose(0,CALLER ${{MARK}} IS DONE)
-"""
 
 
 @pytest.fixture(scope="module")
@@ -86,58 +62,12 @@ def asterisk(start: Callable[..., Asterisk]) -> Asterisk:
     return start()
 
 
-def words() -> bytes:
-    return say(seconds=SPOKEN_SECONDS)
-
-
-def call(asterisk: Asterisk, channel: str, script: str, mark: str, **variables: str) -> None:
-    """Place a call and wait until its caller is done."""
-    recording = asterisk.folder / "words.wav"
-    if not recording.exists():
-        save_wav(words(), recording)
-    known = {"WORDS": str(recording.with_suffix("")), "MARK": mark, **variables}
-    asterisk.call(channel, f"{script}@callers", caller=CALLER, variables=known)
-    asterisk.wait_said(f"CALLER {mark} IS DONE", seconds=90, unless="Call failed to go")
-
-
-def message_by(server: Server, place: Callable[[], object]) -> Mail:
-    """Idle, place the call, and read what IDLE told of."""
-
-    async def go() -> Mail:
-        imaps = server.address("imaps")
-        async with MailProgram(imaps.host, imaps.port, "anna", PASSWORD) as program:
-            before = program.exists
-            await program.idle()
-            arrived = asyncio.create_task(program.wait_for_more(before))
-            await asyncio.to_thread(place)
-            await arrived
-            return (await program.read_all())[-1]
-
-    return asyncio.run(go())
-
-
-def check(mail: Mail, *, cause: str, number: str = NUMBER) -> None:
-    """Who called whom and why, and every word of it.
-
-    The caller pauses a little after the beep, so the message is up to 1.5 s longer than the words.
-    """
-    message = mail.message
-    assert message["Message-Context"] == "voice-message"
-    assert message["X-CallingTelephoneNumber"] == CALLER
-    assert message["X-VoiceMessageSenderName"] == "Alice Example"
-    assert f"{number}@um.example.net" in message["To"]
-    assert message["X-UM-Redirect-Cause"] == cause
-    heard = decode_mp3(mail.attachment("audio/mpeg"))
-    assert SPOKEN_SECONDS - 0.25 <= duration(heard) <= SPOKEN_SECONDS + 1.5
-    assert correlates(words(), heard, max_shift_seconds=2) > 0.9
-
-
 def test_nobody_answers_and_the_caller_leaves_a_message(server: Server, asterisk: Asterisk) -> None:
     """The phone rings, Asterisk diverts the call, the caller speaks and hangs up."""
     mail = message_by(
         server, lambda: call(asterisk, f"Local/{NUMBER}@um-customers/n", "leave", "no-answer")
     )
-    check(mail, cause="no-answer")
+    check(mail, number=NUMBER, cause="no-answer")
 
 
 def test_hash_ends_the_message_and_um_hangs_up(server: Server, asterisk: Asterisk) -> None:
@@ -191,4 +121,24 @@ def test_a_number_without_a_phone(server: Server, asterisk: Asterisk) -> None:
     mail = message_by(
         server, lambda: call(asterisk, f"Local/{NUMBER}@um-direct/n", "leave", "direct")
     )
-    check(mail, cause="direct")
+    check(mail, number=NUMBER, cause="direct")
+
+
+def test_a_fax_by_asterisk_arrives_dot_for_dot(server: Server, asterisk: Asterisk) -> None:
+    """SendFAX over G.711 with ECM, by spandsp's other user; the page is in the PDF as it was sent."""
+    page = text_page("by Asterisk", rows=400, spacing=100)
+    document = write_tiff(asterisk.folder / "page.tif", [page], dpi=FINE)
+    mail = message_by(
+        server,
+        lambda: call(
+            asterisk,
+            f"PJSIP/{FAX_NUMBER}@um",
+            "fax",
+            "fax",
+            DOCUMENT=str(document),
+            STATION=STATION,
+        ),
+    )
+    assert "FAX SUCCESS" in asterisk.said()
+    assert str(mail.message["Subject"]) == f"Fax from {STATION}, 1 page"
+    assert same_pixels([page], pages_of_pdf(mail.attachment("application/pdf")))

@@ -33,7 +33,7 @@ MODULES = """
     app_senddtmf app_stack app_verbose app_record app_voicemail app_mixmonitor func_callerid
     func_channel func_logic func_strings func_global func_timeout func_pjsip_endpoint func_dialplan
     func_uri func_json func_vmcount res_curl func_curl func_db app_db func_env
-""".split()
+"""
 
 FILES: Mapping[str, str] = {
     "logger.conf": "[general]\n[logfiles]\nfull => notice,warning,error,verbose,fax\n",
@@ -152,7 +152,7 @@ class Asterisk(Peer):
             (self.folder / "spool" / name).mkdir(parents=True, exist_ok=True)
         for name in ("run", "log", "db", "keys"):
             (self.folder / name).mkdir(exist_ok=True)
-        loads = "".join(f"load = {module}.so\n" for module in MODULES)
+        loads = "".join(f"load = {module}.so\n" for module in MODULES.split())
         files = {
             "asterisk.conf": _asterisk_conf(self.folder),
             "modules.conf": f"[modules]\nautoload = no\n{loads}",
