@@ -42,6 +42,7 @@ class Services:
             clock,
             self.settings,
             voice_octets=worst_case_voice_octets(ports.config.telephony.max_message_seconds),
+            access_codes=ports.config.telephony.access_codes,
         )
         self.purge = Purge(
             store,

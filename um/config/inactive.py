@@ -34,7 +34,6 @@ INACTIVE: dict[str, Inactive] = {
     "telephony.listen": Inactive(
         "only udp: is served yet; tcp: and tls: are left out", _beyond_udp
     ),
-    "telephony.access_codes": Inactive("there is no retrieval by phone yet", _truthy),
     "telephony.ring_seconds": Inactive("the core cannot ask for the ring time yet"),
     "telephony.core": Inactive("cores are known by their address only", _truthy),
     "fax.enable_t38": Inactive("faxes are received over G.711 only", _truthy),
