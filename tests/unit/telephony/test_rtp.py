@@ -4,6 +4,7 @@ import audioop
 import random
 import struct
 from array import array
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -433,6 +434,66 @@ def test_a_new_agreement_may_move_the_other_side():
     assert bed.sent[-1][1] == ("198.51.100.1", 6000)
     bed.put(sender.frame(b"")[0], ("198.51.100.1", 6000))
     assert bed.metrics.counts == {}
+
+
+def test_an_injected_stream_is_not_heard():
+    """From the right address with a foreign SSRC: as long as the true stream flows, never."""
+    bed, true, forged = Bed(), RtpSender(0), RtpSender(0)
+    for number in range(100):
+        bed.put(true.frame(tone(440, 0.02))[0])
+        if number > 10:
+            bed.put(forged.frame(tone(900, 0.02))[0])
+            bed.put(forged.frame(tone(900, 0.02))[0])
+        bed.tick()
+    assert len(bed.heard) == 100 * 320
+    assert bed.session.statistics.source_changes == 0
+
+
+def test_stragglers_of_a_former_stream_are_not_heard():
+    """Packets of the first SSRC that arrive after the second took over."""
+    bed, first, second = Bed(), RtpSender(0), RtpSender(0)
+    for _ in range(20):
+        bed.put(first.frame(tone(440, 0.02))[0])
+        bed.tick()
+    late = [first.frame(tone(440, 0.02))[0] for _ in range(2)]
+    for number in range(20):
+        bed.put(second.frame(tone(440, 0.02))[0])
+        if number in {5, 7}:
+            bed.put(late.pop())
+        bed.tick()
+    assert len(bed.heard) == 40 * 320
+    assert bed.session.statistics.source_changes == 1
+
+
+def test_a_reinvite_may_move_a_source_that_no_description_names():
+    """Behind a translator the description never changes; the port of the media may."""
+    bed, sender = Bed(remote=("10.9.9.9", 4000)), RtpSender(0)
+    bed.put(sender.frame(b"")[0], (CORE, 50_000))
+    bed.put(sender.frame(b"")[0], (CORE, 50_002))
+    assert bed.session.remote == (CORE, 50_000)
+    bed.session.renegotiate(bed.agreed)
+    assert bed.session.remote == (CORE, 50_000)
+    bed.put(sender.frame(b"")[0], (CORE, 50_002))
+    assert bed.session.remote == (CORE, 50_002)
+
+
+def test_hold_stops_us_and_resume_goes_on_where_we_were():
+    """What is played waits; nothing is sent while held; the call is not lost meanwhile."""
+    bed, sender = Bed(), RtpSender(0)
+    bed.session.play(tone(440, 1.0))
+    for _ in range(10):
+        bed.put(sender.frame(b"")[0])
+        bed.tick()
+    bed.session.renegotiate(replace(bed.agreed, remote=None, sends=False, receives=False))
+    sent = len(bed.sent)
+    bed.tick(2000)
+    assert len(bed.sent) == sent
+    assert MediaLost() not in bed.events
+    bed.session.renegotiate(bed.agreed)
+    bed.tick(40)
+    assert bed.events == [PlaybackFinished()]
+    sequences = [parse_packet(data).sequence for data, _ in bed.sent]
+    assert sequences == [(65_534 + n) % 65_536 for n in range(50)]
 
 
 def test_a_new_ssrc_in_the_middle_is_tolerated():

@@ -96,6 +96,7 @@ class RtpSession:
         self._reports: list[tuple[bytes, Address]] = []
         self._heard_at = now
         self._lost = False
+        self._received = 0
         self._foreign = 0
 
     @property
@@ -135,7 +136,7 @@ class RtpSession:
         return MediaStatistics(
             codec=self._agreed.codec.name,
             sent=self._reporter.sent,
-            received=reception.received if reception else 0,
+            received=self._received,
             lost=order.lost,
             discarded=order.dropped,
             foreign=self._foreign,
@@ -168,6 +169,7 @@ class RtpSession:
         for chosen in self._source.choose(packet, now):
             if self._reception is None or self._reception.ssrc != chosen.ssrc:
                 self._reception = Reception.of(chosen)
+            self._received += 1
             self._reception.count(chosen, now, timed=timed)
             self._hearing.receive(chosen, self._agreed, now)
 
