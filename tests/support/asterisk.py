@@ -117,6 +117,7 @@ class Asterisk(Peer):
         self.sip = Address(LOOPBACK, free_port())
         self._calls = itertools.count(1)
         rtp, udptl = _port_range(rtp_ports), _port_range(100)
+        self.rtp_ports = range(rtp, rtp + rtp_ports)
         self._facts = {
             "loopback": LOOPBACK,
             "sip": self.sip.port,
