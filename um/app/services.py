@@ -5,6 +5,7 @@ from um.config import Config
 from um.policy.quota import worst_case_voice_octets
 from um.service.accounts import AccountService
 from um.service.authentication import Authenticator
+from um.service.core_desk import CoreDesk
 from um.service.delivery import Delivery
 from um.service.housekeeping import Housekeeping, HousekeepingSettings
 from um.service.mailboxes import MailboxService
@@ -36,6 +37,13 @@ class Services:
         self.notices = QuotaNotices(store, self.delivery, clock)
         self.tallies = Tallies()
         self.message_waiting = MessageWaiting(store, self.settings, self.tallies)
+        self.core_desk = CoreDesk(
+            store,
+            clock,
+            self.settings,
+            self.tallies,
+            ring_seconds=ports.config.telephony.ring_seconds,
+        )
         self.mailboxes = MailboxService(store, blobs, self.delivery, clock)
         self.call_door = CallDoor(
             store,
