@@ -24,7 +24,7 @@ from voicemail.desk import FindNumber
 from voicemail.facts import KIND
 from voicemail.made import make_prompts
 from voicemail.prompts import FALLBACK_LANGUAGE, Prompts
-from voicemail.retrieval import RetrievalCall
+from voicemail.retrieval import Door, RetrievalCall
 from voicemail.settings import VoicemailSettings
 
 __all__ = ["KIND", "Outcome", "Owners", "VoicemailService", "VoicemailSettings"]
@@ -86,11 +86,11 @@ class VoicemailService:
 
     def retrieval(self, call: Call) -> CallApplication:
         """The `ApplicationFactory` of an owner's call from a line of `call.account`."""
-        return RetrievalCall(self, call, own=True)
+        return RetrievalCall(self, call, door=Door.OWN_LINE)
 
     def login(self, call: Call) -> CallApplication:
         """The `ApplicationFactory` of a call to the access code from any other line."""
-        return RetrievalCall(self, call, own=False)
+        return RetrievalCall(self, call, door=Door.STRANGER)
 
     def announcement(self, name: str, *, language: str = FALLBACK_LANGUAGE) -> bytes:
         """What is spoken to a call that is not taken: linear samples, native order.

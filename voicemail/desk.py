@@ -67,11 +67,21 @@ class Office(Protocol):
 
 
 class Desk:
-    """One call's. `own` is the account of the line that calls, if it is one of ours."""
+    """One call's.
 
-    def __init__(self, office: Office, own: Account | None, *, caller: str = "") -> None:
+    Args:
+        office: the services.
+        own: the account that is meant without asking for a mailbox, if any.
+        vouched: the call comes from a line of `own`: it may open without a PIN.
+        caller: the number that calls, for notices.
+    """
+
+    def __init__(
+        self, office: Office, own: Account | None, *, vouched: bool, caller: str = ""
+    ) -> None:
         self._office = office
         self._own = own
+        self._vouched = vouched
         self._caller = caller
         self._account: Account | None = None
         self._read_only = False
@@ -131,7 +141,7 @@ class Desk:
 
     async def _enter(self, _: ask.Enter) -> ask.Opened:
         own = self._own
-        account = await self._office.mailboxes.account(own.id) if own else None
+        account = await self._office.mailboxes.account(own.id) if own and self._vouched else None
         if account is None:
             raise AuthenticationError
         if account.pin_hash is not None:

@@ -120,6 +120,27 @@ class Finish:
     """
 
     keep: bool
+    urgent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The caller looks back at the recording: make durable what there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayRecording:
+    """Speak the latest recording; `PlaybackFinished` is due at its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordAgain:
+    """What is recorded from now on is meant to replace what was."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogIn:
+    """The caller is the owner and wants to listen: no message is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,4 +155,16 @@ class Perform:
     request: object
 
 
-Output = Play | StopPlaying | StartRecording | Record | Finish | HangUp | Perform
+Output = (
+    Play
+    | StopPlaying
+    | StartRecording
+    | Record
+    | Finish
+    | Pause
+    | PlayRecording
+    | RecordAgain
+    | LogIn
+    | HangUp
+    | Perform
+)

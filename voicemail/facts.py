@@ -11,6 +11,8 @@ from um.core.ids import E164, AccountId, ReservationId
 from voicemail.recorder import SAMPLE_FORMAT
 
 KIND = "voice"
+URGENT = "urgent"
+"""Added when the entry is sealed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,8 @@ class CallFacts:
     call_id: str
     cause: str
     reservation_id: ReservationId | None
+    urgent: bool = False
+    """The caller said so at the end."""
 
     def write(self) -> dict[str, str]:
         """As the spool keeps them."""
@@ -62,4 +66,5 @@ class CallFacts:
             call_id=facts["call_id"],
             cause=facts["cause"],
             reservation_id=ReservationId(reservation) if reservation else None,
+            urgent=facts.get(URGENT) == "yes",
         )

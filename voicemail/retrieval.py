@@ -8,6 +8,7 @@ Laws:
 
 import asyncio
 from collections.abc import Coroutine
+from enum import StrEnum, auto
 from typing import Any, Protocol
 
 import structlog
@@ -28,6 +29,17 @@ from voicemail.scripts.login import OwnLine, retrieval
 log = structlog.get_logger(__name__)
 
 
+class Door(StrEnum):
+    """How an owner's call came in."""
+
+    OWN_LINE = auto()
+    """From a line of `call.account`, as the core vouches."""
+    STRANGER = auto()
+    """From anywhere; `call.account` means nothing."""
+    GREETING = auto()
+    """By `*` during the greeting of `call.account`: its PIN is asked. The call is up already."""
+
+
 class RetrievalHouse(Office, Protocol):
     """What a call needs around it (`voicemail.app`)."""
 
@@ -42,19 +54,19 @@ class RetrievalCall:
     """`um.telephony.application.CallApplication`: an owner listens to messages.
 
     Args:
-        own: the call comes from a line of `call.account`; otherwise that account means nothing.
-        answered: the call is up already (the owner came by way of the greeting).
+        door: whose mailbox is meant, and what vouches for it.
     """
 
-    def __init__(
-        self, house: RetrievalHouse, call: Call, *, own: bool, answered: bool = False
-    ) -> None:
+    def __init__(self, house: RetrievalHouse, call: Call, *, door: Door) -> None:
         self._house = house
         self._call = call
-        self._account = call.account if own else None
-        self._desk = Desk(house, self._account, caller=call.info.caller_number)
+        self._account = None if door is Door.STRANGER else call.account
+        self._vouched = door is Door.OWN_LINE
+        self._desk = Desk(
+            house, self._account, vouched=self._vouched, caller=call.info.caller_number
+        )
         self._line = Line(call, house.clock, house.prompts, self._perform)
-        self._up = answered
+        self._up = door is Door.GREETING
         house.spawn(self._prepare())
 
     def answered(self) -> None:
@@ -109,6 +121,8 @@ class RetrievalCall:
         account, chosen = await self._house.store.read("own-line", own_line_txn)
         if account is None:
             return None
+        if not self._vouched:
+            return OwnLine(has_pin=True, asks_pin=True)
         skips = preferences.is_on(chosen, preferences.SKIP_PIN)
         return OwnLine(has_pin=account.pin_hash is not None, asks_pin=not skips)
 

@@ -31,7 +31,7 @@ def owners(house):
 class Exchange:
     """A house with voicemail, and calls to it."""
 
-    def __init__(self, house, *, prompts=PROMPTS):
+    def __init__(self, house, *, prompts=PROMPTS, review=False):
         self.house = house
         self.voicemail = VoicemailService(
             house.spool,
@@ -39,7 +39,7 @@ class Exchange:
             house.store,
             house.clock,
             prompts,
-            VoicemailSettings(DOMAIN),
+            VoicemailSettings(DOMAIN, review=review),
             owners(house),
         )
 
