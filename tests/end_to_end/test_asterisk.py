@@ -6,13 +6,14 @@ from contextlib import ExitStack
 import pytest
 
 from tests.support.asterisk import Asterisk
-from tests.support.asterisk_callers import CALLERS, call, check, message_by
+from tests.support.asterisk_callers import CALLERS, call, check, message_by, words
+from tests.support.chroot import free_port
 from tests.support.desk_phone import BUSY, DeskPhone
 from tests.support.fax_pixels import pages_of_pdf, same_pixels
-from tests.support.inbox import PASSWORD
+from tests.support.inbox import PASSWORD, connect
 from tests.support.listening import heard_within
 from tests.support.server import Server
-from tests.support.speech import decode_mp3
+from tests.support.speech import decode_mp3, save_wav, say
 from tests.support.telephone import HangUp, Telephone, WaitForBeep
 from tests.support.tiffs import FINE, text_page, write_tiff
 from voicemail.prompts import Prompts
@@ -21,24 +22,35 @@ pytestmark = pytest.mark.slow
 
 NUMBER, BUSY_NUMBER, FAX_NUMBER = "+15551230001", "+15551230003", "+15551230002"
 STATION = "+15550000111"
+PIN = "280519"
 RING_SECONDS = 2
+CORE_PORT = free_port()
+"""um is told where the core is before the core runs."""
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("um")) as running:
+    target = f"sip:127.0.0.1:{CORE_PORT}"
+    overrides = {"telephony": {"listen": ["udp:127.0.0.1:0"], "mwi_targets": [target]}}
+    with Server(tmp_path_factory.mktemp("um"), overrides=overrides) as running:
         numbers = [f"{NUMBER}:voice", f"{BUSY_NUMBER}:voice", f"{FAX_NUMBER}:fax"]
         running.add_account("anna", password=PASSWORD, numbers=numbers)
         yield running
 
 
 @pytest.fixture(scope="module")
+def phone() -> DeskPhone:
+    """The one that rings."""
+    return DeskPhone(number=NUMBER)
+
+
+@pytest.fixture(scope="module")
 def start(
-    server: Server, tmp_path_factory: pytest.TempPathFactory
+    server: Server, phone: DeskPhone, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Callable[..., Asterisk]]:
     """Starts an Asterisk with a phone that rings and one that is busy."""
     with ExitStack() as stack:
-        ringing = stack.enter_context(DeskPhone(number=NUMBER))
+        ringing = stack.enter_context(phone)
         busy = stack.enter_context(DeskPhone(BUSY, number=BUSY_NUMBER))
 
         def begin(**more: object) -> Asterisk:
@@ -59,7 +71,7 @@ def start(
 
 @pytest.fixture(scope="module")
 def asterisk(start: Callable[..., Asterisk]) -> Asterisk:
-    return start()
+    return start(port=CORE_PORT)
 
 
 def test_nobody_answers_and_the_caller_leaves_a_message(server: Server, asterisk: Asterisk) -> None:
@@ -142,3 +154,44 @@ def test_a_fax_by_asterisk_arrives_dot_for_dot(server: Server, asterisk: Asteris
     assert "FAX SUCCESS" in asterisk.said()
     assert str(mail.message["Subject"]) == f"Fax from {STATION}, 1 page"
     assert same_pixels([page], pages_of_pdf(mail.attachment("application/pdf")))
+
+
+def test_the_lamp_of_the_phone_follows_the_mailbox(
+    server: Server, asterisk: Asterisk, phone: DeskPhone
+) -> None:
+    """A message left: Asterisk hears of it from um and tells the phone; read over IMAP: again."""
+    client = connect(server, "anna")
+    client.select("INBOX")
+    client.uid("store", "1:*", "+FLAGS", "\\Seen")
+    message_by(server, lambda: call(asterisk, f"PJSIP/{NUMBER}@um", "leave", "lamp"))
+    told = phone.wait_for("NOTIFY", words="Messages-Waiting: yes")
+    assert "Voice-Message: 1/" in told.body
+    client.noop()
+    client.uid("store", "1:*", "+FLAGS", "\\Seen")
+    told = phone.wait_for("NOTIFY", words="Messages-Waiting: no")
+    assert "Voice-Message: 0/" in told.body
+    client.logout()
+
+
+def test_an_owner_sets_up_the_box_and_listens(server: Server, asterisk: Asterisk) -> None:
+    """`*98` from the own line by Asterisk's SendDTMF: PIN, name, greeting; then a message is heard."""
+    retrieval = "Local/*98@um-retrieval/n"
+    name = save_wav(say("Anna Bell of the harbour office"), asterisk.folder / "name.wav")
+    first = {"PIN": PIN, "NAME": str(name.with_suffix("")), "PROMPT": "7"}
+    call(asterisk, retrieval, "owner-first", "first", caller=NUMBER, **first)
+    message_by(server, lambda: call(asterisk, f"PJSIP/{NUMBER}@um", "leave", "for-owner"))
+    before = seen(server)
+    heard = asterisk.folder / "owner"
+    second = {"KEYS": f"{PIN}#www1ww1", "HEARD": str(heard), "LISTEN": "9"}
+    call(asterisk, retrieval, "owner", "second", caller=NUMBER, **second)
+    assert heard_within(words(), decode_mp3((asterisk.folder / "owner-in.wav").read_bytes())) > 0.6
+    assert seen(server) == before + 1
+
+
+def seen(server: Server) -> int:
+    """How many messages of INBOX are marked as read."""
+    client = connect(server, "anna")
+    client.select("INBOX", readonly=True)
+    _, data = client.uid("search", "SEEN")
+    client.logout()
+    return len(data[0].split())

@@ -89,3 +89,35 @@ def test_a_phone_that_nobody_answers_diverts_to_um(
         )
         phone.wait_for("CANCEL")
     check(mail, number=NUMBER, cause="no-answer")
+
+
+def test_a_phone_subscribes_to_its_lamp(
+    server: Server, kamailio: Kamailio, asterisk: Asterisk
+) -> None:
+    """SUBSCRIBE through the proxy: the state at once, and a NOTIFY by the same way when it changes."""
+    sip = kamailio.sip
+    with DeskPhone(number=NUMBER) as phone:
+        phone.request(
+            "SUBSCRIBE",
+            f"sip:{NUMBER}@{sip.host}:{sip.port}",
+            (sip.host, sip.port),
+            [
+                "Event: message-summary",
+                "Accept: application/simple-message-summary",
+                "Expires: 600",
+            ],
+        )
+        assert phone.wait_for("SUBSCRIBE").status == 200
+        before = new_voice_messages(phone.wait_for("NOTIFY", words="Voice-Message: ").body)
+        message_by(
+            server, lambda: call(asterisk, f"Local/{NUMBER}@um-direct/n", "leave", "subscriber")
+        )
+        after = phone.wait_for("NOTIFY", words=f"Voice-Message: {before + 1}/")
+    assert "Messages-Waiting: yes" in after.body
+    assert after.get("subscription-state").startswith("active")
+    assert within_dialogs(kamailio, "NOTIFY", server.address("sip").port) >= 2
+
+
+def new_voice_messages(body: str) -> int:
+    """The first count of RFC 3842."""
+    return int(body.partition("Voice-Message: ")[2].partition("/")[0])

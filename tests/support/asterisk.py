@@ -57,7 +57,7 @@ FILES: Mapping[str, str] = {
 [global]
 type = global
 user_agent = Asterisk
-endpoint_identifier_order = username,ip
+endpoint_identifier_order = header,username,ip
 [udp]
 type = transport
 protocol = udp
@@ -97,6 +97,8 @@ class Asterisk(Peer):
         http: where um answers the core; replaces 127.0.0.1:8080 in the recipe.
         dialplan: more contexts.
         boxes: lines of voicemail.conf, for a measurement of Asterisk's own.
+        rtp_ports: how many.
+        port: where it takes SIP; 0: anywhere.
         changes: more replacements in the recipe's files, each of which must be found.
     """
 
@@ -112,9 +114,10 @@ class Asterisk(Peer):
         boxes: Sequence[str] = (),
         changes: Mapping[str, str] | None = None,
         rtp_ports: int = RTP_PORTS,
+        port: int = 0,
     ) -> None:
         super().__init__(folder, "asterisk", log="log/full")
-        self.sip = Address(LOOPBACK, free_port())
+        self.sip = Address(LOOPBACK, port or free_port())
         self._calls = itertools.count(1)
         rtp, udptl = _port_range(rtp_ports), _port_range(100)
         self.rtp_ports = range(rtp, rtp + rtp_ports)
@@ -247,7 +250,7 @@ def _port_range(size: int) -> int:
 def _phone(place: tuple[str, int]) -> str:
     number, port = place
     return (
-        f"[{number}](phones)\naors = {number}\n"
+        f"[{number}](phones)\naors = {number}\nmailboxes = {number}@um\n"
         f"[{number}]\ntype = aor\ncontact = sip:{number}@{LOOPBACK}:{port}\n"
     )
 

@@ -35,6 +35,29 @@ exten => press,1,Wait(1)
 exten => listen,1,MixMonitor(${HEARD}.wav,r(${HEARD}-in.wav))
  same => n,Wait(${LISTEN})
  same => n,Hangup()
+; An owner on *98: KEYS, then listens for a while.
+exten => owner,1,MixMonitor(${HEARD}.wav,r(${HEARD}-in.wav))
+ same => n,Wait(1)
+ same => n,SendDTMF(${KEYS})
+ same => n,Wait(${LISTEN})
+ same => n,Hangup()
+; An owner's first call: the PIN twice, then a name and a greeting, each accepted by 1.
+exten => owner-first,1,Wait(1)
+ same => n,SendDTMF(${PIN}#)
+ same => n,Wait(1)
+ same => n,SendDTMF(${PIN}#)
+ same => n,Wait(${PROMPT})
+ same => n,Playback(${NAME})
+ same => n,SendDTMF(#)
+ same => n,Wait(1)
+ same => n,SendDTMF(1)
+ same => n,Wait(${PROMPT})
+ same => n,Playback(${NAME})
+ same => n,SendDTMF(#)
+ same => n,Wait(1)
+ same => n,SendDTMF(1)
+ same => n,Wait(2)
+ same => n,Hangup()
 exten => h,1,Verbose(0,FAX ${FAXOPT(status)} ${FAXOPT(statusstr)})
  same => n,Verbose(0,CALLER ${MARK} IS DONE)
 ; A fax machine, in G.711 (F: whatever the other side would rather have).
@@ -50,13 +73,21 @@ def words() -> bytes:
     return say(seconds=SPOKEN_SECONDS)
 
 
-def call(asterisk: Asterisk, channel: str, script: str, mark: str, **variables: str) -> None:
+def call(
+    asterisk: Asterisk,
+    channel: str,
+    script: str,
+    mark: str,
+    *,
+    caller: str = CALLER,
+    **variables: str,
+) -> None:
     """Call `channel`, run the caller `script` and wait until it is done; `mark` is new each time."""
     recording = asterisk.folder / "words.wav"
     if not recording.exists():
         save_wav(words(), recording)
     known = {"WORDS": str(recording.with_suffix("")), "MARK": mark, **variables}
-    asterisk.call(channel, f"{script}@callers", caller=CALLER, variables=known)
+    asterisk.call(channel, f"{script}@callers", caller=caller, variables=known)
     asterisk.wait_said(f"CALLER {mark} IS DONE", seconds=90, unless="Call failed to go")
 
 
