@@ -90,7 +90,7 @@ class Hearing:
             digit = self._presses.receive(packet)
             if digit is not None:
                 self._pressed(digit)
-        elif number in {COMFORT_NOISE, agreed.noise_type}:
+        elif number == COMFORT_NOISE or number == agreed.noise_type:  # noqa: PLR1714 - each packet
             self._conceal(self._timeline.gap_before(packet, 0, now))
             self._noise = ComfortNoise(packet.payload)
         else:

@@ -61,9 +61,10 @@ class Source:
 
     def admits(self, address: Address) -> bool:
         """Whether a packet from `address` counts; latches it."""
-        if address in {self.described, self._latched}:
-            if address == self.described:
-                self._latched = address
+        if address == self.described:
+            self._latched = address
+            return True
+        if address == self._latched:
             return True
         if self._latched is not None and not self._moving:
             return False
