@@ -2,13 +2,14 @@
 
 import asyncio
 
-from tests.support.house import NUMBER, PIN, House
+from tests.support.house import NUMBER, PIN, House, incoming
 from tests.support.retrieval_call import OwnerCall, Prompter
-from tests.support.speech import correlates, say
-from tests.support.voicemail_exchange import Exchange
+from tests.support.speech import correlates, decode_mp3, say
+from tests.support.voicemail_exchange import Exchange, audio_of
 from um.core.account import GreetingKind
 from um.core.message import SEEN, FlagOperation, MessageKind
 from um.telephony.application import EndReason
+from voicemail import preferences
 
 
 def story(tell, **account):
@@ -208,5 +209,217 @@ def test_a_message_that_a_mail_program_read_is_no_longer_new():
         call = await OwnerCall(exchange, account).begin()
         said = await call.press(f"{PIN}#")
         assert said == ["vm-youhave", "digits/1", "vm-Old", "vm-message"]
+
+    story(tell)
+
+
+async def after_intro(exchange, account):
+    call = await logged_in(exchange, account)
+    await call.listen()
+    return call
+
+
+def test_new_messages_come_first_then_the_saved_ones():
+    """6 goes on from the last new message to the old ones, and says when there is no more."""
+
+    async def tell(exchange, account):
+        await leave_message(exchange, account)
+        call = await after_intro(exchange, account)
+        await call.press("11")
+        await call.hang_up()
+        await leave_message(exchange, account)
+        call = await after_intro(exchange, account)
+        assert (await call.press("1"))[:2] == ["vm-first", "vm-message"]
+        await call.listen()
+        await call.listen()
+        assert "vm-delete" in call.said
+        assert (await call.press("6"))[:2] == ["vm-Old", "vm-messages"]
+        assert (await call.listen())[:2] == ["vm-Old", "vm-messages"]
+        assert call.said[:2] == ["vm-first", "vm-message"]
+        await call.listen()
+        assert (await call.press("6"))[-1] == "vm-nomore"
+        assert (await call.press("4")) == ["vm-nomore"]
+
+    story(tell)
+
+
+def test_saving_makes_the_folder_and_folders_are_listened_to():
+    """9 and a folder; 2 and the same folder; as new (0) it is unseen again."""
+
+    async def tell(exchange, account):
+        await leave_message(exchange, account)
+        call = await after_intro(exchange, account)
+        await call.press("11")
+        assert (await call.press("9"))[:3] == ["vm-savefolder", "vm-press", "digits/0"]
+        said = await call.press("2")
+        assert said == ["vm-message", "digits/1", "vm-savedto", "vm-Work", "vm-messages"]
+        assert len(await entries(exchange, account, "Work")) == 1
+        await call.press("2")
+        assert await call.press("2") == ["vm-youhave", "digits/1", "vm-Work", "vm-message"]
+        await call.press("11")
+        await call.press("90")
+        (entry,) = await entries(exchange, account)
+        assert SEEN not in entry.flags
+
+    story(tell)
+
+
+def test_forwarding_with_an_introduction():
+    """The other mailbox gets one recording: the introduction, then the message."""
+
+    async def tell(exchange, account):
+        other = await exchange.house.add("bob", "+15551230002")
+        spoken = await leave_message(exchange, account)
+        call = await after_intro(exchange, account)
+        await call.press("11")
+        assert await call.press("8") == ["um-mailbox"]
+        assert await call.press("5559999999#") == ["pbx-invalid"]
+        assert await call.press("5551230002#") == ["vm-forwardoptions"]
+        await call.press("2")
+        assert call.said == ["vm-msgforwarded"]
+        await call.press("8")
+        await call.press("5551230002#")
+        assert await call.press("1") == ["vm-record-prepend"]
+        await call.listen()
+        await call.listen()
+        introduction = say("Please look into this for me, would you.")
+        await call.speak(introduction)
+        await call.press("#")
+        assert await call.press("1") == ["vm-msgforwarded"]
+        plain, introduced = await exchange.inbox(other)
+        assert correlates(decode_mp3(audio_of(plain[2])), spoken) > 0.9
+        heard = decode_mp3(audio_of(introduced[2]))
+        assert correlates(heard[: len(introduction)], introduction) > 0.9
+        assert correlates(heard[-len(spoken) :], spoken) > 0.9
+        assert introduced[1].duration_seconds > plain[1].duration_seconds
+        assert b"forwarded by" in plain[2]
+
+    story(tell)
+
+
+def test_a_suspended_account_listens_and_changes_nothing():
+    """Read only, with the reason; nothing becomes seen, deleted or recorded."""
+
+    async def tell(exchange, account):
+        await leave_message(exchange, account)
+        await exchange.house.accounts.suspend("alice", reason="unpaid")
+        call = await OwnerCall(exchange, account).begin()
+        await call.press(f"{PIN}#")
+        notice = b"<um-account-suspended>"
+        assert call.call.played[-1].startswith(notice)
+        assert len(call.call.played[-1]) > len(notice) + 4000  # the reason, spoken
+        await call.listen()
+        await call.press("11")
+        for key in ("7", "9", "8", "0"):
+            assert await call.press(key) == ["um-account-suspended"]
+        (entry,) = await entries(exchange, account)
+        assert SEEN not in entry.flags
+
+    story(tell)
+
+
+def test_a_closed_account_is_told_so_after_the_right_pin():
+    """From another line: refused."""
+
+    async def tell(exchange, account):
+        await exchange.house.accounts.close("alice")
+        call = await OwnerCall(exchange, caller="").begin()
+        await call.press(f"{NUMBER[1:]}#")
+        assert await call.press(f"{PIN}#") == ["um-account-closed"]
+
+    story(tell)
+
+
+def test_options_record_erase_and_set_the_pin():
+    """0: greetings by kind, the temporary one erased again, a new PIN."""
+
+    async def tell(exchange, account):
+        call = await after_intro(exchange, account)
+        assert await call.press("0") == ["vm-options"]
+        assert await call.press("4") == ["vm-rec-temp"]
+        await call.listen()
+        await call.listen()
+        await call.speak(say("I am away until Monday, the third of May."))
+        await call.press("#1")
+        assert await exchange.house.greetings.kinds(account.id) == {GreetingKind.TEMPORARY}
+        assert (await call.listen())[-1] == "vm-msgsaved"
+        assert call.said == ["vm-tmpexists", "vm-options"]
+        assert (await call.press("42"))[-1] == "vm-tempremoved"
+        assert await exchange.house.greetings.kinds(account.id) == set()
+        await call.listen()
+        assert await call.press("5") == ["vm-newpassword"]
+        assert (await call.press("736251#736251#"))[-1] == "vm-passchanged"
+        await exchange.house.authenticator.verify_pin(account.id, "736251")
+
+    story(tell)
+
+
+def test_the_owner_may_switch_the_pin_off_for_the_own_line():
+    """Only there: any other line is asked."""
+
+    async def tell(exchange, account):
+        await exchange.house.store.run(
+            "t", lambda tx: tx.accounts.set_preference(account.id, preferences.SKIP_PIN, "yes")
+        )
+        call = await OwnerCall(exchange, account).begin()
+        assert call.said == ["vm-youhave", "vm-no", "vm-messages"]
+        assert (await OwnerCall(exchange, caller="").begin()).said == ["um-mailbox"]
+
+    story(tell)
+
+
+def test_faxes_and_invoices_are_counted_aloud():
+    """Those that nobody has seen yet."""
+
+    async def tell(exchange, account):
+        for key, kind in (
+            ("1", MessageKind.FAX),
+            ("2", MessageKind.FAX),
+            ("3", MessageKind.INVOICE),
+        ):
+            await exchange.house.delivery.deliver(incoming(account, key, kind=kind))
+        call = await OwnerCall(exchange, account).begin()
+        said = await call.press(f"{PIN}#")
+        assert said[3:] == [
+            "vm-youhave",
+            "digits/2",
+            "um-faxes",
+            "vm-and",
+            "digits/1",
+            "um-invoice",
+        ]
+
+    story(tell)
+
+
+def test_a_message_without_sound_does_not_trap_its_owner():
+    """It is skipped: the menu comes, and the message can be deleted."""
+
+    async def tell(exchange, account):
+        await exchange.house.delivery.deliver(incoming(account, "x"))
+        call = await after_intro(exchange, account)
+        await call.press("1")
+        await call.listen()
+        assert "vm-delete" in call.said
+        assert await call.press("7") == ["vm-deleted"]
+
+    story(tell)
+
+
+def test_a_message_that_a_mail_program_expunged_is_gone_by_phone():
+    """Deleting it then says so, and the call goes on."""
+
+    async def tell(exchange, account):
+        await leave_message(exchange, account)
+        call = await after_intro(exchange, account)
+        await call.press("11")
+        (entry,) = await entries(exchange, account)
+        await exchange.house.store.run(
+            "t", lambda tx: tx.messages.expunge(entry.mailbox_id, [entry.uid])
+        )
+        assert await call.press("7") == ["vm-message", "vm-deleted"]
+        await call.listen()
+        assert "vm-helpexit" in call.said
+        assert await call.press("1") == ["vm-youhave", "vm-no", "vm-messages"]
 
     story(tell)
