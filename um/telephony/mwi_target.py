@@ -23,6 +23,7 @@ WINDOW: Final = 8
 RATE: Final = 200.0
 """NOTIFYs a second; each leaves a transaction behind for 5 s."""
 BURST: Final = 50.0
+PACE_SECONDS: Final = 0.02
 PING_SECONDS: Final = 2.0
 """A silent core is asked (OPTIONS) whether it is there: restarts take longer than this."""
 SUSPECT_SECONDS: Final = 1.4
@@ -86,10 +87,11 @@ class Target:
         if line is None:
             if gone:
                 return
-            line = self._lines[lamp.number] = _Line(lamp)
-        line.wanted, line.gone = lamp, gone
-        line.refusals = 0
-        self._settle(lamp.number)
+            self._lines[lamp.number] = _Line(lamp)
+            self._consider(lamp.number, self._queue)
+        elif (line.wanted, line.gone) != (lamp, gone):
+            line.wanted, line.gone, line.refusals = lamp, gone, 0
+            self._settle(lamp.number)
         if self._round_at is None:
             self._round_at = now
             self._timers.set("refresh", now + REFRESH_SECONDS)
@@ -208,11 +210,13 @@ class Target:
             self._timers.set("refresh", max(now, self._round_at + SOONEST_REFRESH_SECONDS))
 
     def _silent(self, now: float, wait: float) -> None:
+        self._timers.cancel("ping")
+        if self._waiting:  # another one of the same silence
+            return
         delay = RETRY_SECONDS[min(self._silences, len(RETRY_SECONDS) - 1)]
         self._silences += 1
         self.away = self._waiting = True
         self._timers.set("away", now + max(delay, wait))
-        self._timers.cancel("ping")
 
     def _next(self, now: float) -> E164 | None:
         """Take the number whose turn it is out of the queues."""
@@ -223,6 +227,6 @@ class Target:
         self._tokens = min(BURST, self._tokens + (now - self._filled_at) * RATE)
         self._filled_at = now
         if self._tokens < 1:
-            self._timers.set("pace", now + (1 - self._tokens) / RATE)
+            self._timers.set("pace", now + PACE_SECONDS)
             return None
         return queue.popitem(last=False)[0]
