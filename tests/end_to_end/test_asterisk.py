@@ -23,7 +23,6 @@ pytestmark = pytest.mark.slow
 NUMBER, BUSY_NUMBER, FAX_NUMBER = "+15551230001", "+15551230003", "+15551230002"
 STATION = "+15550000111"
 PIN = "280519"
-RING_SECONDS = 2
 CORE_PORT = free_port()
 """um is told where the core is before the core runs."""
 
@@ -31,7 +30,8 @@ CORE_PORT = free_port()
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     target = f"sip:127.0.0.1:{CORE_PORT}"
-    overrides = {"telephony": {"listen": ["udp:127.0.0.1:0"], "mwi_targets": [target]}}
+    telephony = {"listen": ["udp:127.0.0.1:0"], "mwi_targets": [target], "ring_seconds": 2}
+    overrides = {"telephony": telephony}
     with Server(tmp_path_factory.mktemp("um"), overrides=overrides) as running:
         numbers = [f"{NUMBER}:voice", f"{BUSY_NUMBER}:voice", f"{FAX_NUMBER}:fax"]
         running.add_account("anna", password=PASSWORD, numbers=numbers)
@@ -54,14 +54,13 @@ def start(
         busy = stack.enter_context(DeskPhone(BUSY, number=BUSY_NUMBER))
 
         def begin(**more: object) -> Asterisk:
-            changes = {"Set(RING=20)": f"Set(RING={RING_SECONDS})", **more.pop("changes", {})}
             return stack.enter_context(
                 Asterisk(
                     tmp_path_factory.mktemp("asterisk"),
                     um=server.address("sip"),
+                    http=server.address("http"),
                     phones={NUMBER: ringing.port, BUSY_NUMBER: busy.port},
                     dialplan=CALLERS,
-                    changes=changes,
                     **more,
                 )
             )
@@ -80,6 +79,7 @@ def test_nobody_answers_and_the_caller_leaves_a_message(server: Server, asterisk
         server, lambda: call(asterisk, f"Local/{NUMBER}@um-customers/n", "leave", "no-answer")
     )
     check(mail, number=NUMBER, cause="no-answer")
+    assert "Nobody picked up in 2000 ms" in asterisk.said()  # as um told it
 
 
 def test_hash_ends_the_message_and_um_hangs_up(server: Server, asterisk: Asterisk) -> None:

@@ -18,7 +18,8 @@ NUMBER, OTHER_NUMBER, BUSY_NUMBER = "+15551230001", "+15551230002", "+1555123000
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("um")) as running:
+    overrides = {"telephony": {"listen": ["udp:127.0.0.1:0"], "ring_seconds": 2}}
+    with Server(tmp_path_factory.mktemp("um"), overrides=overrides) as running:
         numbers = [f"{number}:voice" for number in (NUMBER, OTHER_NUMBER, BUSY_NUMBER)]
         running.add_account("anna", password=PASSWORD, numbers=numbers)
         yield running
@@ -26,9 +27,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def kamailio(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kamailio]:
-    changes = {"RING_MILLISECONDS 20000": "RING_MILLISECONDS 2000"}
     folder = tmp_path_factory.mktemp("kamailio")
-    with Kamailio(folder, um=server.address("sip"), changes=changes) as running:
+    with Kamailio(folder, um=server.address("sip"), http=server.address("http")) as running:
         yield running
 
 

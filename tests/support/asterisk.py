@@ -29,7 +29,7 @@ MODULES = """
     res_pjsip_pubsub res_pjsip_mwi res_pjsip_mwi_body_generator res_pjsip_nat res_pjsip_rfc3326
     res_pjsip_logger res_pjsip_header_funcs chan_pjsip res_rtp_asterisk codec_ulaw codec_alaw
     codec_a_mu codec_gsm format_wav format_gsm format_pcm format_sln bridge_simple
-    bridge_native_rtp bridge_softmix bridge_holding res_fax res_fax_spandsp app_dial app_playback
+    bridge_native_rtp bridge_softmix bridge_holding res_fax res_fax_spandsp app_dial app_exec app_playback
     app_senddtmf app_stack app_verbose app_record app_voicemail app_mixmonitor func_callerid
     func_channel func_logic func_strings func_global func_timeout func_pjsip_endpoint func_dialplan
     func_uri func_json func_vmcount res_curl func_curl func_db app_db func_env

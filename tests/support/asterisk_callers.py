@@ -119,5 +119,6 @@ def check(mail: Mail, *, number: str, cause: str) -> None:
     assert f"{number}@um.example.net" in message["To"]
     assert message["X-UM-Redirect-Cause"] == cause
     heard = decode_mp3(mail.attachment("audio/mpeg"))
-    assert SPOKEN_SECONDS - 0.25 <= duration(heard) <= SPOKEN_SECONDS + 1.5
+    seconds = duration(heard)
+    assert SPOKEN_SECONDS - 0.25 <= seconds <= SPOKEN_SECONDS + PAUSE_SECONDS, seconds
     assert correlates(words(), heard, max_shift_seconds=2) > 0.9
