@@ -50,6 +50,8 @@ class Questions:
 
     def answered(self, event: RequestAnswered) -> None:
         """A final answer came, or the time for it is over."""
-        answer, asked_at = self._waiting.pop(event.owner)
-        now = self._clock.monotonic()
-        answer(event.response, now, now - asked_at)
+        question = self._waiting.pop(event.owner, None)
+        if question is not None:  # else somebody else asked
+            answer, asked_at = question
+            now = self._clock.monotonic()
+            answer(event.response, now, now - asked_at)
