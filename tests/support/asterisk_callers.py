@@ -12,8 +12,12 @@ from tests.support.speech import correlates, decode_mp3, duration, save_wav, say
 CALLER = "+15559870001"
 OWNER = "anna"
 SPOKEN_SECONDS = 5.0
-PAUSE_SECONDS = 1.5
-"""A caller speaks so much later, at most, than the beep ends."""
+PAUSE_SECONDS = 2.5
+"""A message may be so much longer than its words.
+
+A caller speaks up to 1.5 s after the beep. Asterisk sends no packets while it waits, and what um makes
+up for a pause comes up to a second late: after the beep, though the pause began before it.
+"""
 
 CALLERS = """
 [callers]
@@ -110,7 +114,7 @@ def message_by(server: Server, place: Callable[[], object]) -> Mail:
 def check(mail: Mail, *, number: str, cause: str) -> None:
     """Who called whom and why, and every word of it.
 
-    The caller pauses a little after the beep, so the message is up to 1.5 s longer than the words.
+    The message is up to PAUSE_SECONDS longer than the words.
     """
     message = mail.message
     assert message["Message-Context"] == "voice-message"
@@ -121,4 +125,4 @@ def check(mail: Mail, *, number: str, cause: str) -> None:
     heard = decode_mp3(mail.attachment("audio/mpeg"))
     seconds = duration(heard)
     assert SPOKEN_SECONDS - 0.25 <= seconds <= SPOKEN_SECONDS + PAUSE_SECONDS, seconds
-    assert correlates(words(), heard, max_shift_seconds=2) > 0.9
+    assert correlates(words(), heard, max_shift_seconds=3) > 0.9
