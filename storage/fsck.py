@@ -24,8 +24,8 @@ from storage.sqlite import SqliteBackend
 from storage.statement import Statement
 from storage.unit import Unit
 from um.core.errors import NotFoundError, UnavailableError
-from um.core.ids import BlobKey
-from um.core.ports import BlobStore, Clock
+from um.core.ids import AccountId, BlobKey
+from um.core.ports import BlobStore, Clock, Greetings
 from um.core.steps import no_steps
 
 ORPHAN_AGE = timedelta(hours=24)
@@ -86,6 +86,7 @@ async def fsck(
     clock: Clock,
     repair: bool = False,
     data_dir: Path | None = None,
+    greetings: Greetings | None = None,
     progress: Callable[[str], None] = no_steps,
 ) -> list[Finding]:
     """Check the store, and with `repair` mend what can be.
@@ -95,6 +96,7 @@ async def fsck(
         blobs: the bodies; those without a row for 24 h are deleted by a repair.
         clock: for the ages.
         repair: mend; the caller must not hold the data folder's lock itself.
+        greetings: the recordings for callers; those of nobody are deleted by a repair.
         data_dir: whose lock a repair takes; for SQLite the folder of the file, if left out.
         progress: told the name of each check before it begins.
 
@@ -114,7 +116,10 @@ async def fsck(
             await asyncio.to_thread(check_revision, backend)
             inspection = _Inspection(backend, clock, repair=repair)
             found = await asyncio.to_thread(inspection.rows, progress)
-            return found + await _bodies(inspection, blobs, progress)
+            found += await _bodies(inspection, blobs, progress)
+            if greetings is not None:
+                found += await _greetings(inspection, greetings, progress)
+            return found
     except backend.errors as error:
         raise UnavailableError("The database cannot be checked") from error
 
@@ -154,6 +159,11 @@ class _Inspection:
         """Those of `keys` that a content names, or that housekeeping is to delete."""
         with self._unit(writes=False) as unit:
             return _among(unit, sql.NAMED, keys) | _among(unit, sql.DISCARDED, keys)
+
+    def accounts(self) -> set[AccountId]:
+        """Every account there is."""
+        with self._unit(writes=False) as unit:
+            return {AccountId(name) for (name,) in unit.rows(sql.ACCOUNTS)}
 
     def _check(self, unit: Unit, check: Check) -> list[Finding]:
         ages: dict[str, datetime] = {"now": self.now, "before": self.now - CHANGES_AGE}
@@ -259,6 +269,22 @@ async def _orphans(
         await blobs.delete([BlobKey(finding.subject) for finding in found])
         found = [replace(finding, repaired=True) for finding in found]
     return found
+
+
+async def _greetings(
+    inspection: _Inspection, greetings: Greetings, progress: Callable[[str], None]
+) -> list[Finding]:
+    """Recordings of accounts that are gone: a call in progress outlived its account's purge."""
+    progress("greetings")
+    kept = await greetings.accounts()
+    strays = sorted(kept - await asyncio.to_thread(inspection.accounts))
+    if inspection.repair:
+        for account_id in strays:
+            await greetings.delete_of(account_id)
+    return [
+        Finding("greeting-astray", each, "its account is gone", repaired=inspection.repair)
+        for each in strays
+    ]
 
 
 async def _is_there(blobs: BlobStore, key: BlobKey) -> bool:

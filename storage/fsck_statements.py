@@ -155,6 +155,7 @@ OLD = Statement(
 DROP_OLD = Statement(sa.delete(schema.changes).where(_OLD))
 
 BODIES = Statement(sa.select(_c.blob, _c.id, _c.size_octets))
+ACCOUNTS = Statement(sa.select(_a.id))
 NAMED = Statement(sa.select(_c.blob).where(Among(_c.blob, "blobs")))
 DISCARDED = Statement(sa.select(_d.blob).where(Among(_d.blob, "blobs")))
 QUICK_CHECK = Statement(sa.text("PRAGMA quick_check"))

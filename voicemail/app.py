@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Coroutine
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -9,20 +10,38 @@ import structlog
 
 from um.core.account import Account
 from um.core.ids import E164
-from um.core.ports import Clock, Metrics, NoMetrics, Spool, SpoolEntry, Store
+from um.core.ports import Clock, Greetings, Metrics, NoMetrics, Spool, SpoolEntry, Store
 from um.core.steps import Steps, no_steps
+from um.service.accounts import AccountService
+from um.service.authentication import Authenticator
 from um.service.delivery import Delivered, Delivery
+from um.service.mailboxes import MailboxService
 from um.telephony.application import Call, CallApplication, DivertCause
 from voicemail import dialogue, greeting
 from voicemail.call import VoicemailCall
 from voicemail.deposit import Deposits, Outcome
+from voicemail.desk import FindNumber
 from voicemail.facts import KIND
+from voicemail.made import make_prompts
 from voicemail.prompts import FALLBACK_LANGUAGE, Prompts
+from voicemail.retrieval import Door, RetrievalCall
 from voicemail.settings import VoicemailSettings
 
-__all__ = ["KIND", "Outcome", "VoicemailService", "VoicemailSettings"]
+__all__ = ["KIND", "Outcome", "Owners", "VoicemailService", "VoicemailSettings"]
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """What an owner's call needs of the services."""
+
+    greetings: Greetings
+    mailboxes: MailboxService
+    accounts: AccountService
+    authenticator: Authenticator
+    find_number: FindNumber
+    """The account and number of ours that dialled digits mean."""
 
 
 class VoicemailService:
@@ -39,6 +58,7 @@ class VoicemailService:
         clock: Clock,
         prompts: Prompts,
         settings: VoicemailSettings,
+        owners: Owners,
         metrics: Metrics | None = None,
         *,
         steps: Steps = no_steps,
@@ -49,6 +69,11 @@ class VoicemailService:
         self.clock = clock
         self.prompts = prompts
         self.settings = settings
+        self.greetings = owners.greetings
+        self.mailboxes = owners.mailboxes
+        self.accounts = owners.accounts
+        self.authenticator = owners.authenticator
+        self.find_number = owners.find_number
         self.deposits = Deposits(delivery, store, clock, settings, steps=steps, metrics=metrics)
         self.failures = 0
         """Tasks that ended in an error nobody expected: a defect, to be looked for in the log."""
@@ -58,6 +83,14 @@ class VoicemailService:
     def application(self, call: Call) -> CallApplication:
         """The `ApplicationFactory` of voice calls: takes the call and answers it by itself."""
         return VoicemailCall(self, call)
+
+    def retrieval(self, call: Call) -> CallApplication:
+        """The `ApplicationFactory` of an owner's call from a line of `call.account`."""
+        return RetrievalCall(self, call, door=Door.OWN_LINE)
+
+    def login(self, call: Call) -> CallApplication:
+        """The `ApplicationFactory` of a call to the access code from any other line."""
+        return RetrievalCall(self, call, door=Door.STRANGER)
 
     def announcement(self, name: str, *, language: str = FALLBACK_LANGUAGE) -> bytes:
         """What is spoken to a call that is not taken: linear samples, native order.
@@ -69,7 +102,9 @@ class VoicemailService:
         return self.prompts.spoken(greeting.announcement(name), language=language)
 
     async def preload(self) -> None:
-        """Read the prompts of a deposit ahead, off the loop."""
+        """Make the prompts that no pack has, and read those of a deposit ahead; off the loop."""
+        if self.prompts.made is not None:
+            await asyncio.to_thread(make_prompts, self.prompts.made)
         words = {
             *greeting.greeting(E164("+0123456789"), DivertCause.BUSY),
             *(word for words in greeting.ANNOUNCEMENTS.values() for word in words),
@@ -78,7 +113,8 @@ class VoicemailService:
             *dialogue.TOO_SHORT,
             "vm-isunavail",
         }
-        await asyncio.to_thread(self.prompts.preload, sorted(words))
+        named = sorted(word for word in words if isinstance(word, str))
+        await asyncio.to_thread(self.prompts.preload, named)
 
     async def recover(self, entry: SpoolEntry) -> Outcome:
         """Deliver what a process that died left in its spool (facts["kind"] == "voice")."""

@@ -8,14 +8,12 @@ Laws:
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
 from um.core.errors import QuotaExceededError, UMError
-from um.core.ports import Clock, Spool, SpoolEntry, Store
+from um.core.ports import Spool, SpoolEntry
 from um.mime.build import AudioFormat
 from um.mime.clean import clean_text
 from um.policy.quota import (
@@ -25,17 +23,17 @@ from um.policy.quota import (
 )
 from um.service import history
 from um.service.call_facts import CallFacts
-from um.service.delivery import Delivery
 from um.telephony.application import Call, EndReason
-from voicemail import events
+from voicemail import events, preferences
 from voicemail.deposit import Deposits
-from voicemail.dialogue import Deposit
-from voicemail.events import Event, Output, Words
-from voicemail.facts import MISSED, write_facts
-from voicemail.greeting import MAILBOX_FULL, announcement, greeting
-from voicemail.prompts import Prompts
+from voicemail.dialogue import Deposit, Offers
+from voicemail.events import Clip, Output, Words
+from voicemail.facts import MISSED, URGENT, write_facts
+from voicemail.greeting import MAILBOX_FULL, announcement, greeting, wanted
+from voicemail.line import Line
 from voicemail.recorder import SPOOL_ERRORS, Recorder
-from voicemail.settings import VoicemailSettings
+from voicemail.retrieval import Door, RetrievalCall, RetrievalHouse
+from voicemail.sound import decode
 
 if TYPE_CHECKING:
     from um.core.ids import ReservationId
@@ -46,20 +44,11 @@ RESERVED_SECONDS = 600.0
 """A greeting, the longest message and its rendering, generously."""
 
 
-class House(Protocol):
+class House(RetrievalHouse, Protocol):
     """What a call needs around it (`voicemail.app`)."""
 
     spool: Spool
-    delivery: Delivery
-    store: Store
     deposits: Deposits
-    clock: Clock
-    prompts: Prompts
-    settings: VoicemailSettings
-
-    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run `work` as a task that is kept and waited for at the end."""
-        ...
 
 
 class VoicemailCall:
@@ -68,47 +57,48 @@ class VoicemailCall:
     def __init__(self, house: House, call: Call) -> None:
         self._house = house
         self._call = call
-        self._dialogue: Deposit | None = None
+        self._line = Line(call, house.clock, house.prompts, self._perform)
         self._recorder = Recorder(
             sync_seconds=house.settings.sync_seconds,
-            on_failure=lambda: self._feed(events.Failed()),
+            on_failure=lambda: self._line.feed(events.Failed()),
         )
         self._started_at = house.clock.now()
         self._reservation: ReservationId | None = None
         self._refusal: Words = ()
         self._opening: asyncio.Task[None] | None = None
         self._settled = False
-        self._over = False
-        self._playing = False
-        self._inbox: deque[Event] = deque()
-        self._working = False
-        self._timer: tuple[float, Callable[[], None]] | None = None
+        self._owner: RetrievalCall | None = None
+        """Has the call when the caller turned out to be the owner."""
         house.spawn(self._prepare())
 
     def answered(self) -> None:
         """The call is up: greet, and open the spool meanwhile."""
         self._started_at = self._house.clock.now()
-        self._feed(events.Answered())
+        self._line.feed(events.Answered())
         if not self._refusal:
             self._opening = self._house.spawn(self._open_spool())
 
     def audio(self, samples: bytes) -> None:
-        self._feed(events.AudioReceived(samples))
+        if self._owner is not None:
+            self._owner.audio(samples)
+        else:
+            self._line.feed(events.AudioReceived(samples))
 
     def digit(self, digit: str) -> None:
-        self._feed(events.DigitPressed(digit))
+        if self._owner is not None:
+            self._owner.digit(digit)
+        else:
+            self._line.feed(events.DigitPressed(digit))
 
     def playback_finished(self) -> None:
-        if self._playing:  # not for what was cut off by `stop_playing`
-            self._playing = False
-            self._feed(events.PlaybackFinished())
+        (self._owner or self._line).playback_finished()
 
     def ended(self, reason: EndReason) -> None:
         """The call is over: what was said is kept."""
-        self._over = True
-        self._disarm()
         log.info("voicemail.call-ended", call=self._call.info.call_id, reason=reason.value)
-        self._feed(events.Ended())
+        self._line.end()
+        if self._owner is not None:
+            self._owner.ended(reason)
         if not self._settled:
             self._settle_without_message()
 
@@ -126,15 +116,35 @@ class VoicemailCall:
             self._refusal = MAILBOX_FULL
         except UMError as error:
             self._refusal = announcement(error.code)
-        if self._over:  # the caller did not wait
+        words, offers = await self._words()
+        if self._line.over:  # the caller did not wait
             await self._note_without_entry(MISSED)
             return
-        self._dialogue = Deposit(
-            greeting(self._call.number.e164, self._call.info.cause),
-            refusal=self._refusal,
-            limits=self._house.settings.limits,
+        self._line.dialogue = Deposit(
+            words, refusal=self._refusal, limits=self._house.settings.limits, offers=offers
         )
         self._call.answer()
+
+    async def _words(self) -> tuple[Words, Offers]:
+        """The greeting, and what the owner lets callers do; the default in case of trouble."""
+        account_id, cause = self._call.account.id, self._call.info.cause
+        number = self._call.number.e164
+        try:
+            kind = wanted(await self._house.greetings.kinds(account_id), cause)
+            data = await self._house.greetings.get(account_id, kind) if kind else None
+            recording = Clip(decode(data).tobytes()) if data else None
+            chosen = await self._house.store.read(
+                "call-preferences", lambda tx: tx.accounts.preferences(account_id)
+            )
+        except (UMError, OSError) as error:
+            log.warning("voicemail.default-greeting", error=repr(error))
+            return greeting(number, cause), Offers(review=self._house.settings.review)
+        offers = Offers(
+            review=self._house.settings.review,
+            urgent=preferences.is_on(chosen, preferences.URGENT, default=True),
+            log_in=preferences.is_on(chosen, preferences.STAR_LOGIN),
+        )
+        return greeting(number, cause, kind=kind, recording=recording), offers
 
     async def _open_spool(self) -> None:
         try:
@@ -157,75 +167,35 @@ class VoicemailCall:
             reservation_id=self._reservation,
         )
 
-    def _feed(self, event: Event) -> None:
-        """Give the dialogue an event; one that arises while another is worked on waits its turn."""
-        if self._dialogue is None:
-            return
-        self._inbox.append(event)
-        if self._working:
-            return
-        self._working = True
-        try:
-            while self._inbox:
-                now = self._house.clock.monotonic()
-                for output in self._dialogue.receive(self._inbox.popleft(), now):
-                    self._perform(output)
-        finally:
-            self._working = False
-        self._arm(self._dialogue.get_timer())
-
-    def _arm(self, deadline: float | None) -> None:
-        """See that `TimerExpired` comes; one that comes early does no harm and arms again."""
-        if deadline is None or self._over:
-            self._disarm()
-        elif self._timer is None or self._timer[0] > deadline:
-            self._disarm()
-            pause = max(0.0, deadline - self._house.clock.monotonic())
-            self._timer = (deadline, self._call.call_later(pause, self._expire))
-
-    def _disarm(self) -> None:
-        if self._timer is not None:
-            self._timer[1]()
-            self._timer = None
-
-    def _expire(self) -> None:
-        self._timer = None
-        self._feed(events.TimerExpired())
-
     def _perform(self, output: Output) -> None:
         match output:
             case events.Record(samples):
                 self._recorder.append(samples)
-            case events.Play(prompts):
-                self._play(prompts)
-            case events.StopPlaying():
-                self._playing = False
-                self._call.stop_playing()
             case events.StartRecording():
                 log.info("voicemail.recording", call=self._call.info.call_id)
-            case events.Finish(keep):
+            case events.Pause():
+                self._recorder.pause()
+            case events.PlayRecording():
+                self._line.play(self._recorder.latest())
+            case events.RecordAgain():
+                self._recorder.again()
+            case events.Finish(keep, urgent):
                 self._settled = True
-                self._house.spawn(self._finish(keep=keep))
-            case events.HangUp():
-                self._call.hang_up()
+                self._house.spawn(self._finish(keep=keep, urgent=urgent))
+            case events.LogIn():
+                self._settled = True
+                self._owner = RetrievalCall(self._house, self._call, door=Door.GREETING)
+                self._house.spawn(self._give_back())
 
-    def _play(self, prompts: Words) -> None:
-        self._playing = True
-        samples = self._house.prompts.spoken(prompts, language=self._call.account.language)
-        if samples:
-            self._call.play(samples)
-        else:  # every file is missing: the call goes on as if they had been spoken
-            self._call.call_later(0, self.playback_finished)
-
-    async def _finish(self, *, keep: bool) -> None:
+    async def _finish(self, *, keep: bool, urgent: bool) -> None:
         """Seal the recording, acknowledge it, deliver it."""
         entry = await self._entry()
         if entry is None:
-            self._feed(events.Failed())
+            self._line.feed(events.Failed())
             await self._note_without_entry(MISSED)
             return
-        if keep and await self._sealed():
-            self._feed(events.Saved())
+        if keep and await self._sealed(urgent=urgent):
+            self._line.feed(events.Saved())
         await self._house.deposits.finish(entry, keep=keep)
 
     def _settle_without_message(self) -> None:
@@ -233,7 +203,7 @@ class VoicemailCall:
         self._settled = True
         if self._refusal:
             self._house.spawn(self._note_without_entry(history.REFUSED))
-        elif self._dialogue is not None:
+        elif self._line.dialogue is not None:
             self._house.spawn(self._salvage())
 
     async def _salvage(self) -> None:
@@ -244,16 +214,29 @@ class VoicemailCall:
         await self._sealed()  # the disk may have room again
         await self._house.deposits.finish(entry)
 
+    async def _give_back(self) -> None:
+        """The owner came: there is no message and no missed call."""
+        entry = await self._entry()
+        try:
+            if entry is not None:
+                await entry.discard()
+            if self._reservation is not None:
+                await self._house.delivery.release(self._reservation)
+        except SPOOL_ERRORS as error:  # the reservation expires by itself
+            log.warning("voicemail.not-given-back", error=repr(error))
+
     async def _entry(self) -> SpoolEntry | None:
         """The spool entry when it is open; None if it never will be."""
         if self._opening is not None:
             await asyncio.wait([self._opening])
         return self._recorder.entry
 
-    async def _sealed(self) -> bool:
+    async def _sealed(self, *, urgent: bool = False) -> bool:
         """Make the recording durable; whether that went well."""
+        facts = {"ended_at": self._house.clock.now().isoformat()}
+        facts |= {URGENT: "yes"} if urgent else {}
         try:
-            await self._recorder.seal({"ended_at": self._house.clock.now().isoformat()})
+            await self._recorder.seal(facts)
         except SPOOL_ERRORS as error:
             self._recorder.fail(error)
             return False

@@ -18,7 +18,7 @@ import structlog
 from um.core.account import Account
 from um.core.errors import NotFoundError, UMError, UnavailableError
 from um.core.ids import E164, IngestKey
-from um.core.message import MessageKind
+from um.core.message import FLAGGED, MessageKind
 from um.core.ports import Clock, Metrics, NoMetrics, SpoolEntry, Store
 from um.core.steps import Steps, no_steps
 from um.service import history
@@ -29,7 +29,7 @@ from voicemail.audio import Recording, encode, prepare
 from voicemail.convert import convert
 from voicemail.facts import MISSED, TAKEN, read_facts
 from voicemail.message import render
-from voicemail.recorder import AUDIO_FILE
+from voicemail.recorder import take_files
 from voicemail.settings import VoicemailSettings
 
 __all__ = ["Deposits", "Outcome"]
@@ -157,14 +157,19 @@ class Deposits:
         self, entry: SpoolEntry, account: Account, facts: CallFacts, *, keep: bool
     ) -> tuple[Recording, bytes] | None:
         """The message, or None if too little was said. Runs in a thread."""
-        if not keep or AUDIO_FILE not in entry.names():
+        if not keep:
             return None
         limits = self._settings.limits
-        samples = prepare(
-            entry.read(AUDIO_FILE),
-            minimum_seconds=limits.minimum_seconds,
-            threshold=limits.silence_level,
+        # The latest take that says something: a caller may have hung up in the middle of another.
+        takes = (
+            prepare(
+                entry.read(name),
+                minimum_seconds=limits.minimum_seconds,
+                threshold=limits.silence_level,
+            )
+            for name in take_files(entry.names())
         )
+        samples = next((take for take in takes if take is not None), None)
         if samples is None:
             return None
         recording = encode(samples, self._settings.audio_format)
@@ -200,4 +205,5 @@ class Deposits:
             reservation_id=facts.reservation_id,
             room=room,
             duration_seconds=recording.whole_seconds,
+            flags=(FLAGGED,) if facts.urgent else (),
         )

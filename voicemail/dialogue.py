@@ -23,10 +23,14 @@ from voicemail.events import (
     Failed,
     Finish,
     HangUp,
+    LogIn,
     Output,
+    Pause,
     Play,
     PlaybackFinished,
+    PlayRecording,
     Record,
+    RecordAgain,
     Saved,
     StartRecording,
     StopPlaying,
@@ -41,6 +45,15 @@ MESSAGE_SAVED = ("vm-msgsaved", "vm-goodbye")
 TOO_SHORT = ("vm-tooshort", "vm-goodbye")
 APOLOGY = ("im-sorry", "please-try-call-later", "vm-goodbye")
 
+REVIEW: Words = ("vm-review",)
+MARKED: Mapping[bool, Words] = {True: ("vm-marked-urgent",), False: ("vm-marked-nonurgent",)}
+OFFER_MARK: Mapping[bool, Words] = {True: ("vm-review-nonurgent",), False: ("vm-review-urgent",)}
+"""By whether the message is urgent already."""
+
+REVIEW_SECONDS = 6.0
+"""A caller who says nothing more has accepted."""
+MOST_TAKES = 5
+"""Each take is kept until the end of the call: in doubt an earlier one counts."""
 CLOCK_GRACE_SECONDS = 2.0
 """How much later than the samples the clock may end a recording: media normally comes in time."""
 SAVING_SECONDS = 10.0
@@ -54,9 +67,14 @@ class State(StrEnum):
     GREETING = auto()
     BEEP = auto()
     RECORDING = auto()
+    REVIEW = auto()
+    HEARING = auto()
+    """The caller hears what was recorded."""
     SAVING = auto()
     CLOSING = auto()
     HANGING_UP = auto()
+    LOGGED_IN = auto()
+    """Another dialogue has the call."""
     ENDED = auto()
 
 
@@ -73,6 +91,13 @@ class Signal(StrEnum):
     """The recording is over and worth keeping."""
     NOTHING_SAID = auto()
     """The recording is over and holds too little sound."""
+    LOOK_BACK = auto()
+    """The caller has ended a recording that is worth keeping, and may review it."""
+    ACCEPT = auto()
+    HEAR = auto()
+    RECORD_AGAIN = auto()
+    URGENT = auto()
+    LOG_IN = auto()
     WARNING = auto()
     SAVED = auto()
     FAILED = auto()
@@ -93,6 +118,13 @@ class Effect(StrEnum):
     SAY_TOO_SHORT = auto()
     APOLOGISE = auto()
     HANG_UP = auto()
+    PAUSE = auto()
+    ASK_REVIEW = auto()
+    AWAIT_REVIEW = auto()
+    PLAY_BACK = auto()
+    RECORD_AGAIN = auto()
+    MARK = auto()
+    LOG_IN = auto()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +138,15 @@ class Transition:
 _FAILED = Transition(State.CLOSING, (Effect.HUSH, Effect.APOLOGISE))
 _ENDED_WITHOUT_MESSAGE = Transition(State.ENDED, (Effect.FINISH,))
 
+_REVIEW: dict[Signal, Transition] = {
+    Signal.ACCEPT: Transition(State.SAVING, (Effect.HUSH, Effect.FINISH)),
+    Signal.HEAR: Transition(State.HEARING, (Effect.HUSH, Effect.PLAY_BACK)),
+    Signal.RECORD_AGAIN: Transition(State.BEEP, (Effect.HUSH, Effect.RECORD_AGAIN, Effect.BEEP)),
+    Signal.URGENT: Transition(State.REVIEW, (Effect.HUSH, Effect.MARK)),
+    Signal.FAILED: _FAILED,
+    Signal.ENDED: _ENDED_WITHOUT_MESSAGE,
+}
+
 _MOVES: dict[State, dict[Signal, Transition]] = {
     State.OFFERED: {
         Signal.WELCOME: Transition(State.GREETING, (Effect.GREET,)),
@@ -115,6 +156,7 @@ _MOVES: dict[State, dict[Signal, Transition]] = {
     State.GREETING: {
         Signal.SPOKEN: Transition(State.BEEP, (Effect.BEEP,)),
         Signal.SKIP: Transition(State.BEEP, (Effect.HUSH, Effect.BEEP)),
+        Signal.LOG_IN: Transition(State.LOGGED_IN, (Effect.HUSH, Effect.LOG_IN)),
         Signal.FAILED: _FAILED,
         Signal.ENDED: _ENDED_WITHOUT_MESSAGE,
     },
@@ -126,12 +168,15 @@ _MOVES: dict[State, dict[Signal, Transition]] = {
     State.RECORDING: {
         Signal.WARNING: Transition(State.RECORDING, (Effect.WARN,)),
         Signal.MESSAGE: Transition(State.SAVING, (Effect.HUSH, Effect.FINISH)),
+        Signal.LOOK_BACK: Transition(State.REVIEW, (Effect.HUSH, Effect.PAUSE, Effect.ASK_REVIEW)),
         Signal.NOTHING_SAID: Transition(
             State.CLOSING, (Effect.HUSH, Effect.FINISH, Effect.SAY_TOO_SHORT)
         ),
         Signal.FAILED: _FAILED,
         Signal.ENDED: Transition(State.ENDED, (Effect.FINISH,)),
     },
+    State.REVIEW: {Signal.SPOKEN: Transition(State.REVIEW, (Effect.AWAIT_REVIEW,)), **_REVIEW},
+    State.HEARING: {Signal.SPOKEN: Transition(State.REVIEW, (Effect.ASK_REVIEW,)), **_REVIEW},
     State.SAVING: {
         Signal.SAVED: Transition(State.CLOSING, (Effect.SAY_SAVED,)),
         Signal.FAILED: _FAILED,
@@ -143,6 +188,7 @@ _MOVES: dict[State, dict[Signal, Transition]] = {
         Signal.ENDED: Transition(State.ENDED),
     },
     State.HANGING_UP: {Signal.ENDED: Transition(State.ENDED)},
+    State.LOGGED_IN: {Signal.ENDED: Transition(State.ENDED)},
     State.ENDED: {},
 }
 
@@ -164,8 +210,35 @@ _SAYINGS: dict[Effect, Words] = {
 _CONTEXTS = {
     State.GREETING: Context.GREETING,
     State.RECORDING: Context.RECORDING,
+    State.REVIEW: Context.CALLER_REVIEW,
+    State.HEARING: Context.CALLER_REVIEW,
     State.CLOSING: Context.CLOSING,
 }
+
+_SIGNALS = {
+    Action.SKIP: Signal.SKIP,
+    Action.ACCEPT: Signal.ACCEPT,
+    Action.HEAR: Signal.HEAR,
+    Action.RECORD_AGAIN: Signal.RECORD_AGAIN,
+    Action.URGENT: Signal.URGENT,
+    Action.LOG_IN: Signal.LOG_IN,
+}
+"""What a key asks for; FINISH depends on what was said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """What a caller may do beside leaving a message."""
+
+    review: bool = False
+    """Look back at a recording that was ended with `#`."""
+    urgent: bool = False
+    """Mark it as urgent; within the review."""
+    log_in: bool = False
+    """Be the owner."""
+
+
+NO_OFFERS = Offers()
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,23 +271,33 @@ class Deposit:
         *,
         refusal: Words = (),
         limits: Limits = DEFAULT_LIMITS,
+        offers: Offers = NO_OFFERS,
         keys: KeyMap = DEPOSIT,
     ) -> None:
         self.state = State.OFFERED
         self._greeting = greeting
         self._refusal = refusal
         self._limits = limits
+        self._offers = offers
         self._keys = keys
-        self._meter = LevelMeter(
-            silence_seconds=limits.silence_seconds, threshold=limits.silence_level
-        )
-        self._recorded = 0
         self._limit = round(limits.max_seconds * SAMPLE_RATE)
-        warn_at = self._limit - round(limits.warning_seconds * SAMPLE_RATE)
-        self._warn_at = warn_at if warn_at > 0 else None
+        self._takes = 0
+        self._has_earlier_take = False
+        """An earlier take is worth keeping."""
+        self._urgent = False
+        self._new_take()
         self._deadline: float | None = None
         self._heard_at = 0.0
         self._out: list[Output] = []
+
+    def _new_take(self) -> None:
+        self._takes += 1
+        self._meter = LevelMeter(
+            silence_seconds=self._limits.silence_seconds, threshold=self._limits.silence_level
+        )
+        self._recorded = 0
+        warn_at = self._limit - round(self._limits.warning_seconds * SAMPLE_RATE)
+        self._warn_at = warn_at if warn_at > 0 else None
 
     @property
     def recorded_seconds(self) -> float:
@@ -226,7 +309,7 @@ class Deposit:
         if self.state is State.RECORDING and self._deadline is not None:
             silent_at = self._heard_at + self._limits.silence_seconds + CLOCK_GRACE_SECONDS
             return min(self._deadline, silent_at)
-        return self._deadline if self.state is State.SAVING else None
+        return self._deadline if self.state in {State.SAVING, State.REVIEW} else None
 
     def receive(self, event: Event, now: float) -> list[Output]:
         """Take one event at the monotonic time `now` in seconds; returns what is to be done."""
@@ -268,7 +351,26 @@ class Deposit:
                 self._out.append(StartRecording())
             case Effect.FINISH:
                 self._deadline = now + SAVING_SECONDS
-                self._out.append(Finish(keep=self._worth_keeping()))
+                self._out.append(Finish(keep=self._worth_keeping(), urgent=self._urgent))
+            case Effect.PAUSE:
+                self._out.append(Pause())
+            case Effect.ASK_REVIEW:
+                self._deadline = None
+                self._out.append(Play(self._review()))
+            case Effect.AWAIT_REVIEW:
+                self._deadline = now + REVIEW_SECONDS
+            case Effect.PLAY_BACK:
+                self._out.append(PlayRecording())
+            case Effect.RECORD_AGAIN:
+                self._has_earlier_take = self._worth_keeping()
+                self._new_take()
+                self._out.append(RecordAgain())
+            case Effect.MARK:
+                self._deadline = None
+                self._urgent = not self._urgent
+                self._out.append(Play(MARKED[self._urgent] + self._review()))
+            case Effect.LOG_IN:
+                self._out.append(LogIn())
             case Effect.HANG_UP:
                 self._out.append(HangUp())
             case _:
@@ -293,22 +395,45 @@ class Deposit:
     def _press(self, digit: str, now: float) -> None:
         context = _CONTEXTS.get(self.state)
         action = self._keys.get(context, {}).get(digit) if context else None
-        if action is Action.SKIP:
-            self._signal(Signal.SKIP, now)
-        elif action is Action.FINISH:
-            self._signal(self._end_of_message(), now)
+        if action is Action.FINISH:
+            look_back = self._offers.review and self._worth_keeping()
+            self._signal(Signal.LOOK_BACK if look_back else self._end_of_message(), now)
+        elif action is not None and self._may(action):
+            self._signal(_SIGNALS[action], now)
+
+    def _may(self, action: Action) -> bool:
+        """Whether the caller was offered it."""
+        match action:
+            case Action.URGENT:
+                return self._offers.urgent
+            case Action.LOG_IN:
+                return self._offers.log_in
+            case Action.RECORD_AGAIN:
+                return self._takes < MOST_TAKES
+            case _:
+                return True
+
+    def _review(self) -> Words:
+        return REVIEW + (OFFER_MARK[self._urgent] if self._offers.urgent else ())
 
     def _expire(self, now: float) -> None:
         due = self.get_timer()
         if due is None or now < due:
             return
-        saving = self.state is State.SAVING
-        self._signal(Signal.FAILED if saving else self._end_of_message(), now)
+        match self.state:
+            case State.SAVING:
+                self._signal(Signal.FAILED, now)
+            case State.REVIEW:
+                self._signal(Signal.ACCEPT, now)
+            case _:
+                self._signal(self._end_of_message(), now)
 
     def _end_of_message(self) -> Signal:
         return Signal.MESSAGE if self._worth_keeping() else Signal.NOTHING_SAID
 
     def _worth_keeping(self) -> bool:
+        if self._has_earlier_take:
+            return True
         return self._meter.sound.seconds >= self._limits.minimum_seconds
 
 

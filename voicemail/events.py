@@ -1,9 +1,19 @@
-"""What goes into the dialogue of a deposit and what comes out: values only."""
+"""What goes into the dialogues of a call and what comes out: values only."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-Words = tuple[str, ...]
-"""Prompts in the order in which they are spoken."""
+from um.core.errors import UMError
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """Sound of someone's own: a greeting, a message. Linear samples, native order."""
+
+    samples: bytes = field(repr=False)
+
+
+Words = tuple[str | Clip, ...]
+"""Prompts, by name, and clips in the order in which they are spoken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +60,20 @@ class Ended:
     """The call is over, whoever ended it."""
 
 
+@dataclass(frozen=True, slots=True)
+class Replied:
+    """What `Perform` asked for is done."""
+
+    result: object
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """What `Perform` asked for could not be done."""
+
+    error: UMError
+
+
 Event = (
     Answered
     | AudioReceived
@@ -59,6 +83,8 @@ Event = (
     | Saved
     | Failed
     | Ended
+    | Replied
+    | Refused
 )
 
 
@@ -94,6 +120,27 @@ class Finish:
     """
 
     keep: bool
+    urgent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The caller looks back at the recording: make durable what there is."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlayRecording:
+    """Speak the latest recording; `PlaybackFinished` is due at its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordAgain:
+    """What is recorded from now on is meant to replace what was."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogIn:
+    """The caller is the owner and wants to listen: no message is left."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,4 +148,23 @@ class HangUp:
     """End the call."""
 
 
-Output = Play | StopPlaying | StartRecording | Record | Finish | HangUp
+@dataclass(frozen=True, slots=True)
+class Perform:
+    """Do this outside (`voicemail.requests`); answer `Replied` or `Refused`."""
+
+    request: object
+
+
+Output = (
+    Play
+    | StopPlaying
+    | StartRecording
+    | Record
+    | Finish
+    | Pause
+    | PlayRecording
+    | RecordAgain
+    | LogIn
+    | HangUp
+    | Perform
+)

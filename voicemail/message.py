@@ -25,5 +25,6 @@ def render(
             caller_name=facts.caller_name,
             call_id=facts.call_id,
             redirect_cause=facts.cause,
+            urgent=facts.urgent,
         )
     )

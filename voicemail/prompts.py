@@ -3,7 +3,8 @@
 Laws:
 - A prompt that is missing, empty or no telephone WAV is skipped with a log line; it never ends a call.
 - Files are read once, when first needed or by `preload`, and kept.
-- An operator's own folder comes first, then the pack of the language, then the pack of `en`.
+- An operator's own folder comes first, then what was made for the language and its pack, then
+  those of `en`.
 """
 
 import math
@@ -16,7 +17,7 @@ from types import MappingProxyType
 
 import structlog
 
-from voicemail.events import Words
+from voicemail.events import Clip, Words
 from voicemail.level import SAMPLE_RATE
 
 log = structlog.get_logger(__name__)
@@ -38,10 +39,14 @@ class Prompts:
     Args:
         sounds: folder of the packs, one a language, named like `en_US_f_Allison` or `en`.
         own: the operator's prompts, used before any pack; folders by language or plain files.
+        made: what `voicemail.made` has spoken for the prompts that no pack has, by language.
     """
 
-    def __init__(self, sounds: Path = SOUNDS, *, own: Path | None = None) -> None:
+    def __init__(
+        self, sounds: Path = SOUNDS, *, own: Path | None = None, made: Path | None = None
+    ) -> None:
         self._own = own
+        self.made = made
         self._packs = find_packs(sounds)
         self._cache: dict[tuple[str, str], bytes] = {}
         if FALLBACK_LANGUAGE not in self._packs:
@@ -63,8 +68,11 @@ class Prompts:
         return self._cache[key]
 
     def spoken(self, words: Words, *, language: str = FALLBACK_LANGUAGE) -> bytes:
-        """Several prompts, one after the other."""
-        return b"".join(self.samples(name, language=language) for name in words)
+        """Several prompts and clips, one after the other."""
+        return b"".join(
+            word.samples if isinstance(word, Clip) else self.samples(word, language=language)
+            for word in words
+        )
 
     def preload(self, names: Iterable[str], *, language: str = FALLBACK_LANGUAGE) -> None:
         """Read prompts ahead, so that the first call does not wait for the disk."""
@@ -84,8 +92,11 @@ class Prompts:
     def _folders(self, language: str) -> list[Path]:
         primary = language[:2].lower()  # `fr-CA` is served by `fr`
         own = [self._own / primary, self._own] if self._own else []
-        packs = dict.fromkeys([primary, FALLBACK_LANGUAGE])
-        return own + [self._packs[pack] for pack in packs if pack in self._packs]
+        folders = own
+        for language_ in dict.fromkeys([primary, FALLBACK_LANGUAGE]):
+            folders += [self.made / language_] if self.made else []
+            folders += [self._packs[language_]] if language_ in self._packs else []
+        return folders
 
 
 def find_packs(sounds: Path) -> Mapping[str, Path]:

@@ -11,13 +11,13 @@ Laws:
 import asyncio
 import sys
 from array import array
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import structlog
 
 from um.core.errors import UMError
 from um.core.ports import SpoolEntry
-from voicemail.audio import little_endian
+from voicemail.audio import from_little_endian, little_endian
 from voicemail.level import SAMPLE_RATE
 
 log = structlog.get_logger(__name__)
@@ -29,6 +29,20 @@ SAMPLE_FORMAT = "s16le/8000/1"
 """Said in the facts, so that a replay by a later version knows what it reads."""
 BATCH_OCTETS = SAMPLE_RATE
 """Half a second: fifty small writes a second and call would cost more than the codec."""
+
+
+MOST_TAKE_FILES = 9
+
+
+def take_file(take: int) -> str:
+    """The file of the first, second … take of a call."""
+    return AUDIO_FILE if take == 1 else f"audio-{take}.s16le"
+
+
+def take_files(names: Collection[str]) -> list[str]:
+    """Those of `names` that are takes, the latest first."""
+    every = [take_file(take) for take in range(MOST_TAKE_FILES, 0, -1)]
+    return [name for name in every if name in names]
 
 
 class Recorder:
@@ -47,6 +61,7 @@ class Recorder:
         self._unsynced = 0
         self._syncing: asyncio.Task[None] | None = None
         self._failed = False
+        self._take = 1
 
     @property
     def entry(self) -> SpoolEntry | None:
@@ -71,6 +86,29 @@ class Recorder:
         self._batch += samples
         self._flush(BATCH_OCTETS)
 
+    def pause(self) -> None:
+        """Write and sync what there is: the caller looks back at it."""
+        self._flush(1)
+        if self._entry is not None and not self._failed and self._syncing is None:
+            self._unsynced = 0
+            self._syncing = asyncio.ensure_future(self._sync(self._entry))
+
+    def again(self) -> None:
+        """What comes from now on is another take; the earlier ones stay."""
+        self._flush(1)
+        self._take += 1
+
+    def latest(self) -> bytes:
+        """The present take so far, as samples in native order; empty if it cannot be read."""
+        if self._entry is None:
+            return b""
+        self._flush(1)
+        try:
+            return from_little_endian(self._entry.read(take_file(self._take))).tobytes()
+        except (*SPOOL_ERRORS, KeyError) as error:
+            log.warning("recording.unreadable", error=repr(error))
+            return b""
+
     async def seal(self, facts: Mapping[str, str]) -> None:
         """Make the whole recording durable. Raises UnavailableError."""
         entry = self._entry
@@ -79,7 +117,7 @@ class Recorder:
         if self._syncing is not None:
             await asyncio.wait([self._syncing])
         if self._batch:
-            entry.append(AUDIO_FILE, bytes(self._batch))
+            entry.append(take_file(self._take), bytes(self._batch))
             self._batch.clear()
         await entry.seal(facts)
 
@@ -94,7 +132,7 @@ class Recorder:
         if self._entry is None or self._failed or len(self._batch) < at_least:
             return
         try:
-            self._entry.append(AUDIO_FILE, bytes(self._batch))
+            self._entry.append(take_file(self._take), bytes(self._batch))
         except SPOOL_ERRORS as error:
             self.fail(error)
             return

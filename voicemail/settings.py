@@ -14,6 +14,8 @@ class VoicemailSettings:
     """Of the addresses in a message's From and To."""
     limits: Limits = field(default_factory=Limits)
     audio_format: AudioFormat = AudioFormat.MP3
+    review: bool = True
+    """After `#` the caller may hear, replace and mark the message."""
     sync_seconds: float = 5.0
     """So much of a recording may be lost with the machine, no more."""
     longest_file_seconds: int = 3600

@@ -1,9 +1,10 @@
-"""`BlobStore` and `Quarantine` in memory."""
+"""`BlobStore`, `Quarantine` and `Greetings` in memory."""
 
 import uuid
 from collections.abc import AsyncIterator, Collection
 from datetime import UTC, datetime
 
+from um.core.account import GreetingKind
 from um.core.errors import NotFoundError, UnavailableError
 from um.core.ids import AccountId, BlobKey
 from um.core.ports import Clock
@@ -72,3 +73,31 @@ class MemoryQuarantine:
         for place in old:
             del self.documents[place]
         return len(old)
+
+
+class MemoryGreetings:
+    """`um.core.ports.Greetings`; a test sets `unavailable` to refuse every `put` (disk full)."""
+
+    def __init__(self) -> None:
+        self.unavailable = False
+        self.recordings: dict[AccountId, dict[GreetingKind, bytes]] = {}
+
+    async def put(self, account_id: AccountId, kind: GreetingKind, data: bytes) -> None:
+        if self.unavailable:
+            raise UnavailableError
+        self.recordings.setdefault(account_id, {})[kind] = bytes(data)
+
+    async def get(self, account_id: AccountId, kind: GreetingKind) -> bytes | None:
+        return self.recordings.get(account_id, {}).get(kind)
+
+    async def kinds(self, account_id: AccountId) -> set[GreetingKind]:
+        return set(self.recordings.get(account_id, {}))
+
+    async def delete(self, account_id: AccountId, kind: GreetingKind) -> None:
+        self.recordings.get(account_id, {}).pop(kind, None)
+
+    async def delete_of(self, account_id: AccountId) -> int:
+        return len(self.recordings.pop(account_id, {}))
+
+    async def accounts(self) -> set[AccountId]:
+        return set(self.recordings)

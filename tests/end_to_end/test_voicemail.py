@@ -111,7 +111,7 @@ def test_sipp_leaves_a_message(server: Server, tmp_path: Path) -> None:
 
 
 def test_hash_skips_the_greeting_and_ends_the_recording(server: Server) -> None:
-    """`#` twice: the recording is kept, "message saved" is said and the server hangs up."""
+    """`#` skips, ends and accepts: "message saved" is said and the server hangs up."""
     report: list[CallReport] = []
 
     def place() -> None:
@@ -120,7 +120,7 @@ def test_hash_skips_the_greeting_and_ends_the_recording(server: Server) -> None:
             Press("#"),
             WaitForBeep(10),
             Say(words()),
-            Press("#"),
+            Press("##"),
             WaitForHangUp(20),
         ]
         report.append(call(server, *steps, caller="+15559870003"))

@@ -4,7 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from storage.memory import MemoryBlobStore, MemoryQuarantine, MemorySpool, MemoryStore
+from storage.memory import (
+    MemoryBlobStore,
+    MemoryGreetings,
+    MemoryQuarantine,
+    MemorySpool,
+    MemoryStore,
+)
 from tests.support.clock import FakeClock
 from um.core.account import Account, NumberUse, Usage
 from um.core.events import Event, MessageStored
@@ -63,6 +69,7 @@ class House:
         self.blobs = MemoryBlobStore(self.clock, steps=self.steps)
         self.spool = MemorySpool()
         self.quarantine = MemoryQuarantine(self.clock)
+        self.greetings = MemoryGreetings()
         self.hasher = PlainHasher()
         self.delivery = Delivery(self.store, self.blobs, self.bus, self.clock, steps=self.steps)
         self.accounts = AccountService(self.store, self.clock, self.hasher, self.settings)
@@ -74,7 +81,15 @@ class House:
         return Delivery(store, self.blobs, self.bus, self.clock)
 
     def purge(self, steps: Steps = no_steps) -> Purge:
-        return Purge(self.store, self.blobs, self.spool, self.quarantine, self.clock, steps=steps)
+        return Purge(
+            self.store,
+            self.blobs,
+            self.spool,
+            self.quarantine,
+            self.greetings,
+            self.clock,
+            steps=steps,
+        )
 
     async def add(
         self, name: str = "alice", number: str | None = NUMBER, **more: object

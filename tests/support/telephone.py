@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+from tests.support.relay import RtpRelay
 from tests.support.telephone_rtp import (
     FRAME_OCTETS,
     FRAME_SECONDS,
@@ -46,8 +47,11 @@ __all__ = [
     "HangUp",
     "Hold",
     "Impairments",
+    "Inform",
     "Machine",
+    "Move",
     "Mute",
+    "Noise",
     "Press",
     "Say",
     "Silence",
@@ -84,6 +88,27 @@ class Press:
     """Press keys, 100 ms each with 100 ms between them, as RFC 4733 events."""
 
     digits: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inform:
+    """Press keys by SIP INFO, 200 ms apart."""
+
+    digits: str
+    content_type: str = "application/dtmf-relay"
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A re-INVITE from another media address: the rest of the call's packets leave there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Comfort noise: one packet, then nothing for so long."""
+
+    seconds: float
+    level: int = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +156,21 @@ class HangUp:
     """Send BYE. A script that ends does so anyway."""
 
 
-Step = Say | Silence | Mute | Press | WaitForBeep | WaitForHangUp | Hold | Machine | Cancel | HangUp
+Step = (
+    Say
+    | Silence
+    | Mute
+    | Press
+    | Inform
+    | Move
+    | Noise
+    | WaitForBeep
+    | WaitForHangUp
+    | Hold
+    | Machine
+    | Cancel
+    | HangUp
+)
 
 
 @dataclass(slots=True)
@@ -166,10 +205,17 @@ class Telephone:
         *,
         payload_type: int = 0,
         impairments: Impairments | None = None,
+        events: bool = True,
+        ptime_ms: int = 20,
+        relay: RtpRelay | None = None,
     ) -> None:
+        """Args: events: offer telephone events; ptime_ms: asked for; relay: carries our media."""
         self._local_host = local_host
         self._payload_type = payload_type
         self._impairments = impairments or Impairments()
+        self._events = events
+        self._ptime_ms = ptime_ms
+        self._relay = relay
 
     def call(
         self,
@@ -219,9 +265,15 @@ class Telephone:
                 identity,
                 RtpSender(self._payload_type, self._impairments),
                 RtpListener(self._payload_type),
+                events=self._events,
+                ptime_ms=self._ptime_ms,
+                relay=self._relay,
             )
             line.report.call_id = identity.call_id
-            line.run(steps, with_offer=with_offer, timeout_seconds=answer_timeout_seconds)
+            try:
+                line.run(steps, with_offer=with_offer, timeout_seconds=answer_timeout_seconds)
+            finally:
+                line.rtp.close()  # another one than ours after a Move
             return line.report
 
 
@@ -235,6 +287,9 @@ class _Line:
     identity: Identity
     sender: RtpSender
     listener: RtpListener
+    events: bool = True
+    ptime_ms: int = 20
+    relay: RtpRelay | None = None
     report: CallReport = field(default_factory=CallReport)
     beep: BeepDetector = field(default_factory=BeepDetector)
     remote: Address | None = None
@@ -246,8 +301,7 @@ class _Line:
     """20 ms turns since audio was heard."""
 
     def run(self, steps: Sequence[Step], *, with_offer: bool, timeout_seconds: float) -> None:
-        host, port = self.rtp.getsockname()[:2]
-        self.sdp = offer(host, port, payload_type=self.sender.payload_type)
+        self.sdp = self._offer("sendrecv")
         cancel = next((step.after_seconds for step in steps if isinstance(step, Cancel)), None)
         final = self._invite(
             self.identity.invite(self.sdp if with_offer else ""),
@@ -259,6 +313,9 @@ class _Line:
         if final.status >= 300:
             return
         self.remote = media_address(final.body)
+        if self.relay is not None:
+            self.relay.connect(self.remote, self.rtp.getsockname()[:2])
+            self.remote = self.relay.address
         started = time.monotonic()
         try:
             self._play(steps)
@@ -395,18 +452,47 @@ class _Line:
             case Machine(callback, done, timeout_seconds):
                 yield from self._machine(callback, done, timeout_seconds)
             case Hold(direction):
-                host, port = self.rtp.getsockname()[:2]
-                sdp = offer(host, port, payload_type=self.sender.payload_type, direction=direction)
-                self.report.provisional.clear()
-                self._invite(
-                    self.identity.invite(sdp, again=True), cancel=None, timeout_seconds=5.0
-                )
+                self._invite_again(self._offer(direction))
                 yield []
+            case Move():
+                self.rtp.close()
+                self.rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+                self.rtp.bind((self.identity.local[0], 0))
+                self.rtp.setblocking(False)
+                self._invite_again(self._offer("sendrecv"))
+                yield []
+            case Noise(seconds, level):
+                yield self.sender.noise(level)
+                for _ in range(round(seconds / FRAME_SECONDS) - 1):
+                    self.sender.skip()
+                    yield []
+            case Inform(digits, content_type):
+                for digit in digits:
+                    relay = content_type.endswith("relay")
+                    body = f"Signal={digit}\r\nDuration=160\r\n" if relay else digit
+                    self._send(self.identity.inform(content_type, body))
+                    for _ in range(10):
+                        yield self.sender.frame(b"")
             case HangUp():
                 self._hang_up()
                 yield []
             case Cancel():
                 return
+
+    def _offer(self, direction: str) -> str:
+        host, port = self.rtp.getsockname()[:2] if self.relay is None else self.relay.offered
+        return offer(
+            host,
+            port,
+            payload_type=self.sender.payload_type,
+            direction=direction,
+            events=self.events,
+            ptime_ms=self.ptime_ms,
+        )
+
+    def _invite_again(self, sdp: str) -> None:
+        self.report.provisional.clear()
+        self._invite(self.identity.invite(sdp, again=True), cancel=None, timeout_seconds=5.0)
 
     def _presses(self, digits: str) -> Iterator[list[bytes]]:
         for digit in digits:

@@ -11,12 +11,20 @@ import secrets
 import struct
 from array import array
 from dataclasses import dataclass, field
+from typing import Any
+
+from um.telephony.g729 import G729Coder
 
 FRAME_SAMPLES = 160
 FRAME_OCTETS = 2 * FRAME_SAMPLES
 FRAME_SECONDS = 0.02
 DIGITS = "0123456789*#ABCD"
 EVENT_TYPE = 101
+G729_TYPE = 18
+"""Encoded by the server's own binding, which its tests hold against FFmpeg's decoder."""
+_ROWS = (697, 770, 852, 941)
+_COLUMNS = (1209, 1336, 1477, 1633)
+_KEYPAD = "123A456B789C*0#D"
 _HEADER = struct.Struct(">BBHII")
 
 
@@ -43,6 +51,7 @@ class RtpSender:
     sent: int = 0
     _first: bool = True
     _held: bytes = b""
+    _g729: Any = None
     _random: random.Random = field(init=False)
 
     def __post_init__(self) -> None:
@@ -50,7 +59,7 @@ class RtpSender:
 
     def frame(self, samples: bytes) -> list[bytes]:
         """20 ms of audio; shorter samples are filled with silence."""
-        payload = compand(samples.ljust(FRAME_OCTETS, b"\0"), self.payload_type)
+        payload = self._encode(samples.ljust(FRAME_OCTETS, b"\0"))
         packet = self._packet(self.payload_type, payload, marker=self._first)
         self._first = False
         self.timestamp = (self.timestamp + FRAME_SAMPLES) & 0xFFFFFFFF
@@ -68,6 +77,18 @@ class RtpSender:
             ticks[-1] += self._impair(self._packet(EVENT_TYPE, end, marker=False))
         self.timestamp = (self.timestamp + frames * FRAME_SAMPLES) & 0xFFFFFFFF
         return ticks
+
+    def noise(self, level: int) -> list[bytes]:
+        """20 ms of comfort noise at -`level` dBov (RFC 3389)."""
+        packet = self._packet(13, bytes([level]), marker=False)
+        self.skip()
+        return self._impair(packet)
+
+    def _encode(self, samples: bytes) -> bytes:
+        if self.payload_type != G729_TYPE:
+            return compand(samples, self.payload_type)
+        self._g729 = self._g729 or G729Coder()
+        return self._g729.encode(samples)
 
     def skip(self) -> None:
         """20 ms without a packet: discontinuous transmission."""
@@ -103,6 +124,7 @@ class RtpListener:
     """Sequence numbers that were missing."""
     _first: int | None = None
     _sequence: int | None = None
+    _g729: Any = None
     _samples: bytearray = field(default_factory=bytearray)
 
     @property
@@ -115,7 +137,7 @@ class RtpListener:
         _, second, sequence, timestamp, _ = _HEADER.unpack_from(data)
         if second & 0x7F != self.payload_type:
             return b""
-        samples = expand(data[_HEADER.size :], self.payload_type)
+        samples = self._decode(data[_HEADER.size :])
         if self._first is None:
             self._first = timestamp
         if self._sequence is not None:
@@ -128,6 +150,12 @@ class RtpListener:
         self._samples[start : start + len(samples)] = samples
         self.packets += 1
         return samples
+
+    def _decode(self, payload: bytes) -> bytes:
+        if self.payload_type != G729_TYPE:
+            return expand(payload, self.payload_type)
+        self._g729 = self._g729 or G729Coder()
+        return self._g729.decode(payload)
 
 
 @dataclass(slots=True)
@@ -190,3 +218,15 @@ def tone(hertz: float, seconds: float, *, amplitude: int = 8000) -> bytes:
     return array(
         "h", (round(amplitude * math.sin(step * n)) for n in range(round(8000 * seconds)))
     ).tobytes()
+
+
+def key_tones(digits: str) -> bytes:
+    """Keys as they sound (ITU-T Q.23), 100 ms each with 100 ms between them."""
+    heard = b""
+    for digit in digits:
+        row, column = divmod(_KEYPAD.index(digit), 4)
+        low = array("h", tone(_ROWS[row], 0.1, amplitude=5000))
+        high = array("h", tone(_COLUMNS[column], 0.1, amplitude=5000))
+        both = array("h", (one + other for one, other in zip(low, high, strict=True)))
+        heard += both.tobytes() + bytes(1600)
+    return heard

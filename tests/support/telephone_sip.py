@@ -107,6 +107,12 @@ class Identity:
         self.cseq += 1
         return self._request("BYE", "z9hG4bK" + secrets.token_hex(8), [], "")
 
+    def inform(self, content_type: str, body: str) -> bytes:
+        """INFO in the dialog."""
+        self.cseq += 1
+        branch = "z9hG4bK" + secrets.token_hex(8)
+        return self._request("INFO", branch, [("Content-Type", content_type)], body)
+
     def ok(self, request: SipMessage) -> bytes:
         """200 OK to a request of the server (BYE)."""
         echoed = [
@@ -141,15 +147,23 @@ def _encode(start: str, lines: list[str], body: str) -> bytes:
     return f"{head}\r\n\r\n{body}".encode()
 
 
-def offer(host: str, port: int, *, payload_type: int, direction: str = "sendrecv") -> str:
-    """An SDP offer of one law and telephone events on 101."""
+def offer(
+    host: str,
+    port: int,
+    *,
+    payload_type: int,
+    direction: str = "sendrecv",
+    events: bool = True,
+    ptime_ms: int = 20,
+) -> str:
+    """An SDP offer of one codec, comfort noise and, if wanted, telephone events on 101."""
     family = "IP6" if ":" in host else "IP4"
-    name = {0: "PCMU", 8: "PCMA"}[payload_type]
+    name = {0: "PCMU", 8: "PCMA", 18: "G729"}[payload_type]
+    keys = "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n" if events else ""
     return (
         f"v=0\r\no=phone 1 1 IN {family} {host}\r\ns=call\r\nc=IN {family} {host}\r\nt=0 0\r\n"
-        f"m=audio {port} RTP/AVP {payload_type} 101\r\na=rtpmap:{payload_type} {name}/8000\r\n"
-        "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\n"
-        f"a={direction}\r\n"
+        f"m=audio {port} RTP/AVP {payload_type} 13{' 101' if events else ''}\r\n"
+        f"a=rtpmap:{payload_type} {name}/8000\r\n{keys}a=ptime:{ptime_ms}\r\na={direction}\r\n"
     )
 
 

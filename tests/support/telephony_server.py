@@ -29,12 +29,16 @@ from typing import Any
 import structlog
 from twisted.internet import asyncioreactor
 
+from fax.spandsp import SpanDSPToneDetector
 from tests.support.telephone_rtp import compand, tone
 from um.clock import SystemClock
 from um.core.account import Account, Number
 from um.core.ids import E164, AccountId
 from um.core.ports import NoMetrics
 from um.telephony.application import Call, CallInfo, EndReason, HandOver, Refusal, Route
+from um.telephony.codec import Codecs
+from um.telephony.g729 import installed as g729
+from um.telephony.rtp.g711 import G711
 from um.telephony.server import TelephonyServer
 from um.telephony.settings import TelephonySettings
 
@@ -206,6 +210,8 @@ def main(folder: Path, words: list[str]) -> None:
         metrics=NoMetrics(),
         reactor=reactor,
         randomness=random.SystemRandom(),
+        codecs=Codecs((*G711, *g729())),
+        tones=SpanDSPToneDetector,
     )
 
     async def finish() -> None:

@@ -8,16 +8,30 @@ from tests.support.fake_call import FakeCall
 from tests.support.house import DOMAIN, NUMBER
 from tests.support.speech import packets
 from um.core.message import INBOX
-from voicemail.app import VoicemailService, VoicemailSettings
+from um.service.mailboxes import MailboxService
+from um.service.routing import CallDoor
+from voicemail.app import Owners, VoicemailService, VoicemailSettings
 from voicemail.prompts import Prompts
 
 PROMPTS = Prompts()
 
 
+def owners(house):
+    """What owners' calls need of the services."""
+    door = CallDoor(house.store, house.clock, house.settings, voice_octets=1)
+    return Owners(
+        greetings=house.greetings,
+        mailboxes=MailboxService(house.store, house.blobs, house.delivery, house.clock),
+        accounts=house.accounts,
+        authenticator=house.authenticator,
+        find_number=door.find_number,
+    )
+
+
 class Exchange:
     """A house with voicemail, and calls to it."""
 
-    def __init__(self, house, *, prompts=PROMPTS):
+    def __init__(self, house, *, prompts=PROMPTS, review=False):
         self.house = house
         self.voicemail = VoicemailService(
             house.spool,
@@ -25,7 +39,8 @@ class Exchange:
             house.store,
             house.clock,
             prompts,
-            VoicemailSettings(DOMAIN),
+            VoicemailSettings(DOMAIN, review=review),
+            owners(house),
         )
 
     async def ring(self, account, **changes):

@@ -8,7 +8,7 @@ from fax.app import FaxService, FaxSettings
 from um.app.services import Services
 from um.config import Config, Role
 from um.telephony.application import ApplicationFactory
-from voicemail.app import VoicemailService, VoicemailSettings
+from voicemail.app import Owners, VoicemailService, VoicemailSettings
 from voicemail.dialogue import Limits
 from voicemail.prompts import Prompts
 
@@ -31,7 +31,12 @@ class Applications:
     @property
     def factories(self) -> Mapping[str, ApplicationFactory]:
         """Who takes a call, by the name that a route or a hand-over carries."""
-        return {"voice": self.voicemail.application, "fax": self.fax.application}
+        return {
+            "voice": self.voicemail.application,
+            "fax": self.fax.application,
+            "retrieval": self.voicemail.retrieval,
+            "login": self.voicemail.login,
+        }
 
     @property
     def recoveries(self) -> "Mapping[str, Recover]":
@@ -57,14 +62,22 @@ class Applications:
 def voicemail_service(services: Services) -> VoicemailService:
     """Voicemail, as the configuration says."""
     ports = services.ports
+    folder = ports.config.server.data_dir / "prompts"
     limits = Limits(max_seconds=ports.config.telephony.max_message_seconds)
     return VoicemailService(
         ports.spool,
         services.delivery,
         ports.store,
         ports.clock,
-        Prompts(),
+        Prompts(own=folder / "own", made=folder / "made"),
         VoicemailSettings(domain=ports.config.server.domain, limits=limits),
+        Owners(
+            greetings=ports.greetings,
+            mailboxes=services.mailboxes,
+            accounts=services.accounts,
+            authenticator=services.authenticator,
+            find_number=services.call_door.find_number,
+        ),
         ports.metrics,
         steps=ports.steps,
     )

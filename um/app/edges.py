@@ -42,7 +42,7 @@ def make_edges(
     if Role.WEB in roles:
         from um.app.http import WebEdge
 
-        edges[Role.WEB] = WebEdge(services.ports, metrics)
+        edges[Role.WEB] = WebEdge(services, metrics)
     if Role.IMAP in roles or Role.SMTP in roles:
         from um.app.certificates import certificate_files
 

@@ -10,6 +10,7 @@ from storage import locks
 from storage.backend import database_url
 from storage.blobs import FileBlobStore
 from storage.database import open_store
+from storage.greetings import FileGreetings
 from storage.postgres import PostgresBackend
 from storage.quarantine import FileQuarantine
 from storage.revision import revision_of
@@ -18,7 +19,17 @@ from storage.sqlite import SqliteBackend
 from um.clock import SystemClock
 from um.config import Config, masked
 from um.core.errors import UnavailableError
-from um.core.ports import BlobStore, Clock, EventBus, Metrics, NoMetrics, Quarantine, Spool, Store
+from um.core.ports import (
+    BlobStore,
+    Clock,
+    EventBus,
+    Greetings,
+    Metrics,
+    NoMetrics,
+    Quarantine,
+    Spool,
+    Store,
+)
 from um.core.steps import Steps, no_steps
 from um.service.events import LocalEventBus
 
@@ -34,6 +45,7 @@ class Ports:
     blobs: BlobStore
     spool: Spool
     quarantine: Quarantine
+    greetings: Greetings
     metrics: Metrics
     steps: Steps
 
@@ -66,6 +78,7 @@ async def opened_ports(
                 blobs=FileBlobStore(folder / "blobs", steps=steps),
                 spool=spool,
                 quarantine=FileQuarantine(folder / "quarantine", clock),
+                greetings=FileGreetings(folder / "greetings"),
                 metrics=metrics,
                 steps=steps,
             )

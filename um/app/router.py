@@ -19,6 +19,7 @@ REFUSALS: Mapping[CallRefusal, Refusal] = MappingProxyType(
         CallRefusal.UNKNOWN: Refusal(404, "Not Found"),
         CallRefusal.SUSPENDED: Refusal(480, "Temporarily Unavailable", "account-suspended"),
         CallRefusal.CLOSED: Refusal(410, "Gone", "account-closed"),
+        CallRefusal.OWN_CLOSED: Refusal(410, "Gone", "own-account-closed"),
         CallRefusal.VOICEMAIL_OFF: Refusal(480, "Temporarily Unavailable"),
         CallRefusal.FULL: Refusal(486, "Busy Here", "quota-exceeded"),
     }
@@ -36,7 +37,7 @@ class ServiceRouter:
     async def route(self, candidates: list[str], info: CallInfo) -> Route | Refusal:
         """The first of `candidates` that is a number of ours; never raises."""
         try:
-            decided = await self._door.decide(candidates)
+            decided = await self._door.decide(candidates, caller=info.caller_number)
         except UMError as error:
             log.warning("call not routed", error=error.code, call_id=info.call_id)
             return Refusal(503, "Service Unavailable")

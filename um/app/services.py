@@ -5,9 +5,11 @@ from um.config import Config
 from um.policy.quota import worst_case_voice_octets
 from um.service.accounts import AccountService
 from um.service.authentication import Authenticator
+from um.service.core_desk import CoreDesk
 from um.service.delivery import Delivery
 from um.service.housekeeping import Housekeeping, HousekeepingSettings
 from um.service.mailboxes import MailboxService
+from um.service.message_waiting import MessageWaiting, Tallies
 from um.service.notices import QuotaNotices
 from um.service.numbering import NumberService
 from um.service.passwords import Argon2Hasher
@@ -33,18 +35,29 @@ class Services:
         )
         self.delivery = Delivery(store, blobs, ports.bus, clock, steps=ports.steps, metrics=metrics)
         self.notices = QuotaNotices(store, self.delivery, clock)
+        self.tallies = Tallies()
+        self.message_waiting = MessageWaiting(store, self.settings, self.tallies)
+        self.core_desk = CoreDesk(
+            store,
+            clock,
+            self.settings,
+            self.tallies,
+            ring_seconds=ports.config.telephony.ring_seconds,
+        )
         self.mailboxes = MailboxService(store, blobs, self.delivery, clock)
         self.call_door = CallDoor(
             store,
             clock,
             self.settings,
             voice_octets=worst_case_voice_octets(ports.config.telephony.max_message_seconds),
+            access_codes=ports.config.telephony.access_codes,
         )
         self.purge = Purge(
             store,
             blobs,
             ports.spool,
             ports.quarantine,
+            ports.greetings,
             clock,
             steps=ports.steps,
             metrics=metrics,

@@ -4,12 +4,17 @@ from functools import partial
 from random import SystemRandom
 from typing import Any
 
+from fax.spandsp import SpanDSPToneDetector
 from um.app.applications import Applications
 from um.app.edges import Bound
 from um.app.router import ServiceRouter
 from um.app.services import Services
 from um.config import Config
 from um.service.numbers import normal_number
+from um.telephony.codec import Codecs
+from um.telephony.g729 import installed
+from um.telephony.mwi_desk import MessageWaitingDesk
+from um.telephony.rtp.g711 import G711
 from um.telephony.server import TelephonyServer
 from um.telephony.settings import TelephonySettings
 
@@ -32,16 +37,32 @@ class TelephoneEdge:
             metrics=ports.metrics,
             reactor=reactor,
             randomness=SystemRandom(),
+            codecs=Codecs((*G711, *installed())),
+            tones=SpanDSPToneDetector,
         )
+
+        self._desk = MessageWaitingDesk(
+            services.message_waiting,
+            ports.bus,
+            targets=ports.config.telephony.mwi_targets,
+            domain=ports.config.server.domain,
+            clock=ports.clock,
+            metrics=ports.metrics,
+            reactor=reactor,
+            randomness=SystemRandom(),
+        )
+        self._server.outside_calls(self._desk.received)
 
     async def start(self) -> Bound:
         """Listen. Raises CannotListenError if an address is taken."""
         self._server.start()
+        self._desk.start(self._server.sip_ports)
         return {"sip": self._server.addresses}
 
     async def stop(self) -> None:
         """Refuse new calls, let the others end, at most DRAIN_SECONDS."""
         await self._server.drain(DRAIN_SECONDS)
+        await self._desk.stop()
         self._server.stop()
 
 

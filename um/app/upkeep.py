@@ -6,6 +6,7 @@ from collections.abc import Callable
 from storage import migrate
 from storage.blobs import FileBlobStore
 from storage.fsck import Finding, fsck
+from storage.greetings import FileGreetings
 from um.app.ports import database_of, make_private
 from um.clock import SystemClock
 from um.config import Config
@@ -33,5 +34,6 @@ async def check_store(
         clock=SystemClock(),
         repair=repair,
         data_dir=folder,
+        greetings=FileGreetings(folder / "greetings"),
         progress=progress,
     )

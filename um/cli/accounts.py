@@ -74,6 +74,7 @@ def show(name: Name, json: JsonOption = False, config: ConfigOption = None) -> N
             ("limit", f"{octets(usage.limit_octets)} ({usage.limit_octets} octets)"),
             ("messages", _counts(overview)),
             ("voicemail", "on" if account.voicemail_enabled else "off"),
+            ("rings", "default" if account.ring_seconds is None else f"{account.ring_seconds} s"),
             ("password", "set" if account.password_hash else "not set"),
             ("pin", "set" if account.pin_hash else "not set"),
             ("time zone", account.timezone),
@@ -172,6 +173,24 @@ def voicemail(
     say(f"Voicemail of {name} is {switch}")
 
 
+@accounts.command("ring")
+def ring(
+    name: Name,
+    seconds: Annotated[str, typer.Argument(metavar="SECONDS|default")],
+    config: ConfigOption = None,
+) -> None:
+    """Set how long calls ring before voicemail answers; the telephony core asks for it."""
+    if seconds != "default" and not (seconds.isascii() and seconds.isdigit() and len(seconds) < 6):
+        raise typer.BadParameter(
+            "must be a number of seconds or default", param_hint="SECONDS|default"
+        )
+    chosen = None if seconds == "default" else int(seconds)
+    with_services(config, lambda services: services.accounts.set_ring_seconds(name, chosen))
+    say(
+        f"Calls to {name} ring {'as long as the default says' if chosen is None else f'{chosen} s'}"
+    )
+
+
 def as_json(overview: "AccountOverview") -> dict[str, Any]:
     """What `show --json` and `list --json` print of one account; no secret, no hash."""
     account, usage = overview.account, overview.usage
@@ -184,6 +203,7 @@ def as_json(overview: "AccountOverview") -> dict[str, Any]:
         "timezone": account.timezone,
         "language": account.language,
         "voicemail": account.voicemail_enabled,
+        "ring_seconds": account.ring_seconds,
         "password_set": account.password_hash is not None,
         "pin_set": account.pin_hash is not None,
         "numbers": [

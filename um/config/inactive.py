@@ -20,6 +20,11 @@ def _beyond_udp(addresses: Sequence[Listen]) -> bool:
     return any(address.transport != "udp" for address in addresses)
 
 
+def _a_stream(targets: Sequence[str]) -> bool:
+    streams = ("sips:", "transport=tcp", "transport=tls")
+    return any(word in target for target in targets for word in streams)
+
+
 @dataclass(frozen=True, slots=True)
 class Inactive:
     """Why a key does nothing, and for which of its values that is so."""
@@ -34,9 +39,7 @@ INACTIVE: dict[str, Inactive] = {
     "telephony.listen": Inactive(
         "only udp: is served yet; tcp: and tls: are left out", _beyond_udp
     ),
-    "telephony.access_codes": Inactive("there is no retrieval by phone yet", _truthy),
-    "telephony.mwi_targets": Inactive("message waiting is not notified yet", _truthy),
-    "telephony.ring_seconds": Inactive("the core cannot ask for the ring time yet"),
+    "telephony.mwi_targets": Inactive("only targets over UDP are told yet", _a_stream),
     "telephony.core": Inactive("cores are known by their address only", _truthy),
     "fax.enable_t38": Inactive("faxes are received over G.711 only", _truthy),
     "web.listen_tls": Inactive("there is no portal and no API yet", _truthy),

@@ -19,6 +19,7 @@ from um.config.types import (
     SecretUrl,
     Section,
     SipListenAddress,
+    SipTarget,
     Switch,
     Timezone,
     Url,
@@ -142,7 +143,8 @@ class TelephonyConfig(Section):
     trusted_cores: tuple[NetworkAddress, ...] = written(("127.0.0.0/8",))
     """Only these may send calls."""
     access_codes: tuple[str, ...] = ("*98",)
-    mwi_targets: tuple[str, ...] = ()
+    mwi_targets: tuple[SipTarget, ...] = ()
+    """Cores that are told of every lamp without having asked."""
     ring_seconds: Positive = 20
     max_message_seconds: Positive = 120
     max_call_seconds: Positive = 7200
@@ -179,9 +181,11 @@ class WebConfig(Section):
     listen_tls: tuple[ListenAddress, ...] = written(("127.0.0.1:8443",))
     """Portal and API."""
     listen: tuple[ListenAddress, ...] = written(("127.0.0.1:8080",))
-    """Plain: /healthz and /metrics."""
+    """Plain: /healthz, /metrics and /core."""
     trusted_clients: tuple[NetworkAddress, ...] = written(("127.0.0.0/8", "::1/128"))
     """Who may use the plain port."""
+    core_token_file: FilePath | None = None
+    """One line; whoever bears it may use /core of the plain port from any address."""
     public_url: str = "https://127.0.0.1:8443"
 
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit, urlunsplit
@@ -15,6 +16,12 @@ from um.core.account import MIN_QUOTA_OCTETS
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _MAIL_ADDRESS = re.compile(r"[^\s@<>,;:\"()\[\]\\]+@[^\s@<>]+")
+
+
+_SIP_TARGET = re.compile(
+    r"sips?:([A-Za-z0-9+._*~!'()%-]+@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[0-9.]+)(:(?P<port>[1-9][0-9]{0,4}))?"
+    r"(;transport=(udp|tcp|tls))?"
+)
 
 
 class Section(BaseModel):
@@ -73,6 +80,17 @@ def _mail_address(value: str) -> str:
     return value
 
 
+def _sip_target(value: str) -> str:
+    found = _SIP_TARGET.fullmatch(value.strip())
+    try:
+        if found is None or int(found["port"] or 0) > 65_535:
+            raise ValueError
+        ip_address(found["host"].strip("[]"))
+    except ValueError:
+        raise ValueError("must be sip:[USER@]ADDRESS[:PORT][;transport=udp|tcp|tls]") from None
+    return value.strip()
+
+
 def _region(value: str) -> str:
     from phonenumbers import SUPPORTED_REGIONS  # noqa: PLC0415 - 0.1 s, only when a file is read
 
@@ -107,6 +125,8 @@ MailAddress = Annotated[str, AfterValidator(_mail_address)]
 Region = Annotated[str, AfterValidator(_region)]
 Timezone = Annotated[str, AfterValidator(timezone)]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
+SipTarget = Annotated[str, AfterValidator(_sip_target)]
+"""A SIP URI with an IP address, for what a name means changes with the resolver."""
 Url = Annotated[SecretUrl, PlainValidator(_secret_url)]
 
 

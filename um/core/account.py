@@ -38,6 +38,16 @@ class NumberState(StrEnum):
     """No longer anyone's; not given to another account before `hold_until`."""
 
 
+class GreetingKind(StrEnum):
+    """What an owner may record for callers."""
+
+    UNAVAILABLE = "unavailable"
+    BUSY = "busy"
+    NAME = "name"
+    TEMPORARY = "temporary"
+    """Goes before all others while it is there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Account:
     """One customer's service plan: one mailbox, several numbers. All instants are aware, in UTC."""

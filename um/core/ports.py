@@ -19,6 +19,7 @@ from um.core.account import (
     Account,
     AuditRecord,
     CallRecord,
+    GreetingKind,
     Number,
     NumberState,
     NumberUse,
@@ -480,6 +481,35 @@ class Quarantine(Protocol):
 
     async def sweep(self, before: datetime) -> int:
         """Remove what was put before that instant (30 days by default)."""
+        ...
+
+
+class Greetings(Protocol):
+    """Recordings that callers hear, outside the mailbox and its quota; at most one of each kind."""
+
+    async def put(self, account_id: AccountId, kind: GreetingKind, data: bytes) -> None:
+        """Keep `data` (WAV, linear, mono, 8000 a second) durably in place of an earlier one.
+
+        Raises UnavailableError.
+        """
+        ...
+
+    async def get(self, account_id: AccountId, kind: GreetingKind) -> bytes | None: ...
+
+    async def kinds(self, account_id: AccountId) -> set[GreetingKind]:
+        """Which are recorded."""
+        ...
+
+    async def delete(self, account_id: AccountId, kind: GreetingKind) -> None:
+        """Remove one; harmless if it is not there."""
+        ...
+
+    async def delete_of(self, account_id: AccountId) -> int:
+        """Remove all of an account (purge); returns how many went."""
+        ...
+
+    async def accounts(self) -> set[AccountId]:
+        """Whose greetings are kept, for those who look for strays."""
         ...
 
 

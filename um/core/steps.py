@@ -33,6 +33,7 @@ PURGE_STEPS = (
     "purge.messages-deleted",
     "purge.spool-deleted",
     "purge.quarantine-deleted",
+    "purge.greetings-deleted",
     "purge.account-deleted",
     "purge.vacuumed",
     "purge.recorded",

@@ -38,6 +38,8 @@ from um.service.recipients import named_txn
 from um.service.settings import AccountSettings
 
 MAX_PASSWORD_OCTETS = 1024
+MAX_RING_SECONDS = 180
+"""Callers give up before that, and carriers cut in (timer C of RFC 3261 §16.6)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +201,24 @@ class AccountService:
             self._audit(tx, account, "voicemail", actor, "on" if on else "off")
 
         await self._store.run("set-voicemail", set_voicemail_txn)
+
+    async def set_ring_seconds(
+        self, name: str, seconds: int | None, *, actor: str = "operator"
+    ) -> None:
+        """How long calls ring before voicemail answers; None: as the operator's default says.
+
+        Raises InvalidError outside 0 to MAX_RING_SECONDS.
+        """
+        if seconds is not None and not 0 <= seconds <= MAX_RING_SECONDS:
+            raise InvalidError(f"The ring time is 0 to {MAX_RING_SECONDS} seconds")
+
+        def set_ring_txn(tx: Transaction) -> None:
+            account = named_txn(tx, name, self._settings.domain)
+            tx.accounts.save(replace(account, ring_seconds=seconds))
+            detail = "default" if seconds is None else str(seconds)
+            self._audit(tx, account, "ring", actor, detail)
+
+        await self._store.run("set-ring", set_ring_txn)
 
     async def _move(
         self,

@@ -25,6 +25,8 @@ class CallFacts:
     call_id: str
     cause: str
     reservation_id: ReservationId | None
+    urgent: bool = False
+    """The caller said so at the end."""
 
     def write(self, kind: str) -> dict[str, str]:
         """As the spool keeps them; `kind` names the application that can deliver the entry."""

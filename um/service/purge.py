@@ -24,6 +24,7 @@ from um.core.ids import AccountId, MailboxId
 from um.core.ports import (
     BlobStore,
     Clock,
+    Greetings,
     Metrics,
     NoMetrics,
     Quarantine,
@@ -75,6 +76,7 @@ class Purge:
         blobs: BlobStore,
         spool: Spool,
         quarantine: Quarantine,
+        greetings: Greetings,
         clock: Clock,
         *,
         steps: Steps = no_steps,
@@ -84,6 +86,7 @@ class Purge:
         self._blobs = blobs
         self._spool = spool
         self._quarantine = quarantine
+        self._greetings = greetings
         self._clock = clock
         self._steps = steps
         self._metrics = metrics or NoMetrics()
@@ -173,6 +176,8 @@ class Purge:
         self._steps("purge.spool-deleted")
         await self._quarantine.delete_of(account.id)
         self._steps("purge.quarantine-deleted")
+        await self._greetings.delete_of(account.id)
+        self._steps("purge.greetings-deleted")
         tell("account")
         await self._store.run("purge-account", lambda tx: _delete_account_txn(tx, account.id, at))
         self._steps("purge.account-deleted")
@@ -216,6 +221,7 @@ class Purge:
         unfinished = await self._store.read("purge-unfinished", open_txn)
         if unfinished:
             await self._sweep([record.account_id for record in unfinished], now)
+            await self._sweep_greetings()
             await self._store.compact()
             self._steps("purge.vacuumed")
 
@@ -234,6 +240,16 @@ class Purge:
         for account_id in gone:
             await delete_discarded(self._store, self._blobs, account_id=account_id)
         await sweep_orphans(self._store, self._blobs, now, gone=gone)
+
+    async def _sweep_greetings(self) -> None:
+        """Remove what a call in progress recorded after its account's greetings had gone."""
+        kept = await self._greetings.accounts()
+
+        def strays_txn(tx: Transaction) -> list[AccountId]:
+            return [each for each in kept if tx.accounts.get(each) is None]
+
+        for account_id in await self._store.read("purge-greetings", strays_txn):
+            await self._greetings.delete_of(account_id)
 
 
 def is_due(account: Account, at: datetime) -> bool:

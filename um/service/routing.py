@@ -4,11 +4,13 @@ Knows nothing of SIP: `um.app` turns the answer into a route or a status with an
 The final word on room is the reservation's, when the recording begins.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from um.core.account import Account, AccountState, Number, NumberUse
+from um.core.ids import E164, AccountId
 from um.core.ports import Clock, Store, Transaction
 from um.policy.lifecycle import Answer, Door, answer
 from um.policy.quota import fits
@@ -25,13 +27,19 @@ class CallRefusal(StrEnum):
     UNKNOWN = "unknown"
     SUSPENDED = "suspended"
     CLOSED = "closed"
+    OWN_CLOSED = "own-closed"
+    """An owner calls, whose account is closed."""
     VOICEMAIL_OFF = "voicemail-off"
     FULL = "full"
 
 
 @dataclass(frozen=True, slots=True)
 class CallPlace:
-    """Where a call goes. `application` is `voice` or `fax`."""
+    """Where a call goes.
+
+    `application` is `voice`, `fax`, `retrieval` (an owner, from a line of `account`) or `login` (an
+    access code from any other line: account and number are STRANGER's and mean nothing).
+    """
 
     application: str
     account: Account
@@ -47,6 +55,13 @@ class RefusedCall:
     number: Number | None = None
 
 
+STRANGER = CallPlace(
+    "login",
+    Account(AccountId(""), name="", domain="", created_at=datetime.min.replace(tzinfo=UTC)),
+    Number(E164(""), None),
+)
+
+
 class CallDoor:
     """Decides on calls. A number for both uses begins as a voice call.
 
@@ -56,6 +71,7 @@ class CallDoor:
         settings: for the region of national numbers.
         voice_octets: worst case of one longest message (`um.policy.quota`).
         fax_octets: room for the first page.
+        access_codes: what owners dial to hear their messages.
     """
 
     def __init__(
@@ -66,17 +82,27 @@ class CallDoor:
         *,
         voice_octets: int,
         fax_octets: int = FIRST_FAX_PAGE_OCTETS,
+        access_codes: Collection[str] = (),
     ) -> None:
         self._store = store
         self._clock = clock
         self._settings = settings
+        self._access_codes = frozenset(access_codes)
+        self._stranger = replace(
+            STRANGER, account=replace(STRANGER.account, language=settings.language)
+        )
         self._octets = {"voice": voice_octets, "fax": fax_octets}
 
-    async def decide(self, candidates: Sequence[str]) -> CallPlace | RefusedCall:
+    async def decide(
+        self, candidates: Sequence[str], *, caller: str = ""
+    ) -> CallPlace | RefusedCall:
         """The first of `candidates` (dialled names, in order of trust) that is a number of ours.
 
-        Raises UnavailableError.
+        An access code among them is an owner's call; `caller` is then the line that calls, as the
+        core vouches for it. Raises UnavailableError.
         """
+        if self._access_codes.intersection(candidates):
+            return await self._store.read("route-owner", lambda tx: self._owner_txn(tx, caller))
         return await self._store.read("route-call", lambda tx: self._decide_txn(tx, candidates))
 
     async def find_number(self, dialled: str) -> tuple[Account, Number] | None:
@@ -94,6 +120,15 @@ class CallDoor:
             if account is not None and account.state is not AccountState.PURGING:
                 return account, number
         return None
+
+    def _owner_txn(self, tx: Transaction, caller: str) -> CallPlace | RefusedCall:
+        found = self._find_txn(tx, [caller]) if caller else None
+        if found is None:
+            return self._stranger
+        account, number = found
+        if answer(account.state, Door.PHONE) not in {Answer.ALLOWED, Answer.READ_ONLY}:
+            return RefusedCall(CallRefusal.OWN_CLOSED, account, number)
+        return CallPlace("retrieval", account, number)
 
     def _decide_txn(self, tx: Transaction, candidates: Sequence[str]) -> CallPlace | RefusedCall:
         found = self._find_txn(tx, candidates)

@@ -24,6 +24,7 @@ from um.telephony.application import (
 )
 from um.telephony.call_media import CallMedia, Local, MediaHouse
 from um.telephony.offer import NotAcceptableError
+from um.telephony.presses import Presses, Way
 from um.telephony.rtp.session import Audio, Digit, MediaLost, PlaybackFinished, RtpEvent
 from um.telephony.sdp import SdpError
 from um.telephony.sip.events import CallOffered
@@ -58,7 +59,14 @@ class LiveCall:
         self._house = house
         self._sip = sip
         self._offer = offered.request.body
-        self._media = CallMedia(house, self._tell, core=offered.source.address[0], local=local)
+        self._media = CallMedia(
+            house,
+            self._tell,
+            name=info.call_id,
+            core=offered.source.address[0],
+            local=local,
+        )
+        self._presses = Presses()
         self._account: Account | None = None
         self._number: Number | None = None
         self._application: CallApplication | None = None
@@ -188,6 +196,11 @@ class LiveCall:
         else:
             endpoint.accept_offer(self.name, answer, now)
 
+    def signalled(self, digit: str) -> None:
+        """A key press in INFO."""
+        if self._media.started and not self._over:
+            self._press(digit, Way.INFO)
+
     def lost(self, reason: EndReason) -> None:
         """The other side ended the call."""
         self._finish(reason)
@@ -225,10 +238,18 @@ class LiveCall:
             return
         elif isinstance(event, Audio):
             self._guard(lambda: application.audio(event.samples))
+            for digit in self._media.keys_in(event.samples):
+                self._press(digit, Way.TONE)
         elif isinstance(event, Digit):
-            self._guard(lambda: application.digit(event.digit))
+            self._press(event.digit, Way.EVENT)
         elif isinstance(event, PlaybackFinished):
             self._guard(application.playback_finished)
+
+    def _press(self, digit: str, way: Way) -> None:
+        """Tell of a key press once, whichever ways it comes."""
+        application = self._application
+        if application is not None and self._presses.is_new(digit, way, self._now()):
+            self._guard(lambda: application.digit(digit))
 
     def _guard(self, step: Callable[[], None]) -> None:
         """Run a step of the application; what it raises ends this call only."""

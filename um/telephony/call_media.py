@@ -7,17 +7,25 @@ Laws:
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Protocol
+
+import structlog
 
 from um.core.errors import UnavailableError
 from um.core.ports import Clock, Metrics
-from um.telephony.application import MediaHandOver
+from um.telephony.application import MediaHandOver, ToneDetector
+from um.telephony.codec import Codecs
 from um.telephony.offer import Agreed, MediaNegotiation, NotAcceptableError
 from um.telephony.randomness import Randomness
-from um.telephony.rtp.session import Address, Audio, RtpEvent, RtpSession, StreamState
+from um.telephony.rtp.dtmf import DIGITS
+from um.telephony.rtp.session import Audio, RtpEvent, RtpSession
+from um.telephony.rtp.source import Address
+from um.telephony.rtp.speaker import StreamState
 from um.telephony.settings import TelephonySettings
 from um.telephony.transport import MediaPort, MediaPorts
+
+log = structlog.get_logger(__name__)
 
 
 class MediaHouse(Protocol):
@@ -28,6 +36,8 @@ class MediaHouse(Protocol):
     metrics: Metrics
     randomness: Randomness
     ports: MediaPorts
+    codecs: Codecs
+    tones: Callable[[], ToneDetector] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +52,25 @@ class CallMedia:
     """What one call hears and says. `tell` gets each event once media has started."""
 
     def __init__(
-        self, house: MediaHouse, tell: Callable[[RtpEvent], None], *, core: str, local: Local
+        self,
+        house: MediaHouse,
+        tell: Callable[[RtpEvent], None],
+        *,
+        name: str,
+        core: str,
+        local: Local,
     ) -> None:
         self._house = house
         self._tell = tell
+        self._name = name
+        """The call, for the log."""
         self._core = core
         """The host that signals: media may come from there though its SDP names another."""
         self._local = local
         self._port: MediaPort | None = None
         self._negotiation: MediaNegotiation | None = None
         self._session: RtpSession | None = None
+        self._tones: ToneDetector | None = None
         self._started = False
 
     @property
@@ -59,13 +78,22 @@ class CallMedia:
         """Whether both sides know where media goes, and we still have it."""
         return self._session is not None
 
+    @property
+    def started(self) -> bool:
+        """Whether the call is up."""
+        return self._started
+
     # ---- what is agreed
 
     def open(self) -> None:
         """Bind a port. Raises UnavailableError if there is none."""
-        self._port = self._house.ports.open(self._local.bind, self._receive)
+        self._port = self._house.ports.open(
+            self._local.bind, self._receive, on_report=self._receive_report
+        )
         session_id = self._house.randomness.getrandbits(48)
-        self._negotiation = MediaNegotiation(self._local.advertised, self._port.number, session_id)
+        self._negotiation = MediaNegotiation(
+            self._local.advertised, self._port.number, session_id, self._house.codecs
+        )
 
     def describe(self, offer: bytes) -> bytes:
         """Our answer to `offer`, or our own offer if it is empty.
@@ -96,6 +124,7 @@ class CallMedia:
                 stream=StreamState(bits(16), bits(32), bits(32)),
                 now=self._now(),
                 metrics=self._house.metrics,
+                codecs=self._house.codecs,
                 no_media_seconds=self._house.settings.no_media_seconds,
             )
 
@@ -124,12 +153,29 @@ class CallMedia:
             self._session.receive_datagram(data, address, self._now())
             self._work()
 
+    def keys_in(self, samples: bytes) -> Iterator[str]:
+        """Key presses by their tones, only where no telephone events were agreed."""
+        session, make = self._session, self._house.tones
+        if session is None or make is None or session.has_events:
+            return
+        if self._tones is None:
+            self._tones = make()
+        for tone in self._tones.feed(samples):
+            if tone in DIGITS and self._session is session:
+                yield tone
+
+    def _receive_report(self, data: bytes, address: Address) -> None:
+        if self._session is not None:
+            self._session.receive_report(data, address, self._now())
+
     def _work(self) -> None:
         session, port = self._session, self._port
         if session is None or port is None:
             return
         for data, address in session.datagrams_to_send():
             port.send(data, address)
+        for data, address in session.reports_to_send():
+            port.send_report(data, address)
         while (event := session.next_event()) is not None:
             if self._started and self._session is session:
                 self._tell(event)
@@ -141,6 +187,9 @@ class CallMedia:
         session, port = self._session, self._port
         if session is None or port is None or session.remote is None:
             raise UnavailableError("The call has no media to hand over")
+        if not session.codec.waveform:
+            raise UnavailableError(f"{session.codec.name} carries no modem")
+        self._log(session)
         self._session = None
         return MediaHandOver(
             socket=port.give_away(),
@@ -164,9 +213,17 @@ class CallMedia:
 
     def close(self) -> None:
         """Give the port back; harmless when it was never bound or was given away."""
-        self._session = None
+        session, self._session = self._session, None
+        if session is not None:
+            if self._port is not None:
+                for data, address in session.reports_to_send():
+                    self._port.send_report(data, address)
+            self._log(session)
         if self._port is not None:
             self._port.close()
+
+    def _log(self, session: RtpSession) -> None:
+        log.info("telephony.media", call=self._name, **asdict(session.statistics))
 
     def _now(self) -> float:
         return self._house.clock.monotonic()

@@ -1,8 +1,10 @@
 """Offer and answer (RFC 3264): which codec, which way, and where the other side listens.
 
 One `MediaNegotiation` a call. An answer keeps the order and number of the offer's media lines and
-refuses with port 0 all but the first that fits: G.711 over RTP/AVP, with telephone-event if
-offered. T.38 will be one more kind of media that fits.
+refuses with port 0 all but the first that fits: one codec of ours over RTP/AVP, with
+telephone-event and comfort noise if offered. Among the codecs the offerer's order counts, but one
+that keeps tones goes before one that does not: fax and in-band digits need it.
+T.38 will be one more kind of media that fits.
 """
 
 from dataclasses import dataclass
@@ -10,12 +12,16 @@ from ipaddress import ip_address
 from typing import Final
 
 from um.core.errors import InvalidError
+from um.telephony.codec import Codec, Codecs
 from um.telephony.sdp import MediaDescription, SessionDescription, parse_sdp, render_sdp
 
-CODECS: Final = {"0": "pcmu/8000", "8": "pcma/8000"}
 EVENTS: Final = "telephone-event/8000"
+COMFORT_NOISE: Final = "cn/8000"
+COMFORT_NOISE_TYPE: Final = 13
+"""RFC 3389 §4, RFC 3551 §6."""
 OFFERED_EVENT_TYPE: Final = 101
 PTIME_MS: Final = 20
+PTIMES_MS: Final = (10, 20, 30)
 _HOLD: Final = {"0.0.0.0", "::"}  # noqa: S104 - hold as RFC 2543 had it (RFC 3264 §8.4)
 _ANSWER_DIRECTION: Final = {
     "sendrecv": "sendrecv",
@@ -38,15 +44,22 @@ class Agreed:
 
     remote: tuple[str, int] | None
     """Where to send; None when the offer names no address (old-style hold, host name)."""
+    codec: Codec
     payload_type: int
-    """0 PCMU, 8 PCMA."""
+    """The codec's number in this call."""
     event_type: int | None
     """Payload type of RFC 4733 events."""
     ptime_ms: int
     sends: bool
     """We may send."""
     receives: bool
-    """The other side may send."""
+    """The other side may send, and is not on hold."""
+    noise_type: int | None = None
+    """Payload type of comfort noise (RFC 3389), which we hear and never send."""
+    rtcp: tuple[str, int] | None = None
+    """Where reports go if not to the port above (a=rtcp, RFC 3605)."""
+    parameters: str = ""
+    """Our a=fmtp for the codec."""
 
 
 @dataclass(slots=True)
@@ -56,6 +69,7 @@ class MediaNegotiation:
     host: str
     port: int
     session_id: int
+    codecs: Codecs
     version: int = 0
 
     def answer(self, offer: bytes) -> tuple[bytes, Agreed]:
@@ -64,10 +78,7 @@ class MediaNegotiation:
         Raises SdpError (400) or NotAcceptableError (488); the session then stays as it was.
         """
         description = parse_sdp(offer)
-        chosen = next((media for media in description.media if _fits(media)), None)
-        if chosen is None:
-            raise NotAcceptableError
-        agreed = _agreed(chosen)
+        chosen, agreed = self._choose(description)
         sections = [
             self._answer_section(agreed, _ANSWER_DIRECTION[media.direction])
             if media is chosen
@@ -79,9 +90,11 @@ class MediaNegotiation:
     def offer(self) -> bytes:
         """Our own offer, for an INVITE that came without one."""
         events = OFFERED_EVENT_TYPE
-        lines = [
-            f"m=audio {self.port} RTP/AVP 0 8 {events}",
-            *(f"a=rtpmap:{number} {name.upper()}" for number, name in CODECS.items()),
+        numbers = " ".join(str(codec.payload_type) for codec in self.codecs)
+        lines = [f"m=audio {self.port} RTP/AVP {numbers} {events}"]
+        for codec in self.codecs:
+            lines += _codec_lines(codec, codec.payload_type, codec.parameters(""))
+        lines += [
             f"a=rtpmap:{events} {EVENTS}",
             f"a=fmtp:{events} 0-15",
             f"a=ptime:{PTIME_MS}",
@@ -91,19 +104,25 @@ class MediaNegotiation:
 
     def read_answer(self, answer: bytes) -> Agreed:
         """What the other side's answer to `offer` means. Raises SdpError, NotAcceptableError."""
-        description: SessionDescription = parse_sdp(answer)
-        chosen = next((media for media in description.media if _fits(media)), None)
-        if chosen is None:
-            raise NotAcceptableError
-        return _agreed(chosen)
+        return self._choose(parse_sdp(answer))[1]
+
+    def _choose(self, description: SessionDescription) -> tuple[MediaDescription, Agreed]:
+        """The first line that fits. Raises NotAcceptableError."""
+        for media in description.media:
+            if media.kind == "audio" and media.port > 0 and media.protocol.upper() == "RTP/AVP":
+                wanted = _codec(media, self.codecs)
+                if wanted is not None:
+                    return media, _agreed(media, *wanted)
+        raise NotAcceptableError
 
     def _answer_section(self, agreed: Agreed, direction: str) -> str:
-        number, events = agreed.payload_type, agreed.event_type
-        lines = [
-            f"m=audio {self.port} RTP/AVP {number}" + (f" {events}" if events else ""),
-            f"a=rtpmap:{number} {CODECS[str(number)].upper()}",
-        ]
-        if events:
+        number, events, noise = agreed.payload_type, agreed.event_type, agreed.noise_type
+        numbers = " ".join(str(each) for each in (number, noise, events) if each is not None)
+        lines = [f"m=audio {self.port} RTP/AVP {numbers}"]
+        lines += _codec_lines(agreed.codec, number, agreed.parameters)
+        if noise is not None:
+            lines.append(f"a=rtpmap:{noise} {COMFORT_NOISE.upper()}")
+        if events is not None:
             lines += [f"a=rtpmap:{events} {EVENTS}", f"a=fmtp:{events} 0-15"]
         lines += [f"a=ptime:{agreed.ptime_ms}", f"a={direction}"]
         return _section(lines)
@@ -117,53 +136,77 @@ def _section(lines: list[str]) -> str:
     return "".join(f"{line}\r\n" for line in lines)
 
 
-def _fits(media: MediaDescription) -> bool:
-    return (
-        media.kind == "audio"
-        and media.port > 0
-        and media.protocol.upper() == "RTP/AVP"
-        and _codec(media) is not None
-    )
+def _codec_lines(codec: Codec, number: int, parameters: str) -> list[str]:
+    lines = [f"a=rtpmap:{number} {codec.name}/8000"]
+    return [*lines, f"a=fmtp:{number} {parameters}"] if parameters else lines
 
 
-def _codec(media: MediaDescription) -> int | None:
-    """The offerer's most wanted law; its number must not be mapped to something else."""
+def _codec(media: MediaDescription, codecs: Codecs) -> tuple[Codec, int] | None:
+    """The offerer's most wanted of ours, and its number; one that keeps tones first."""
+    known = []
     for number in media.formats:
-        if number in CODECS and (media.mapping(number) or "").removesuffix("/1") in {
-            "",
-            CODECS[number],
-        }:
-            return int(number)
-    return None
+        if not (number.isascii() and number.isdigit() and len(number) <= 3 and int(number) < 128):
+            continue
+        mapping = media.mapping(number)  # a static number may be mapped to something else
+        codec = codecs.numbered(int(number)) if mapping is None else codecs.named(mapping)
+        if codec is not None:
+            known.append((codec, int(number)))
+    return next((each for each in known if each[0].waveform), known[0] if known else None)
 
 
-def _agreed(media: MediaDescription) -> Agreed:
-    codec = _codec(media)
-    assert codec is not None
-    direction = media.direction
+def _agreed(media: MediaDescription, codec: Codec, payload_type: int) -> Agreed:
+    direction, held = media.direction, media.host in _HOLD
     return Agreed(
         remote=_remote(media),
-        payload_type=codec,
-        event_type=_events(media),
+        codec=codec,
+        payload_type=payload_type,
+        event_type=_mapped(media, EVENTS),
         ptime_ms=_ptime(media),
-        sends=direction in {"sendrecv", "recvonly"} and media.host not in _HOLD,
-        receives=direction in {"sendrecv", "sendonly"},
+        sends=direction in {"sendrecv", "recvonly"} and not held,
+        receives=direction in {"sendrecv", "sendonly"} and not held,
+        noise_type=_noise(media),
+        rtcp=_rtcp(media),
+        parameters=codec.parameters(media.parameters(str(payload_type))),
     )
 
 
-def _events(media: MediaDescription) -> int | None:
+def _mapped(media: MediaDescription, encoding: str) -> int | None:
+    """The dynamic number that a=rtpmap gives an encoding."""
     for number in media.formats:
         dynamic = number.isascii() and number.isdigit() and 96 <= int(number[:4]) <= 127
-        if dynamic and media.mapping(number) == EVENTS:
+        if dynamic and media.mapping(number) == encoding:
             return int(number)
     return None
+
+
+def _noise(media: MediaDescription) -> int | None:
+    static = str(COMFORT_NOISE_TYPE)
+    if static in media.formats and media.mapping(static) in {None, COMFORT_NOISE}:
+        return COMFORT_NOISE_TYPE
+    return _mapped(media, COMFORT_NOISE)
 
 
 def _ptime(media: MediaDescription) -> int:
-    """20 ms, or 10 ms when the other side cannot take more (a=maxptime)."""
-    longest = media.attribute("maxptime") or ""
-    short = longest.isascii() and longest.isdigit() and 10 <= int(longest[:4]) < PTIME_MS
-    return 10 if short else PTIME_MS
+    """What they ask for (a=ptime, else 20 ms) and can take (a=maxptime), as far as we send it."""
+    wanted = min(_milliseconds(media, "ptime", PTIME_MS), _milliseconds(media, "maxptime", 1000))
+    return max((each for each in PTIMES_MS if each <= wanted), default=PTIMES_MS[0])
+
+
+def _milliseconds(media: MediaDescription, name: str, default: int) -> int:
+    text = media.attribute(name) or ""
+    valid = text.isascii() and text.isdigit() and len(text) <= 4 and int(text) > 0
+    return int(text) if valid else default
+
+
+def _rtcp(media: MediaDescription) -> tuple[str, int] | None:
+    """`a=rtcp:53020 [IN IP4 host]`; only on the host of the media, for reports go nowhere else."""
+    words = (media.attribute("rtcp") or "").split()
+    remote = _remote(media)
+    if remote is None or not words or not (words[0].isascii() and words[0].isdigit()):
+        return None
+    elsewhere = len(words) == 4 and words[3] != media.host
+    valid = len(words[0]) <= 5 and 0 < int(words[0]) < 65_536
+    return (remote[0], int(words[0])) if valid and not elsewhere else None
 
 
 def _remote(media: MediaDescription) -> tuple[str, int] | None:

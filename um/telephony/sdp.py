@@ -49,6 +49,14 @@ class MediaDescription:
                 return encoding.strip().lower()
         return None
 
+    def parameters(self, payload_type: str) -> str:
+        """What a=fmtp says of a format; "" if nothing."""
+        for key, value in self.attributes:
+            number, _, parameters = value.partition(" ")
+            if key == "fmtp" and number == payload_type:
+                return parameters.strip()
+        return ""
+
 
 @dataclass(frozen=True, slots=True)
 class SessionDescription:

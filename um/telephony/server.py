@@ -21,10 +21,13 @@ from um.telephony.application import (
     Refusal,
     Route,
     Router,
+    ToneDetector,
 )
 from um.telephony.call import LiveCall, Local
+from um.telephony.codec import Codecs
 from um.telephony.randomness import Randomness
 from um.telephony.routing import call_info, candidates
+from um.telephony.rtp.g711 import G711
 from um.telephony.rtp.session import TICK_SECONDS
 from um.telephony.settings import TelephonySettings
 from um.telephony.sip.endpoint import Endpoint, EndpointSettings
@@ -33,9 +36,13 @@ from um.telephony.sip.events import (
     CallCancelled,
     CallEnded,
     CallOffered,
+    DigitSignalled,
     End,
     Event,
     MediaOffered,
+    OtherEvent,
+    RequestAnswered,
+    RequestOffered,
 )
 from um.telephony.ticker import Ticker
 from um.telephony.transport import (
@@ -67,6 +74,8 @@ class TelephonyServer:
         metrics: see docs/protocols/sip.md for the names.
         reactor: Twisted's, over the running asyncio loop.
         randomness: unpredictable in production (`random.SystemRandom()`).
+        codecs: what is spoken, the most wanted first.
+        tones: makes a detector for a call whose keys can only be heard; None: they are not.
     """
 
     def __init__(
@@ -81,6 +90,8 @@ class TelephonyServer:
         metrics: Metrics,
         reactor: Reactor,
         randomness: Randomness,
+        codecs: Codecs = G711,
+        tones: Callable[[], ToneDetector] | None = None,
     ) -> None:
         self.settings = settings
         self.applications = applications
@@ -88,6 +99,8 @@ class TelephonyServer:
         self.metrics = metrics
         self.reactor = reactor
         self.randomness = randomness
+        self.codecs = codecs
+        self.tones = tones
         self._router = router
         self._announcements = announcements
         self._normalise = normalise
@@ -98,6 +111,7 @@ class TelephonyServer:
         self._sip_ports: dict[SipPort, tuple[ListenAddress, Local]] = {}
         self._calls: dict[str, LiveCall] = {}
         self._routing: set[asyncio.Task[None]] = set()
+        self._others: Callable[[SipPort, OtherEvent], None] | None = None
         self._ticker = Ticker(
             self._beat, interval_seconds=TICK_SECONDS, reactor=reactor, clock=clock
         )
@@ -106,6 +120,15 @@ class TelephonyServer:
     def addresses(self) -> list[str]:
         """Where it listens, with true ports: `udp:127.0.0.1:5070`."""
         return [str(address) for address, _ in self._sip_ports.values()]
+
+    @property
+    def sip_ports(self) -> list[tuple[SipPort, ListenAddress]]:
+        """The ports that listen, with their addresses."""
+        return [(port, address) for port, (address, _) in self._sip_ports.items()]
+
+    def outside_calls(self, user: Callable[[SipPort, OtherEvent], None]) -> None:
+        """Let `user` have the requests and answers that belong to no call."""
+        self._others = user
 
     @property
     def calls(self) -> int:
@@ -168,6 +191,9 @@ class TelephonyServer:
         log.info("telephony.listening", address=str(address), advertised=advertised)
 
     def _on_event(self, port: SipPort, event: Event) -> None:
+        if isinstance(event, RequestOffered | RequestAnswered):
+            self._outside_calls(port, event)
+            return
         if isinstance(event, CallOffered):
             self._offered(port, event)
             return
@@ -181,9 +207,17 @@ class TelephonyServer:
                 call.acknowledged(event.body, first=event.first)
             case MediaOffered():
                 call.media_offered(event.body)
+            case DigitSignalled():
+                call.signalled(event.digit)
             case CallEnded():
                 by_caller = event.reason is End.BYE
                 call.lost(EndReason.CALLER if by_caller else EndReason.FAILURE)
+
+    def _outside_calls(self, port: SipPort, event: OtherEvent) -> None:
+        if self._others is not None:
+            self._others(port, event)
+        elif isinstance(event, RequestOffered):
+            port.endpoint.respond(event.name, 489, "Bad Event", self.clock.monotonic())
 
     def _beat(self, now: float) -> None:
         for call in list(self._calls.values()):

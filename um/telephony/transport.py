@@ -165,7 +165,7 @@ class SipPort(DatagramProtocol):
             self._on_event(self, event)
         except Exception:
             self._metrics.count("telephony_event_failures")
-            log.exception("telephony.event-failed", call=event.call)
+            log.exception("telephony.event-failed", subject=type(event).__name__)
 
     def close(self) -> None:
         """Stop listening."""
@@ -195,15 +195,17 @@ class SipPort(DatagramProtocol):
 
 
 class MediaPort(DatagramProtocol):
-    """An RTP socket on an even port, and the RTCP socket above it that keeps the pair ours."""
+    """An RTP socket on an even port, and the RTCP socket above it."""
 
     def __init__(
         self,
         on_datagram: Callable[[bytes, Address], None],
+        on_report: Callable[[bytes, Address], None],
         release: Callable[[], None],
         metrics: Metrics,
     ) -> None:
         self._on_datagram = on_datagram
+        self._on_report = on_report
         self._release: Callable[[], None] | None = release
         self._metrics = metrics
         self._rtp: Any = None
@@ -217,6 +219,10 @@ class MediaPort(DatagramProtocol):
     def send(self, data: bytes, address: Address) -> None:
         """Send one packet; what the network refuses is lost, as on any network."""
         _write(self._rtp, data, address, self._metrics)
+
+    def send_report(self, data: bytes, address: Address) -> None:
+        """Send one RTCP datagram."""
+        _write(self._rtcp, data, address, self._metrics)
 
     def give_away(self) -> socket:
         """A duplicate of the RTP socket, for another process; ours is closed, its number kept."""
@@ -243,11 +249,24 @@ class MediaPort(DatagramProtocol):
         """Bind the pair. Raises CannotListenError."""
         self._rtp = reactor.listenUDP(number, self, interface=host, maxPacketSize=2048)
         try:
-            self._rtcp = reactor.listenUDP(number + 1, DatagramProtocol(), interface=host)
+            self._rtcp = reactor.listenUDP(
+                number + 1, _Reports(self._on_report), interface=host, maxPacketSize=2048
+            )
         except CannotListenError:
             self._stop_listening()
             raise
         self.number = number
+
+
+class _Reports(DatagramProtocol):
+    """The RTCP side of a pair."""
+
+    def __init__(self, on_report: Callable[[bytes, Address], None]) -> None:
+        self._on_report = on_report
+
+    def datagramReceived(self, datagram: bytes, addr: Address) -> None:
+        """Pass on what came."""
+        self._on_report(datagram, addr)
 
 
 class MediaPorts:
@@ -270,14 +289,21 @@ class MediaPorts:
         self._metrics = metrics
         self._taken: set[int] = set()
 
-    def open(self, host: str, on_datagram: Callable[[bytes, Address], None]) -> MediaPort:
+    def open(
+        self,
+        host: str,
+        on_datagram: Callable[[bytes, Address], None],
+        *,
+        on_report: Callable[[bytes, Address], None],
+    ) -> MediaPort:
         """Bind a free pair on `host`. Raises UnavailableError when none is left."""
         offset = self._randomness.getrandbits(32) % len(self._numbers)
         for index in range(len(self._numbers)):
             number = self._numbers[(offset + index) % len(self._numbers)]
             if number in self._taken:
                 continue
-            port = MediaPort(on_datagram, partial(self._taken.discard, number), self._metrics)
+            release = partial(self._taken.discard, number)
+            port = MediaPort(on_datagram, on_report, release, self._metrics)
             try:
                 port.listen(self._reactor, host, number)
             except CannotListenError:

@@ -23,7 +23,7 @@ class Door:
     def __init__(self, answer):
         self.answer = answer
 
-    async def decide(self, candidates):
+    async def decide(self, candidates, *, caller):
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
@@ -43,6 +43,7 @@ def test_a_call_finds_its_application():
         (CallRefusal.UNKNOWN, 404),
         (CallRefusal.SUSPENDED, 480),
         (CallRefusal.CLOSED, 410),
+        (CallRefusal.OWN_CLOSED, 410),
         (CallRefusal.VOICEMAIL_OFF, 480),
         (CallRefusal.FULL, 486),
     ],

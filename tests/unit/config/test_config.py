@@ -74,6 +74,14 @@ def test_relative_paths_start_at_the_file(tmp_path):
             {"policy": {"quota_octets": 1_048_575}},
             "policy.quota_octets: should be greater than or equal to 1048576",
         ),
+        (
+            {"telephony": {"mwi_targets": ["sip:pbx.example.net"]}},
+            "telephony.mwi_targets.0: must be sip:[USER@]ADDRESS",
+        ),
+        (
+            {"telephony": {"mwi_targets": ["sip:127.0.0.1:70000"]}},
+            "telephony.mwi_targets.0: must be sip:[USER@]ADDRESS",
+        ),
         ({"fax": {"ecm": 1}}, "fax.ecm: should be a valid boolean"),
         ({"fax": {"paper": "a3"}}, "fax.paper: should be 'a4' or 'letter'"),
         ({"server": {"domain": "um example"}}, "server.domain: must be a domain name"),

@@ -47,3 +47,25 @@ def test_a_call_finds_its_mailbox_or_the_reason_why_not():
         assert (await door.decide([NUMBER])).reason is CallRefusal.UNKNOWN
 
     run(story())
+
+
+def test_an_access_code_is_an_owners_call():
+    """From a line of ours to its own mailbox, from any other to the login, closed: refused."""
+
+    async def story():
+        house = House()
+        alice = await house.add()
+        door = CallDoor(
+            house.store, house.clock, house.settings, voice_octets=1, access_codes=["*98"]
+        )
+        own = await door.decide(["*98"], caller="5551230001")
+        assert (own.application, own.account.id) == ("retrieval", alice.id)
+        for stranger in ("", "+15559990000", "*98"):
+            place = await door.decide(["*98"], caller=stranger)
+            assert (place.application, place.number.account_id) == ("login", None)
+        await house.accounts.suspend("alice", reason="unpaid")
+        assert (await door.decide(["*98"], caller=NUMBER)).application == "retrieval"
+        await house.accounts.close("alice")
+        assert (await door.decide(["*98"], caller=NUMBER)).reason is CallRefusal.OWN_CLOSED
+
+    run(story())

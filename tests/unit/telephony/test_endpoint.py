@@ -12,6 +12,7 @@ from um.telephony.sip.events import (
     CallCancelled,
     CallEnded,
     CallOffered,
+    DigitSignalled,
     End,
     MediaOffered,
 )
@@ -281,24 +282,33 @@ def test_a_foreign_caller_tag_does_not_enter_the_dialog():
 
 
 def test_info_in_a_call():
-    """RFC 6086: empty is fine, a body means nothing to us, packages are refused."""
+    """RFC 6086: empty is fine, a key press is told once, other bodies and packages are refused."""
     bench = Bench()
-    _, tag = bench.answered()
-    kind = "Content-Type: application/dtmf-relay\r\n"
-    assert bench.receive(request("INFO", branch="z9hG4bKa", cseq=2, to_tag=tag)) == ["200 INFO"]
-    assert bench.receive(
-        request("INFO", branch="z9hG4bKb", cseq=3, to_tag=tag, body="Signal=1", extra=kind)
-    ) == ["415 INFO"]
-    assert bench.receive(
-        request("INFO", branch="z9hG4bKc", cseq=4, to_tag=tag, extra="Info-Package: x\r\n")
-    ) == ["469 INFO"]
+    call, tag = bench.answered()
+
+    def info(cseq, body="", extra=""):
+        data = request(
+            "INFO", branch=f"z9hG4bK{cseq}", cseq=cseq, to_tag=tag, body=body, extra=extra
+        )
+        return bench.receive(data)
+
+    assert info(2) == ["200 INFO"]
+    relay = "Content-Type: application/dtmf-relay\r\n"
+    assert info(3, "Signal=1\r\nDuration=160\r\n", relay) == ["200 INFO"]
+    assert info(3, "Signal=1\r\nDuration=160\r\n", relay) == ["200 INFO"]  # sent again
+    assert info(4, "#", "Content-Type: application/dtmf;x=y\r\n") == ["200 INFO"]
+    assert info(5, "Signal=flash", relay) == ["200 INFO"]
+    assert info(6, "5", "Content-Type: text/plain\r\n") == ["415 INFO"]
+    assert info(7, "", "Info-Package: x\r\n") == ["469 INFO"]
+    assert info(8, "Signal=2", f"{relay}Info-Package: x\r\n") == ["469 INFO"]
+    assert bench.events() == [DigitSignalled(call, "1"), DigitSignalled(call, "#")]
 
 
 def test_options_tells_what_we_can():
     """§11: 200 with Allow and Accept."""
     bench = Bench()
     assert bench.receive(request("OPTIONS")) == ["200 OPTIONS"]
-    assert "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO\r\n" in bench.last
+    assert "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, SUBSCRIBE\r\n" in bench.last
     assert "Accept: application/sdp\r\n" in bench.last
 
 
@@ -306,7 +316,7 @@ def test_options_tells_what_we_can():
     ("method", "extra", "expected"),
     [
         ("REGISTER", "", "405"),
-        ("SUBSCRIBE", "", "405"),
+        ("PUBLISH", "", "405"),
         ("REFER", "", "405"),
         ("MESSAGE", "", "405"),
         ("TELEPORT", "", "501"),

@@ -4,18 +4,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from um.telephony.codec import Codecs
+from um.telephony.g729 import G729
 from um.telephony.offer import Agreed, MediaNegotiation, NotAcceptableError
+from um.telephony.rtp.g711 import G711
 from um.telephony.sdp import SdpError, parse_sdp
 
+PCMU, PCMA = G711
 HEAD = "v=0\r\no=- 1 1 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\n"
 
 
-def negotiation(host="192.0.2.1"):
-    return MediaNegotiation(host, 20_000, 4711)
+def negotiation(host="192.0.2.1", codecs=G711):
+    return MediaNegotiation(host, 20_000, 4711, codecs)
 
 
-def answer(media, head=HEAD):
-    text, agreed = negotiation().answer((head + media).encode())
+def answer(media, head=HEAD, codecs=G711):
+    text, agreed = negotiation(codecs=codecs).answer((head + media).encode())
     return text.decode(), agreed
 
 
@@ -34,7 +38,7 @@ def test_the_first_law_of_the_offer_is_taken():
         "m=audio 40000 RTP/AVP 9 8 0 101\r\na=rtpmap:9 G722/8000\r\n"
         "a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\n"
     )
-    assert agreed == Agreed(("192.0.2.10", 40_000), 8, 101, 20, sends=True, receives=True)
+    assert agreed == Agreed(("192.0.2.10", 40_000), PCMA, 8, 101, 20, sends=True, receives=True)
     assert text == (
         "v=0\r\no=- 4711 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
         "m=audio 20000 RTP/AVP 8 101\r\na=rtpmap:8 PCMA/8000\r\n"
@@ -102,7 +106,7 @@ def test_directions_are_mirrored(theirs, ours, sends, receives):
 def test_old_hold_is_understood():
     """RFC 3264 §8.4: c=0.0.0.0 means do not send."""
     _, agreed = answer("m=audio 40000 RTP/AVP 0\r\nc=IN IP4 0.0.0.0\r\n")
-    assert (agreed.remote, agreed.sends) == (None, False)
+    assert (agreed.remote, agreed.sends, agreed.receives) == (None, False, False)
 
 
 def test_a_connection_of_the_media_goes_before_the_sessions():
@@ -123,20 +127,103 @@ def test_ipv6():
     assert b"c=IN IP6 2001:db8::1\r\n" in text
 
 
-def test_short_packets_for_who_can_take_no_longer():
-    assert answer("m=audio 4 RTP/AVP 0\r\na=maxptime:10\r\n")[1].ptime_ms == 10
-    assert answer("m=audio 4 RTP/AVP 0\r\na=ptime:30\r\n")[1].ptime_ms == 20
+@pytest.mark.parametrize(
+    ("asked", "ours"),
+    [
+        ("", 20),
+        ("a=ptime:10", 10),
+        ("a=ptime:20", 20),
+        ("a=ptime:30", 30),
+        ("a=ptime:60", 30),
+        ("a=ptime:5", 10),
+        ("a=maxptime:10", 10),
+        ("a=ptime:30\r\na=maxptime:20", 20),
+        ("a=ptime:0", 20),
+        ("a=ptime:x", 20),
+    ],
+)
+def test_packets_are_as_long_as_they_ask(asked, ours):
+    """10, 20 or 30 ms, said in the answer."""
+    text, agreed = answer(
+        f"m=audio 4 RTP/AVP 0\r\n{asked}\r\n" if asked else "m=audio 4 RTP/AVP 0\r\n"
+    )
+    assert agreed.ptime_ms == ours
+    assert f"a=ptime:{ours}\r\n" in text
+
+
+ALL = Codecs((*G711, G729))
+
+
+@pytest.mark.parametrize(
+    ("fmtp", "ours"),
+    [
+        ("", "annexb=no"),
+        ("a=fmtp:18 annexb=no\r\n", "annexb=no"),
+        ("a=fmtp:18 annexb=yes\r\n", "annexb=yes"),
+        ("a=fmtp:18 ANNEXB = YES; x=1\r\n", "annexb=yes"),
+    ],
+)
+def test_g729_is_answered_with_its_annex(fmtp, ours):
+    """Static number 18; annex B only for who asks for it by name (RFC 4856 §2.1.9)."""
+    text, agreed = answer(f"m=audio 40000 RTP/AVP 18\r\n{fmtp}", codecs=ALL)
+    assert (agreed.codec, agreed.payload_type) == (G729, 18)
+    assert f"a=rtpmap:18 G729/8000\r\na=fmtp:18 {ours}\r\n" in text
+
+
+def test_a_codec_that_keeps_tones_goes_before_one_that_does_not():
+    """G.711 if offered at all: a fax or a key in the audio would not survive G.729."""
+    assert answer("m=audio 4 RTP/AVP 18 8 0\r\n", codecs=ALL)[1].codec == PCMA
+
+
+def test_a_codec_by_a_dynamic_number_is_answered_by_that_number():
+    text, agreed = answer("m=audio 4 RTP/AVP 96\r\na=rtpmap:96 PCMA/8000/1\r\n")
+    assert (agreed.codec, agreed.payload_type) == (PCMA, 96)
+    assert "m=audio 20000 RTP/AVP 96\r\na=rtpmap:96 PCMA/8000\r\n" in text
+
+
+def test_comfort_noise_is_accepted_where_offered():
+    """RFC 3389 §4: static 13 or a dynamic number; never offered by us."""
+    text, agreed = answer("m=audio 4 RTP/AVP 0 13 101\r\na=rtpmap:101 telephone-event/8000\r\n")
+    assert agreed.noise_type == 13
+    assert "m=audio 20000 RTP/AVP 0 13 101\r\n" in text
+    assert "a=rtpmap:13 CN/8000\r\n" in text
+    assert answer("m=audio 4 RTP/AVP 0 98\r\na=rtpmap:98 CN/8000\r\n")[1].noise_type == 98
+    assert answer("m=audio 4 RTP/AVP 0\r\n")[1].noise_type is None
+    assert b"CN/8000" not in negotiation().offer()
+
+
+@pytest.mark.parametrize(
+    ("line", "place"),
+    [
+        ("a=rtcp:53020", ("192.0.2.10", 53_020)),
+        ("a=rtcp:53020 IN IP4 192.0.2.10", ("192.0.2.10", 53_020)),
+        ("a=rtcp:53020 IN IP4 203.0.113.9", None),
+        ("a=rtcp:0", None),
+        ("a=rtcp:99999", None),
+        ("a=rtcp:x", None),
+        ("a=x", None),
+    ],
+)
+def test_reports_go_where_they_are_wanted_on_the_medias_host(line, place):
+    """RFC 3605; a report is never sent to a third party."""
+    assert answer(f"m=audio 4 RTP/AVP 0\r\n{line}\r\n")[1].rtcp == place
+
+
+def test_all_codecs_are_offered_with_their_parameters():
+    offer = negotiation(codecs=ALL).offer()
+    assert b"m=audio 20000 RTP/AVP 0 8 18 101\r\n" in offer
+    assert b"a=rtpmap:18 G729/8000\r\na=fmtp:18 annexb=no\r\n" in offer
 
 
 def test_our_own_offer_can_be_answered():
     """An INVITE without SDP: both laws and events are offered, the answer is read."""
     ours = negotiation()
-    theirs = MediaNegotiation("192.0.2.10", 40_000, 1)
+    theirs = MediaNegotiation("192.0.2.10", 40_000, 1, G711)
     offer = ours.offer()
     assert b"m=audio 20000 RTP/AVP 0 8 101\r\n" in offer
     reply, _ = theirs.answer(offer)
     assert ours.read_answer(reply) == Agreed(
-        ("192.0.2.10", 40_000), 0, 101, 20, sends=True, receives=True
+        ("192.0.2.10", 40_000), PCMU, 0, 101, 20, sends=True, receives=True
     )
 
 

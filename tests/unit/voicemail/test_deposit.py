@@ -8,7 +8,7 @@ import pytest
 from tests.support.fake_call import CALLER
 from tests.support.house import DOMAIN, NUMBER, House
 from tests.support.speech import correlates, decode_mp3, save_wav, say, silence
-from tests.support.voicemail_exchange import Exchange, audio_of
+from tests.support.voicemail_exchange import Exchange, audio_of, owners
 from um.core.errors import QuotaExceededError, RefusedDocumentError
 from um.core.ids import E164, ReservationId
 from um.core.message import MessageKind
@@ -125,6 +125,7 @@ def test_killed_at_any_step_of_the_delivery_it_arrives_once(step):
             house.clock,
             exchange.voicemail.prompts,
             VoicemailSettings(DOMAIN),
+            owners(house),
             steps=steps,
         )
         account = await house.add()
@@ -251,7 +252,7 @@ def test_wav_on_request():
         exchange = Exchange(house)
         settings = VoicemailSettings(DOMAIN, audio_format=AudioFormat.WAV)
         service = VoicemailService(
-            house.spool, house.delivery, house.store, house.clock, None, settings
+            house.spool, house.delivery, house.store, house.clock, None, settings, owners(house)
         )
         account = await house.add()
         entry = await left_behind(exchange, account, say(seconds=3))

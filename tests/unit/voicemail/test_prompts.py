@@ -29,7 +29,8 @@ def test_every_word_we_speak_is_in_the_pack(prompts):
         *dialogue.TOO_SHORT,
         *dialogue.APOLOGY,
     }
-    silent = [word for word in words if level(prompts.samples(word)) < 100]
+    packed = [word for word in words if not str(word).startswith("um-")]
+    silent = [word for word in packed if level(prompts.samples(word)) < 100]
     assert not silent
 
 

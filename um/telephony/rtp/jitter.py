@@ -1,8 +1,6 @@
-"""Order and time of what arrives: late and double packets dropped, gaps measured.
+"""The order of what arrives: packets in sequence, late and double ones dropped.
 
-`ReorderBuffer` gives packets in sequence, waiting a bounded while for one that is missing.
-`Timeline` says how much silence belongs before a packet, so that what is heard has the call's true
-length: by RTP timestamps (losses, DTX, key presses), never by more than has really passed.
+`ReorderBuffer` waits a bounded while for a packet that is missing.
 """
 
 from dataclasses import dataclass, field
@@ -12,13 +10,10 @@ from um.telephony.rtp.packet import RtpPacket
 
 CLOCK_RATE: Final = 8000
 MAX_WAIT_SECONDS: Final = 0.1
-"""How long a gap may hold up what follows it: recordings need no low delay."""
+"""How long a gap holds up what follows it, if whoever listens says nothing else."""
 MAX_HELD: Final = 32
 MAX_DISORDER: Final = 1000
 """A jump in sequence beyond this is a restarted sender (RFC 3550 A.1: MAX_DROPOUT is 3000)."""
-STALL_SECONDS: Final = 0.5
-"""Nothing heard for so long: silence is made up, so that the application's time goes on."""
-SLACK_SAMPLES: Final = CLOCK_RATE
 _HALF_SEQUENCE: Final = 1 << 15
 _HALF_TIMESTAMP: Final = 1 << 31
 
@@ -35,28 +30,34 @@ def timestamp_distance(new: int, old: int) -> int:
 
 @dataclass(slots=True)
 class ReorderBuffer:
-    """Packets of one source in sequence; a change of SSRC starts anew (RFC 3550 §8.2)."""
+    """Packets of one source in sequence; a change of SSRC starts anew (RFC 3550 §8.2).
 
+    A jump of the sequence starts anew only if a second packet follows it (RFC 3550 A.1), so that
+    one stray packet does not disturb a stream.
+    """
+
+    wait_seconds: float = MAX_WAIT_SECONDS
     dropped: int = 0
-    """Late and double packets."""
+    """Late, double and stray packets."""
     lost: int = 0
     """Sequence numbers given up."""
     _ssrc: int | None = None
     _next: int = 0
     _held: dict[int, tuple[RtpPacket, float]] = field(default_factory=dict, repr=False)
+    _jumped: RtpPacket | None = None
 
     def put(self, packet: RtpPacket, now: float) -> list[RtpPacket]:
         """Take a packet; returns those whose turn has come, in order."""
-        ready: list[RtpPacket] = []
+        if packet.ssrc != self._ssrc:
+            return self._restart([packet], now)
         distance = sequence_distance(packet.sequence, self._next)
-        if packet.ssrc != self._ssrc or abs(distance) > MAX_DISORDER:
-            ready = self.flush()
-            self._ssrc, self._next = packet.ssrc, packet.sequence
-        elif distance < 0 or packet.sequence in self._held:
+        if abs(distance) > MAX_DISORDER:
+            return self._jump(packet, now)
+        if distance < 0 or packet.sequence in self._held:
             self.dropped += 1
             return []
         self._held[packet.sequence] = (packet, now)
-        return ready + self.take(now)
+        return self.take(now)
 
     def take(self, now: float) -> list[RtpPacket]:
         """Those that may go: in sequence, or behind a gap that was waited for long enough."""
@@ -76,56 +77,25 @@ class ReorderBuffer:
             self._next = (ready[-1].sequence + 1) % (2 * _HALF_SEQUENCE)
         return ready
 
+    def _restart(self, packets: list[RtpPacket], now: float) -> list[RtpPacket]:
+        ready = self.flush()
+        self._jumped = None
+        self._ssrc, self._next = packets[0].ssrc, packets[0].sequence
+        self._held = {packet.sequence: (packet, now) for packet in packets}
+        return ready + self.take(now)
+
+    def _jump(self, packet: RtpPacket, now: float) -> list[RtpPacket]:
+        before, self._jumped = self._jumped, packet
+        if before is not None and sequence_distance(packet.sequence, before.sequence) == 1:
+            return self._restart([before, packet], now)
+        self.dropped += 1
+        return []
+
     def _skip_gap(self, now: float) -> bool:
         nearest = min(self._held, key=lambda number: sequence_distance(number, self._next))
         waited = now - min(arrival for _, arrival in self._held.values())
-        if len(self._held) <= MAX_HELD and waited < MAX_WAIT_SECONDS:
+        if len(self._held) <= MAX_HELD and waited < self.wait_seconds:
             return False
         self.lost += sequence_distance(nearest, self._next)
         self._next = nearest
         return True
-
-
-@dataclass(slots=True)
-class Timeline:
-    """How much silence must stand between what is heard. All results are in samples."""
-
-    started: float
-    """When listening began."""
-    _heard_at: float = field(init=False)
-    _next: int | None = None
-    _ssrc: int | None = None
-    _ahead: int = 0
-    """Silence made up in a stall, to be deducted from the gap that ends it."""
-    _total: int = 0
-
-    def __post_init__(self) -> None:
-        self._heard_at = self.started
-
-    def gap_before(self, packet: RtpPacket, length: int, now: float) -> int:
-        """Silence due before `packet`, which holds `length` samples."""
-        gap = 0
-        if self._next is not None and packet.ssrc == self._ssrc:
-            gap = max(0, timestamp_distance(packet.timestamp, self._next))
-        due = max(0, min(gap - self._ahead, self._allowance(now) - length))
-        self._ahead = max(0, self._ahead - gap)
-        self._ssrc = packet.ssrc
-        self._next = (packet.timestamp + length) % (2 * _HALF_TIMESTAMP)
-        self._heard_at = now
-        self._total += due + length
-        return due
-
-    def stalled(self, now: float) -> int:
-        """Silence to make up because nothing has been heard for a while."""
-        passed = int((now - self._heard_at - STALL_SECONDS) * CLOCK_RATE)
-        due = passed - self._ahead
-        if due <= 0:
-            return 0
-        self._ahead += due
-        self._total += due
-        return due
-
-    def _allowance(self, now: float) -> int:
-        """How much may be heard until now and no more, whatever the timestamps say."""
-        passed = int((now - self.started) * CLOCK_RATE)
-        return max(0, passed + SLACK_SAMPLES - self._total)

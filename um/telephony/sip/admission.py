@@ -8,7 +8,7 @@ from um.telephony.sip.message import Field, Request
 from um.telephony.sip.parser import KNOWN_METHODS
 from um.telephony.sip.uri import SIP_SCHEMES, parse_uri
 
-ALLOWED: Final = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "UPDATE", "INFO")
+ALLOWED: Final = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "UPDATE", "INFO", "SUBSCRIBE")
 SDP: Final = "application/sdp"
 _BODY_METHODS: Final = frozenset({"INVITE", "UPDATE"})
 SUPPORTED_EXTENSIONS: Final[frozenset[str]] = frozenset()
@@ -25,6 +25,8 @@ class Reply:
 
 
 ALLOW: Final[Field] = ("allow", ", ".join(ALLOWED))
+ALLOW_EVENTS: Final[Field] = ("allow-events", "message-summary")
+"""RFC 6665 §4.4.4."""
 ACCEPT: Final[Field] = ("accept", SDP)
 
 

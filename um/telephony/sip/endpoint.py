@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from um.core.ports import Metrics
+from um.telephony.info import TYPES as DIGIT_TYPES
+from um.telephony.info import read_digit
 from um.telephony.randomness import Randomness, token
-from um.telephony.sip.admission import ACCEPT, ALLOW, Reply, examine
+from um.telephony.sip.admission import ACCEPT, ALLOW, ALLOW_EVENTS, Reply, examine
 from um.telephony.sip.calls import Calls, SipCall
 from um.telephony.sip.dialog import accept_dialog
 from um.telephony.sip.events import (
@@ -22,11 +24,20 @@ from um.telephony.sip.events import (
     CallCancelled,
     CallEnded,
     CallOffered,
+    DigitSignalled,
     End,
     Event,
     MediaOffered,
+    RequestAnswered,
+    RequestOffered,
 )
-from um.telephony.sip.layer import Address, Hop, ServerTransaction, TransactionLayer
+from um.telephony.sip.layer import (
+    Address,
+    Hop,
+    ResponseHeard,
+    ServerTransaction,
+    TransactionLayer,
+)
 from um.telephony.sip.message import Field, Request, Response
 from um.telephony.sip.parser import MalformedMessageError, is_keepalive, parse_message
 from um.telephony.sip.responder import EndpointSettings, Responder
@@ -51,6 +62,10 @@ class Endpoint:
     _layer: TransactionLayer = field(default_factory=TransactionLayer, repr=False)
     _calls: Calls = field(default_factory=Calls, repr=False)
     _events: deque[Event] = field(default_factory=deque, repr=False)
+    _offered: dict[str, ServerTransaction] = field(default_factory=dict, repr=False)
+    """Requests outside calls that wait for our user's answer."""
+    _asked: set[str] = field(default_factory=set, repr=False)
+    """Owners of requests outside calls that wait for the peer's answer."""
 
     # ---- network side
 
@@ -80,7 +95,7 @@ class Endpoint:
         if isinstance(message, Response):
             if not self._layer.receive_response(message, now):
                 self.metrics.count("sip_stray_responses")
-            self._layer.inbox.clear()  # only BYE is sent so far: whatever comes back, it is over
+            self._hear()
         else:
             self._receive_request(message, source, now)
 
@@ -106,7 +121,7 @@ class Endpoint:
     def handle_timer(self, now: float) -> None:
         """Run what is due: retransmissions and time-outs."""
         self._layer.handle_timer(now)
-        self._layer.inbox.clear()  # a failure that was never acknowledged changes nothing for us
+        self._hear()
         for call in self._calls.due(now):
             self._repeat_success(call, now)
 
@@ -167,6 +182,46 @@ class Endpoint:
         self._calls.forget(entry)
         self._send_bye(entry, fields, now)
 
+    # ---- user side, outside calls
+
+    def respond(
+        self,
+        name: str,
+        status: int,
+        reason: str,
+        now: float,
+        *,
+        fields: tuple[Field, ...] = (),
+    ) -> None:
+        """Send the final response to a `RequestOffered`; a 2xx also names us and its routes."""
+        transaction = self._offered.pop(name, None)
+        if transaction is None:
+            return
+        if 200 <= status < 300:
+            fields = (*self._responder.dialog_fields(transaction), *fields)
+        self._respond(transaction, Reply(status, reason, fields), now)
+
+    def new_via(self, hop: Hop) -> str:
+        """The Via of a new request of ours, with a branch of its own."""
+        return self._responder.via(hop.transport)
+
+    @property
+    def contact(self) -> str:
+        """Our Contact value."""
+        return self._responder.contact
+
+    def send_request(self, owner: str, request: Request, hop: Hop, now: float) -> None:
+        """Send a request outside all calls (not INVITE); `RequestAnswered` follows once.
+
+        Args:
+            owner: what the answer is known by; not used for another request before it came.
+            request: whole, with a `new_via`.
+            hop: where to.
+            now: monotonic time in seconds.
+        """
+        self._asked.add(owner)
+        self._layer.send_request(request, hop, now, owner=owner)
+
     # ---- requests
 
     def _receive_request(self, request: Request, source: Hop, now: float) -> None:
@@ -189,21 +244,33 @@ class Endpoint:
             self._respond(transaction, refused, now)
         elif request.method == "CANCEL":
             self._receive_cancel(transaction, now)
-        elif tag:
+        elif tag and request.method != "SUBSCRIBE":  # its dialogs are our user's
             self._receive_in_dialog(transaction, tag, now)
         else:
             self._receive_outside(transaction, now)
 
+    def _offer_request(self, transaction: ServerTransaction) -> None:
+        """Hand a request outside calls to our user: its dialogs are its own (RFC 6665 §4.2)."""
+        request = transaction.request
+        transaction.local_tag = request.to.tag or transaction.local_tag
+        name = f"{transaction.key.branch}@{transaction.key.sent_by}"
+        self._offered[name] = transaction
+        self._events.append(
+            RequestOffered(name, request, transaction.source, transaction.local_tag)
+        )
+
     def _receive_outside(self, transaction: ServerTransaction, now: float) -> None:
         request = transaction.request
-        if request.method not in {"INVITE", "OPTIONS"}:
+        if request.method not in {"INVITE", "OPTIONS", "SUBSCRIBE"}:
             self._respond(transaction, _GONE, now)
         elif self.draining:
             wait = ("retry-after", str(self.settings.retry_after_seconds))
             self._respond(transaction, Reply(503, "Service Unavailable", (wait,)), now)
         elif request.method == "OPTIONS":
-            fields = (ALLOW, ACCEPT, ("accept-encoding", "identity"), ("supported", ""))
-            self._respond(transaction, Reply(200, "OK", fields), now)
+            fields = (ALLOW, ALLOW_EVENTS, ACCEPT, ("accept-encoding", "identity"))
+            self._respond(transaction, Reply(200, "OK", (*fields, ("supported", ""))), now)
+        elif request.method == "SUBSCRIBE":
+            self._offer_request(transaction)
         else:
             self._offer(transaction, now)
 
@@ -264,7 +331,15 @@ class Endpoint:
         elif request.method == "OPTIONS":
             self._respond(transaction, Reply(200, "OK", (ALLOW, ACCEPT)), now)
         else:
-            self._respond(transaction, _information(request), now)
+            self._receive_info(entry, transaction, now)
+
+    def _receive_info(self, entry: SipCall, transaction: ServerTransaction, now: float) -> None:
+        request = transaction.request
+        answer = _information(request)
+        self._respond(transaction, answer, now)
+        digit = read_digit(request.headers.get("content-type") or "", request.body)
+        if digit is not None and answer.status == 200:
+            self._events.append(DigitSignalled(entry.key, digit))
 
     def _receive_change(self, entry: SipCall, transaction: ServerTransaction, now: float) -> None:
         request = transaction.request
@@ -316,6 +391,17 @@ class Endpoint:
         bye = entry.dialog.request("BYE", via, self._responder.contact, fields=fields)
         self._layer.send_request(bye, hop, now, owner=entry.key)
 
+    def _hear(self) -> None:
+        """Tell of final answers to requests outside calls; a BYE is over whatever comes back."""
+        for heard in self._layer.inbox:
+            if not isinstance(heard, ResponseHeard):
+                continue  # a failure that was never acknowledged changes nothing for us
+            owner, response = heard.transaction.owner, heard.response
+            if owner in self._asked and (response is None or response.status >= 200):
+                self._asked.discard(owner)
+                self._events.append(RequestAnswered(owner, response))
+        self._layer.inbox.clear()
+
     def _end(self, entry: SipCall, reason: End) -> None:
         self._calls.forget(entry)
         if entry.hanging_up is None:
@@ -323,7 +409,10 @@ class Endpoint:
 
 
 def _information(request: Request) -> Reply:
-    """INFO (RFC 6086 §4.2.2): no package is ours, and no body means anything to us."""
+    """INFO (RFC 6086 §4.2.2): no package is ours; of the bodies of old only key presses are."""
     if request.headers.get("info-package") is not None:
         return Reply(469, "Bad Info Package", (("recv-info", ""),))
-    return Reply(415, "Unsupported Media Type", (ACCEPT,)) if request.body else Reply(200, "OK")
+    kind = (request.headers.get("content-type") or "").partition(";")[0].strip().lower()
+    if not request.body or kind in DIGIT_TYPES:
+        return Reply(200, "OK")
+    return Reply(415, "Unsupported Media Type", (("accept", ", ".join(DIGIT_TYPES)),))

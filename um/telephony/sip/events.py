@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from um.telephony.sip.layer import Hop
-from um.telephony.sip.message import Request
+from um.telephony.sip.message import Request, Response
 
 
 class End(StrEnum):
@@ -60,4 +60,37 @@ class CallEnded:
     reason: End
 
 
-Event = CallOffered | CallCancelled | CallAcknowledged | MediaOffered | CallEnded
+@dataclass(frozen=True, slots=True)
+class DigitSignalled:
+    """A key press in INFO; 200 was sent."""
+
+    call: str
+    digit: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestOffered:
+    """A request that belongs to no call (SUBSCRIBE); answer it with `respond`.
+
+    `tag` is our To tag: of the dialog that a 2xx makes, or of the one the request names.
+    """
+
+    name: str
+    request: Request
+    source: Hop
+    tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class RequestAnswered:
+    """The final response to a request sent by `send_request`; None when none came in 32 s."""
+
+    owner: str
+    response: Response | None
+
+
+CallEvent = (
+    CallOffered | CallCancelled | CallAcknowledged | MediaOffered | CallEnded | DigitSignalled
+)
+OtherEvent = RequestOffered | RequestAnswered
+Event = CallEvent | OtherEvent

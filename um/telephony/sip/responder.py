@@ -58,17 +58,16 @@ class Responder:
         self.layer.respond(transaction, response, now, data=data)
         return data
 
-    def succeed(self, transaction: ServerTransaction, now: float, *, body: bytes = b"") -> bytes:
-        """The 200 that makes or refreshes a dialog (§12.1.1, §13.3.1.4); returns what was sent."""
+    def dialog_fields(self, transaction: ServerTransaction) -> tuple[Field, ...]:
+        """What a 2xx that makes or refreshes a dialog carries (§12.1.1, §13.3.1.4)."""
         routes = [
             ("record-route", value) for value in transaction.request.headers.all("record-route")
         ]
-        fields: tuple[Field, ...] = (
-            *routes,
-            ("contact", self.contact),
-            ALLOW,
-            ("supported", ""),
-        )
+        return (*routes, ("contact", self.contact), ALLOW, ("supported", ""))
+
+    def succeed(self, transaction: ServerTransaction, now: float, *, body: bytes = b"") -> bytes:
+        """The 200 that makes or refreshes a dialog; returns what was sent."""
+        fields = self.dialog_fields(transaction)
         return self.respond(transaction, Reply(200, "OK", fields), now, body=body)
 
     def answer_malformed(self, error: MalformedMessageError, source: Hop) -> None:

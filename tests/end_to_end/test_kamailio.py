@@ -1,0 +1,123 @@
+"""um behind Kamailio 6: the recipe in docs/telephony/kamailio, with Asterisk as the caller."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.asterisk import Asterisk
+from tests.support.asterisk_callers import CALLERS, call, check, message_by
+from tests.support.desk_phone import BUSY, DeskPhone
+from tests.support.inbox import PASSWORD
+from tests.support.kamailio import Kamailio
+from tests.support.server import Server
+
+pytestmark = pytest.mark.slow
+
+NUMBER, OTHER_NUMBER, BUSY_NUMBER = "+15551230001", "+15551230002", "+15551230003"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    overrides = {"telephony": {"listen": ["udp:127.0.0.1:0"], "ring_seconds": 2}}
+    with Server(tmp_path_factory.mktemp("um"), overrides=overrides) as running:
+        numbers = [f"{number}:voice" for number in (NUMBER, OTHER_NUMBER, BUSY_NUMBER)]
+        running.add_account("anna", password=PASSWORD, numbers=numbers)
+        yield running
+
+
+@pytest.fixture(scope="module")
+def kamailio(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kamailio]:
+    folder = tmp_path_factory.mktemp("kamailio")
+    with Kamailio(folder, um=server.address("sip"), http=server.address("http")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def asterisk(kamailio: Kamailio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asterisk]:
+    """What it takes for um is Kamailio."""
+    folder = tmp_path_factory.mktemp("asterisk")
+    with Asterisk(folder, um=kamailio.sip, dialplan=CALLERS) as running:
+        yield running
+
+
+def register(phone: DeskPhone, kamailio: Kamailio) -> None:
+    """The phone says where it is."""
+    where = (kamailio.sip.host, kamailio.sip.port)
+    phone.request("REGISTER", f"sip:{phone.number}@{where[0]}:{where[1]}", where, ["Expires: 600"])
+    assert phone.wait_for("REGISTER").status == 200
+
+
+def within_dialogs(kamailio: Kamailio, method: str, port: int) -> int:
+    """How many such requests of one side it has relayed by their Route."""
+    return kamailio.said().count(f"within dialog: {method} from 127.0.0.1:{port} ")
+
+
+def test_the_caller_ends_the_call_through_the_proxy(
+    server: Server, kamailio: Kamailio, asterisk: Asterisk
+) -> None:
+    """No phone is registered: the number dialled is the mailbox. ACK and BYE follow Record-Route."""
+    mail = message_by(
+        server, lambda: call(asterisk, f"Local/{OTHER_NUMBER}@um-direct/n", "leave", "caller")
+    )
+    check(mail, number=OTHER_NUMBER, cause="direct")
+    port = asterisk.sip.port
+    assert within_dialogs(kamailio, "ACK", port) == within_dialogs(kamailio, "BYE", port) == 1
+
+
+def test_um_ends_the_call_through_the_proxy(
+    server: Server, kamailio: Kamailio, asterisk: Asterisk
+) -> None:
+    """A busy phone; `#` ends the message and our BYE takes the way back over the proxy."""
+    with DeskPhone(BUSY, number=BUSY_NUMBER) as phone:
+        register(phone, kamailio)
+        mail = message_by(
+            server, lambda: call(asterisk, f"Local/{BUSY_NUMBER}@um-direct/n", "press", "um")
+        )
+    check(mail, number=BUSY_NUMBER, cause="busy")
+    assert within_dialogs(kamailio, "BYE", server.address("sip").port) == 1
+    assert "UM DID NOT HANG UP" not in asterisk.said()
+
+
+def test_a_phone_that_nobody_answers_diverts_to_um(
+    server: Server, kamailio: Kamailio, asterisk: Asterisk
+) -> None:
+    """Kamailio rings the phone, gives up, and says in the Request-URI whose mailbox and why."""
+    with DeskPhone(number=NUMBER) as phone:
+        register(phone, kamailio)
+        mail = message_by(
+            server, lambda: call(asterisk, f"Local/{NUMBER}@um-direct/n", "leave", "rings")
+        )
+        phone.wait_for("CANCEL")
+    check(mail, number=NUMBER, cause="no-answer")
+
+
+def test_a_phone_subscribes_to_its_lamp(
+    server: Server, kamailio: Kamailio, asterisk: Asterisk
+) -> None:
+    """SUBSCRIBE through the proxy: the state at once, and a NOTIFY by the same way when it changes."""
+    sip = kamailio.sip
+    with DeskPhone(number=NUMBER) as phone:
+        phone.request(
+            "SUBSCRIBE",
+            f"sip:{NUMBER}@{sip.host}:{sip.port}",
+            (sip.host, sip.port),
+            [
+                "Event: message-summary",
+                "Accept: application/simple-message-summary",
+                "Expires: 600",
+            ],
+        )
+        assert phone.wait_for("SUBSCRIBE").status == 200
+        before = new_voice_messages(phone.wait_for("NOTIFY", words="Voice-Message: ").body)
+        message_by(
+            server, lambda: call(asterisk, f"Local/{NUMBER}@um-direct/n", "leave", "subscriber")
+        )
+        after = phone.wait_for("NOTIFY", words=f"Voice-Message: {before + 1}/")
+    assert "Messages-Waiting: yes" in after.body
+    assert after.get("subscription-state").startswith("active")
+    assert within_dialogs(kamailio, "NOTIFY", server.address("sip").port) >= 2
+
+
+def new_voice_messages(body: str) -> int:
+    """The first count of RFC 3842."""
+    return int(body.partition("Voice-Message: ")[2].partition("/")[0])

@@ -1,0 +1,128 @@
+"""Callers inside Asterisk who speak, press keys, listen and fax, and what um must make of it."""
+
+import asyncio
+from collections.abc import Callable
+
+from tests.support.asterisk import Asterisk
+from tests.support.inbox import PASSWORD
+from tests.support.mail_program import Mail, MailProgram
+from tests.support.server import Server
+from tests.support.speech import correlates, decode_mp3, duration, save_wav, say
+
+CALLER = "+15559870001"
+OWNER = "anna"
+SPOKEN_SECONDS = 5.0
+PAUSE_SECONDS = 2.5
+"""A message may be so much longer than its words.
+
+A caller speaks up to 1.5 s after the beep. Asterisk sends no packets while it waits, and what um makes
+up for a pause comes up to a second late: after the beep, though the pause began before it.
+"""
+
+CALLERS = """
+[callers]
+; Skips the greeting, speaks after the beep, hangs up.
+exten => leave,1,Wait(1)
+ same => n,SendDTMF(#)
+ same => n,Wait(1.2)
+ same => n,Playback(${WORDS})
+ same => n,Hangup()
+; The same, but ends the message with # and waits for the other side to hang up.
+exten => press,1,Wait(1)
+ same => n,SendDTMF(#)
+ same => n,Wait(1.2)
+ same => n,Playback(${WORDS})
+ same => n,SendDTMF(#)
+ same => n,Wait(20)
+ same => n,Verbose(0,UM DID NOT HANG UP)
+; Hears everything, keeps it, and hangs up after the beep.
+exten => listen,1,MixMonitor(${HEARD}.wav,r(${HEARD}-in.wav))
+ same => n,Wait(${LISTEN})
+ same => n,Hangup()
+; An owner on *98: KEYS, then listens for a while.
+exten => owner,1,MixMonitor(${HEARD}.wav,r(${HEARD}-in.wav))
+ same => n,Wait(1)
+ same => n,SendDTMF(${KEYS})
+ same => n,Wait(${LISTEN})
+ same => n,Hangup()
+; An owner's first call: the PIN twice, then a name and a greeting, each accepted by 1.
+exten => owner-first,1,Wait(1)
+ same => n,SendDTMF(${PIN}#)
+ same => n,Wait(1)
+ same => n,SendDTMF(${PIN}#)
+ same => n,Wait(${PROMPT})
+ same => n,Playback(${NAME})
+ same => n,SendDTMF(#)
+ same => n,Wait(1)
+ same => n,SendDTMF(1)
+ same => n,Wait(${PROMPT})
+ same => n,Playback(${NAME})
+ same => n,SendDTMF(#)
+ same => n,Wait(1)
+ same => n,SendDTMF(1)
+ same => n,Wait(2)
+ same => n,Hangup()
+exten => h,1,Verbose(0,FAX ${FAXOPT(status)} ${FAXOPT(statusstr)})
+ same => n,Verbose(0,CALLER ${MARK} IS DONE)
+; A fax machine, in G.711 (F: whatever the other side would rather have).
+exten => fax,1,Set(FAXOPT(localstationid)=${STATION})
+ same => n,SendFAX(${DOCUMENT},F)
+ same => n,Hangup()
+"""
+"""Contexts for `Asterisk(dialplan=…)`; `call` runs one of their extensions."""
+
+
+def words() -> bytes:
+    """What every caller says."""
+    return say(seconds=SPOKEN_SECONDS)
+
+
+def call(
+    asterisk: Asterisk,
+    channel: str,
+    script: str,
+    mark: str,
+    *,
+    caller: str = CALLER,
+    **variables: str,
+) -> None:
+    """Call `channel`, run the caller `script` and wait until it is done; `mark` is new each time."""
+    recording = asterisk.folder / "words.wav"
+    if not recording.exists():
+        save_wav(words(), recording)
+    known = {"WORDS": str(recording.with_suffix("")), "MARK": mark, **variables}
+    asterisk.call(channel, f"{script}@callers", caller=caller, variables=known)
+    asterisk.wait_said(f"CALLER {mark} IS DONE", seconds=90, unless="Call failed to go")
+
+
+def message_by(server: Server, place: Callable[[], object]) -> Mail:
+    """Idle, place the call, and read what IDLE told of."""
+
+    async def go() -> Mail:
+        imaps = server.address("imaps")
+        async with MailProgram(imaps.host, imaps.port, OWNER, PASSWORD) as program:
+            before = program.exists
+            await program.idle()
+            arrived = asyncio.create_task(program.wait_for_more(before))
+            await asyncio.to_thread(place)
+            await arrived
+            return (await program.read_all())[-1]
+
+    return asyncio.run(go())
+
+
+def check(mail: Mail, *, number: str, cause: str) -> None:
+    """Who called whom and why, and every word of it.
+
+    The message is up to PAUSE_SECONDS longer than the words.
+    """
+    message = mail.message
+    assert message["Message-Context"] == "voice-message"
+    assert message["X-CallingTelephoneNumber"] == CALLER
+    assert message["X-VoiceMessageSenderName"] == "Alice Example"
+    assert f"{number}@um.example.net" in message["To"]
+    assert message["X-UM-Redirect-Cause"] == cause
+    heard = decode_mp3(mail.attachment("audio/mpeg"))
+    seconds = duration(heard)
+    assert SPOKEN_SECONDS - 0.25 <= seconds <= SPOKEN_SECONDS + PAUSE_SECONDS, seconds
+    assert correlates(words(), heard, max_shift_seconds=3) > 0.9

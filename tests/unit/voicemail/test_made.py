@@ -1,0 +1,66 @@
+"""Prompts that no pack has: made once, replaceable, and every word of the menu can be spoken."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.support.speech import level
+from voicemail import conversation, made, spoken
+from voicemail.made import TEXTS, make_prompts, speak
+from voicemail.menu import FOLDERS
+from voicemail.prompts import Prompts
+
+_NAMES = re.compile(r'"((?:vm|um|pbx|digits|im|please)-?[a-zA-Z0-9/-]+|beep|minute|seconds?)"')
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    where = tmp_path_factory.mktemp("made")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(made, "TEXTS", {"en": TEXTS["en"]})
+        assert make_prompts(where) == len(TEXTS["en"])
+        assert make_prompts(where) == 0
+    return where
+
+
+def test_every_word_of_the_menu_has_a_sound(folder):
+    """Whatever the scripts name is in the English pack or was made."""
+    prompts = Prompts(made=folder)
+    sources = [*Path(conversation.__file__).parent.glob("scripts/*.py"), Path(spoken.__file__)]
+    words = {name for source in sources for name in _NAMES.findall(source.read_text())}
+    words |= {each.word for each in FOLDERS.values()}
+    words |= {f"digits/{each}" for each in [*range(21), 30, 40, 50, "h-1", "h-20", "h-30"]}
+    words |= {f"digits/day-{each}" for each in range(7)} | {
+        f"digits/mon-{each}" for each in range(12)
+    }
+    words = {word for word in words if not word.endswith(("-", "/"))}
+    assert len(words) > 90
+    assert [word for word in sorted(words) if level(prompts.samples(word)) < 100] == []
+
+
+def test_every_language_has_the_same_prompts():
+    """Nothing is English in a French or Spanish menu."""
+    assert {frozenset(texts) for texts in TEXTS.values()} == {frozenset(TEXTS["en"])}
+
+
+@pytest.mark.parametrize("language", ["fr", "es"])
+def test_other_languages_are_spoken(language):
+    """espeak-ng has the voices."""
+    assert level(speak(TEXTS[language]["um-locked"], language).tobytes()) > 200
+
+
+def test_an_operators_folder_goes_first(folder, tmp_path):
+    """A recording of the operator's own replaces one that was made."""
+    own = tmp_path / "own" / "en"
+    own.mkdir(parents=True)
+    (own / "um-fax.wav").write_bytes((folder / "en" / "um-locked.wav").read_bytes())
+    prompts = Prompts(own=tmp_path / "own", made=folder)
+    assert prompts.samples("um-fax") == Prompts(made=folder).samples("um-locked")
+
+
+def test_without_the_speaker_prompts_are_missing_and_no_more(monkeypatch, tmp_path):
+    """No espeak-ng: nothing is made, nothing fails."""
+    monkeypatch.setattr(made, "PROGRAM", "no-such-program")
+    assert make_prompts(tmp_path) == 0
+    assert not speak("Hello", "en")
