@@ -162,8 +162,14 @@ class Server:
     # -- what it says --------------------------------------------------------------------------
 
     def address(self, service: str) -> Address:
-        """The first address of `imap`, `imaps`, `lmtp`, `smtp`, `sip` or `http`."""
-        host, _, port = self._addresses[service][0].removeprefix("udp:").rpartition(":")
+        """The first address of `imap`, `imaps`, `lmtp`, `smtp`, `http` or `sip`.
+
+        `sip` is UDP; `sip-tcp` and `sip-tls` are there when `telephony.listen` has them.
+        """
+        first = self._addresses[service][0]
+        for transport in ("udp:", "tcp:", "tls:"):
+            first = first.removeprefix(transport)
+        host, _, port = first.rpartition(":")
         return Address(host.strip("[]"), int(port))
 
     @property

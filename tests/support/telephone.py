@@ -1,4 +1,4 @@
-"""A scripted telephone: places one real call over UDP and RTP, says and does what it is told.
+"""A scripted telephone: places one real call over SIP and RTP, says and does what it is told.
 
 Written apart from the server's engines, on plain sockets, in the caller's thread (from asyncio:
 `await asyncio.to_thread(Telephone().call, …)`). A call is a list of steps:
@@ -22,6 +22,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tests.support.telephone_rtp import (
     FRAME_OCTETS,
@@ -39,6 +40,7 @@ from tests.support.telephone_sip import (
     offer,
     read_message,
 )
+from tests.support.telephone_stream import StreamSocket
 
 __all__ = [
     "CallReport",
@@ -158,7 +160,15 @@ class CallReport:
 
 
 class Telephone:
-    """A telephone on one local address."""
+    """A telephone on one local address.
+
+    Args:
+        local_host: where it calls from.
+        payload_type: 0 PCMU, 8 PCMA.
+        impairments: of the network that its sound goes through.
+        transport: of its signalling: UDP, TCP or TLS.
+        trusted: the certificate that TLS accepts.
+    """
 
     def __init__(
         self,
@@ -166,9 +176,13 @@ class Telephone:
         *,
         payload_type: int = 0,
         impairments: Impairments | None = None,
+        transport: str = "UDP",
+        trusted: Path | None = None,
     ) -> None:
         self._local_host = local_host
         self._payload_type = payload_type
+        self._transport = transport
+        self._trusted = trusted
         self._impairments = impairments or Impairments()
 
     def call(
@@ -200,16 +214,16 @@ class Telephone:
         name = f'"{caller_name}" ' if caller_name else ""
         family = socket.AF_INET6 if ":" in self._local_host else socket.AF_INET
         with (
-            socket.socket(family, socket.SOCK_DGRAM) as sip,
+            self._signalling_socket(server) as sip,
             socket.socket(family, socket.SOCK_DGRAM) as rtp,
         ):
-            for each in (sip, rtp):
-                each.bind((self._local_host, 0))
-                each.setblocking(False)
+            rtp.bind((self._local_host, 0))
+            rtp.setblocking(False)
             identity = Identity(
                 sip.getsockname()[:2],
                 uri,
                 f"{name}<sip:{caller}@{_bracketed(self._local_host)}>",
+                self._transport,
                 tuple(headers),
             )
             line = _Line(
@@ -224,12 +238,22 @@ class Telephone:
             line.run(steps, with_offer=with_offer, timeout_seconds=answer_timeout_seconds)
             return line.report
 
+    def _signalling_socket(self, server: Address) -> "socket.socket | StreamSocket":
+        if self._transport != "UDP":
+            trusted = self._trusted if self._transport == "TLS" else None
+            return StreamSocket(server, self._local_host, trusted=trusted)
+        family = socket.AF_INET6 if ":" in self._local_host else socket.AF_INET
+        sip = socket.socket(family, socket.SOCK_DGRAM)
+        sip.bind((self._local_host, 0))
+        sip.setblocking(False)
+        return sip
+
 
 @dataclass(slots=True)
 class _Line:
     """One call in progress."""
 
-    sip: socket.socket
+    sip: socket.socket | StreamSocket
     rtp: socket.socket
     server: Address
     identity: Identity

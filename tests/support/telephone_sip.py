@@ -71,6 +71,7 @@ class Identity:
     request_uri: str
     from_value: str
     """Without tag."""
+    transport: str = "UDP"
     headers: tuple[tuple[str, str], ...] = ()
     """More header lines of the INVITE: Diversion, P-Asserted-Identity and so on."""
     call_id: str = field(default_factory=lambda: secrets.token_hex(12))
@@ -118,14 +119,15 @@ class Identity:
 
     def _request(self, method: str, branch: str, extra: list[tuple[str, str]], body: str) -> bytes:
         place = _place(self.local)
+        parameter = "" if self.transport == "UDP" else f";transport={self.transport.lower()}"
         lines = [
-            f"Via: SIP/2.0/UDP {place};branch={branch};rport",
+            f"Via: SIP/2.0/{self.transport} {place};branch={branch};rport",
             "Max-Forwards: 70",
             f"From: {self.from_value};tag={self.tag}",
             f"To: {self.to_value or f'<{self.request_uri}>'}",
             f"Call-ID: {self.call_id}",
             f"CSeq: {self.cseq} {method}",
-            f"Contact: <sip:phone@{place}>",
+            f"Contact: <sip:phone@{place}{parameter}>",
             *(f"{name}: {value}" for name, value in extra),
         ]
         return _encode(f"{method} {self.target or self.request_uri} SIP/2.0", lines, body)

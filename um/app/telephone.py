@@ -1,10 +1,12 @@
 """The telephony role: calls from the trusted cores to voicemail and fax."""
 
+from collections.abc import Sequence
 from functools import partial
 from random import SystemRandom
 from typing import Any
 
 from um.app.applications import Applications
+from um.app.certificates import TwistedContext
 from um.app.edges import Bound
 from um.app.router import ServiceRouter
 from um.app.services import Services
@@ -20,7 +22,13 @@ DRAIN_SECONDS = 30.0
 class TelephoneEdge:
     """[telephony] `listen`. `reactor` is Twisted's, which has no useful type."""
 
-    def __init__(self, services: Services, applications: Applications, reactor: Any) -> None:
+    def __init__(
+        self,
+        services: Services,
+        applications: Applications,
+        tls: TwistedContext | None,
+        reactor: Any,
+    ) -> None:
         ports = services.ports
         self._server = TelephonyServer(
             telephony_settings(ports.config),
@@ -32,17 +40,27 @@ class TelephoneEdge:
             metrics=ports.metrics,
             reactor=reactor,
             randomness=SystemRandom(),
+            tls=tls,
         )
 
     async def start(self) -> Bound:
         """Listen. Raises CannotListenError if an address is taken."""
         self._server.start()
-        return {"sip": self._server.addresses}
+        return _by_transport(self._server.addresses)
 
     async def stop(self) -> None:
         """Refuse new calls, let the others end, at most DRAIN_SECONDS."""
         await self._server.drain(DRAIN_SECONDS)
         self._server.stop()
+
+
+def _by_transport(addresses: Sequence[str]) -> Bound:
+    """`sip` is UDP, `sip-tcp` and `sip-tls` the others; each where it is listened to."""
+    bound: dict[str, list[str]] = {}
+    for address in addresses:
+        transport = address.partition(":")[0]
+        bound.setdefault("sip" if transport == "udp" else f"sip-{transport}", []).append(address)
+    return bound
 
 
 def telephony_settings(config: Config) -> TelephonySettings:

@@ -1,10 +1,9 @@
 """Keys that are read and checked but do nothing yet; `um check-config` names those that a file sets."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from um.config.addresses import Listen
 from um.config.models import Config
 
 
@@ -14,10 +13,6 @@ def _always(_: Any) -> bool:
 
 def _truthy(value: Any) -> bool:
     return bool(value)
-
-
-def _beyond_udp(addresses: Sequence[Listen]) -> bool:
-    return any(address.transport != "udp" for address in addresses)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +26,6 @@ class Inactive:
 INACTIVE: dict[str, Inactive] = {
     "smtp.relay": Inactive("mail is not forwarded yet"),
     "smtp.forward_from": Inactive("mail is not forwarded yet"),
-    "telephony.listen": Inactive(
-        "only udp: is served yet; tcp: and tls: are left out", _beyond_udp
-    ),
     "telephony.access_codes": Inactive("there is no retrieval by phone yet", _truthy),
     "telephony.mwi_targets": Inactive("message waiting is not notified yet", _truthy),
     "telephony.ring_seconds": Inactive("the core cannot ask for the ring time yet"),

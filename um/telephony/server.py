@@ -8,10 +8,11 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
+from um.core.errors import InvalidError
 from um.core.ports import Clock, Metrics
 from um.telephony.announcement import Announcement
 from um.telephony.application import (
@@ -37,12 +38,14 @@ from um.telephony.sip.events import (
     Event,
     MediaOffered,
 )
+from um.telephony.stream_transport import StreamPort
 from um.telephony.ticker import Ticker
 from um.telephony.transport import (
     ListenAddress,
     MediaPorts,
     Reactor,
     SipPort,
+    UdpPort,
     parse_listen,
     parse_networks,
     reachable_address,
@@ -67,6 +70,7 @@ class TelephonyServer:
         metrics: see docs/protocols/sip.md for the names.
         reactor: Twisted's, over the running asyncio loop.
         randomness: unpredictable in production (`random.SystemRandom()`).
+        tls: Twisted's context factory with our certificate; needed for `tls:` addresses only.
     """
 
     def __init__(
@@ -81,6 +85,7 @@ class TelephonyServer:
         metrics: Metrics,
         reactor: Reactor,
         randomness: Randomness,
+        tls: Any = None,
     ) -> None:
         self.settings = settings
         self.applications = applications
@@ -88,6 +93,7 @@ class TelephonyServer:
         self.metrics = metrics
         self.reactor = reactor
         self.randomness = randomness
+        self._tls = tls
         self._router = router
         self._announcements = announcements
         self._normalise = normalise
@@ -115,11 +121,7 @@ class TelephonyServer:
     def start(self) -> None:
         """Listen. Raises InvalidError for a bad setting, CannotListenError for a taken port."""
         for text in self.settings.listen:
-            address = parse_listen(text)
-            if address.transport == "udp":
-                self._listen(address)
-            else:
-                log.warning("telephony.transport-not-yet", listen=text)
+            self._listen(parse_listen(text))
 
     async def drain(self, timeout: float) -> None:  # noqa: ASYNC109 - the brief moment of a shutdown
         """Refuse new calls with 503, let those in progress end, hang up at the time-out."""
@@ -152,9 +154,26 @@ class TelephonyServer:
 
     def _listen(self, address: ListenAddress) -> None:
         advertised = self.settings.advertised or reachable_address(address.host, self._trusted)
-        placeholder = EndpointSettings(advertised, address.port, server=self.settings.server_name)
+        placeholder = EndpointSettings(
+            advertised,
+            address.port,
+            transport=address.transport.upper(),
+            server=self.settings.server_name,
+        )
         endpoint = Endpoint(placeholder, self.randomness, self.metrics)
-        port = SipPort(
+        port = self._port(address.transport, endpoint)
+        address = replace(address, port=port.listen(address.host, address.port))
+        endpoint.settings = replace(placeholder, port=address.port)
+        self._sip_ports[port] = (address, Local(address.host, advertised))
+        log.info("telephony.listening", address=str(address), advertised=advertised)
+
+    def _port(self, transport: str, endpoint: Endpoint) -> SipPort:
+        make: Callable[..., SipPort] = UdpPort
+        if transport == "tls" and self._tls is None:
+            raise InvalidError("Listening on tls: needs a certificate")
+        if transport != "udp":
+            make = partial(StreamPort, tls=self._tls if transport == "tls" else None)
+        return make(
             endpoint,
             self._on_event,
             trusted=self._trusted,
@@ -162,10 +181,6 @@ class TelephonyServer:
             clock=self.clock,
             metrics=self.metrics,
         )
-        address = replace(address, port=port.listen(address.host, address.port))
-        endpoint.settings = replace(placeholder, port=address.port)
-        self._sip_ports[port] = (address, Local(address.host, advertised))
-        log.info("telephony.listening", address=str(address), advertised=advertised)
 
     def _on_event(self, port: SipPort, event: Event) -> None:
         if isinstance(event, CallOffered):

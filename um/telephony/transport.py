@@ -1,9 +1,12 @@
-"""The sockets of telephony on Twisted UDP: a SIP port that drives an endpoint, RTP port pairs.
+"""The sockets of telephony on Twisted: SIP ports that drive an endpoint, RTP port pairs.
+
+SIP over TCP and TLS is in `stream_transport`.
 
 Callbacks only move octets: what they mean is the engines' business. Datagrams from outside the
 trusted networks get no answer at all (no scanner learns that we are here); they are counted.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -48,6 +51,12 @@ class Reactor(Protocol):
         interface: str = ...,
         maxPacketSize: int = ...,
     ) -> Any: ...
+
+    def listenTCP(
+        self, port: int, factory: Any, backlog: int = ..., interface: str = ...
+    ) -> Any: ...
+
+    def connectTCP(self, host: str, port: int, factory: Any, timeout: float = ...) -> Any: ...
 
     def callLater(self, delay: float, call: Callable[[], object], /) -> Any: ...
 
@@ -105,7 +114,7 @@ def reachable_address(host: str, networks: Sequence[Network]) -> str:
         return str(probe.getsockname()[0])
 
 
-class SipPort(DatagramProtocol):
+class SipPort(ABC):
     """Moves octets, events and timers between a socket and a SIP endpoint."""
 
     def __init__(
@@ -128,22 +137,13 @@ class SipPort(DatagramProtocol):
         self._working = False
         self._socket: Any = None
 
+    @abstractmethod
     def listen(self, host: str, port: int) -> int:
         """Bind; returns the true port. Raises CannotListenError."""
-        self._socket = self._reactor.listenUDP(
-            port, self, interface=host, maxPacketSize=MAX_DATAGRAM
-        )
-        number: int = self._socket.getHost().port
-        return number
 
-    def datagramReceived(self, datagram: bytes, addr: Address) -> None:
-        """Take a datagram from a trusted network; others never were."""
-        if not is_inside(addr[0], self._trusted):
-            self._metrics.count("sip_untrusted_datagrams")
-            return
-        self._metrics.count("sip_datagrams")
-        self.endpoint.receive_datagram(datagram, addr, self._clock.monotonic())
-        self.work()
+    @abstractmethod
+    def _send(self) -> None:
+        """Send what the endpoint has to send."""
 
     def work(self) -> None:
         """Carry out what the endpoint wants; to be called after every use of it."""
@@ -176,10 +176,6 @@ class SipPort(DatagramProtocol):
             self._socket.stopListening()
         self._socket = None
 
-    def _send(self) -> None:
-        for data, hop in self.endpoint.datagrams_to_send():
-            _write(self._socket, data, hop.address, self._metrics)
-
     def _arm(self) -> None:
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
@@ -192,6 +188,31 @@ class SipPort(DatagramProtocol):
     def _expire(self) -> None:
         self.endpoint.handle_timer(self._clock.monotonic())
         self.work()
+
+
+class UdpPort(SipPort, DatagramProtocol):
+    """A UDP socket and the endpoint behind it."""
+
+    def listen(self, host: str, port: int) -> int:
+        """Bind; returns the true port. Raises CannotListenError."""
+        self._socket = self._reactor.listenUDP(
+            port, self, interface=host, maxPacketSize=MAX_DATAGRAM
+        )
+        number: int = self._socket.getHost().port
+        return number
+
+    def datagramReceived(self, datagram: bytes, addr: Address) -> None:
+        """Take a datagram from a trusted network; others never were."""
+        if not is_inside(addr[0], self._trusted):
+            self._metrics.count("sip_untrusted_datagrams")
+            return
+        self._metrics.count("sip_datagrams")
+        self.endpoint.receive_datagram(datagram, addr, self._clock.monotonic())
+        self.work()
+
+    def _send(self) -> None:
+        for data, hop in self.endpoint.datagrams_to_send():
+            _write(self._socket, data, hop.address, self._metrics)
 
 
 class MediaPort(DatagramProtocol):
