@@ -162,6 +162,33 @@ def test_sipp_leaves_a_message_over_tcp(tmp_path: Path) -> None:
         check_recording(receive(server, place), number="+15559870006")
 
 
+@pytest.mark.parametrize("transport", ["UDP", "TLS"])
+def test_a_core_that_no_address_vouches_for_proves_itself(tmp_path: Path, transport: str) -> None:
+    """With the password of its file it leaves a message; with another it is refused."""
+    (tmp_path / "pbx1.secret").write_text("correct horse\n")
+    core = {"name": "pbx1", "username": "um", "password_file": "pbx1.secret"}
+    listen = [f"{transport.lower()}:127.0.0.1:0"]
+    telephony = {"listen": listen, "trusted_cores": ["192.0.2.0/24"]}
+    with Server(tmp_path, overrides={"telephony": telephony}, cores=[core]) as server:
+        server.add_account("anna", password=PASSWORD, numbers=[f"{NUMBER}:voice"])
+        sip = server.address("sip" if transport == "UDP" else "sip-tls")
+        report: list[CallReport] = []
+
+        def place(*steps: object, password: str = "correct horse") -> None:
+            telephone = Telephone(
+                transport=transport, trusted=server.certificate, credentials=("um", password)
+            )
+            uri = f"sip:{NUMBER}@{sip.host}:{sip.port}"
+            report.append(telephone.call((sip.host, sip.port), uri, steps, caller="+15559870007"))
+
+        place(HangUp(), password="battery staple")
+        assert report.pop().status == 401
+        speaking = [Silence(1), Press("#"), WaitForBeep(10), Say(words()), HangUp()]
+        check_recording(receive(server, lambda: place(*speaking)), number="+15559870007")
+        assert (report[0].status, report[0].bye_status) == (200, 200)
+        assert "horse" not in server.log_text()
+
+
 def test_hash_skips_the_greeting_and_ends_the_recording(server: Server) -> None:
     """`#` twice: the recording is kept, "message saved" is said and the server hangs up."""
     report: list[CallReport] = []

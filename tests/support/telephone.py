@@ -168,6 +168,7 @@ class Telephone:
         impairments: of the network that its sound goes through.
         transport: of its signalling: UDP, TCP or TLS.
         trusted: the certificate that TLS accepts.
+        credentials: user name and password, given when asked for.
     """
 
     def __init__(
@@ -178,11 +179,13 @@ class Telephone:
         impairments: Impairments | None = None,
         transport: str = "UDP",
         trusted: Path | None = None,
+        credentials: tuple[str, str] | None = None,
     ) -> None:
         self._local_host = local_host
         self._payload_type = payload_type
         self._transport = transport
         self._trusted = trusted
+        self._credentials = credentials
         self._impairments = impairments or Impairments()
 
     def call(
@@ -233,6 +236,7 @@ class Telephone:
                 identity,
                 RtpSender(self._payload_type, self._impairments),
                 RtpListener(self._payload_type),
+                self._credentials,
             )
             line.report.call_id = identity.call_id
             line.run(steps, with_offer=with_offer, timeout_seconds=answer_timeout_seconds)
@@ -259,6 +263,7 @@ class _Line:
     identity: Identity
     sender: RtpSender
     listener: RtpListener
+    credentials: tuple[str, str] | None = None
     report: CallReport = field(default_factory=CallReport)
     beep: BeepDetector = field(default_factory=BeepDetector)
     remote: Address | None = None
@@ -278,6 +283,11 @@ class _Line:
             cancel=cancel,
             timeout_seconds=timeout_seconds,
         )
+        if final.status == 401 and self.credentials is not None:
+            self.identity.authorize(final, *self.credentials)
+            self.report.provisional.clear()
+            again = self.identity.invite(self.sdp if with_offer else "")
+            final = self._invite(again, cancel=cancel, timeout_seconds=timeout_seconds)
         self.report.status, self.report.reason = final.status, final.reason
         self.report.answer = final
         if final.status >= 300:

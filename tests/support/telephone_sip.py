@@ -3,6 +3,8 @@
 Nothing here is shared with the server's own engines, so that a mistake in one is seen by the other.
 """
 
+import hashlib
+import re
 import secrets
 from dataclasses import dataclass, field
 
@@ -90,6 +92,28 @@ class Identity:
         if sdp:
             extra.append(("Content-Type", "application/sdp"))
         return self._request("INVITE", self.branch, extra, sdp)
+
+    def authorize(self, challenged: SipMessage, username: str, password: str) -> None:
+        """Answer the first challenge in the next INVITE, with a new number and branch."""
+        challenge = challenged.get("www-authenticate")
+        given = dict(re.findall(r'(\w+)="?([^",]+)', challenge))
+        algorithm = given["algorithm"].replace("-", "").lower()
+
+        def digest(text: str) -> str:
+            return hashlib.new(algorithm, text.encode()).hexdigest()
+
+        first = digest(f"{username}:{given['realm']}:{password}")
+        second = digest(f"INVITE:{self.request_uri}")
+        response = digest(f"{first}:{given['nonce']}:00000001:c0ffee:auth:{second}")
+        value = (
+            f'Digest username="{username}", realm="{given["realm"]}", nonce="{given["nonce"]}", '
+            f'uri="{self.request_uri}", response="{response}", algorithm={given["algorithm"]}, '
+            'cnonce="c0ffee", qop=auth, nc=00000001'
+        )
+        self.headers = (*self.headers, ("Authorization", value))
+        self.to_value = ""
+        self.cseq += 1
+        self.branch = "z9hG4bK" + secrets.token_hex(8)
 
     def cancel(self) -> bytes:
         """CANCEL of the INVITE: its branch and its number (RFC 3261 §9.1)."""

@@ -10,10 +10,12 @@ from um.app.certificates import TwistedContext
 from um.app.edges import Bound
 from um.app.router import ServiceRouter
 from um.app.services import Services
-from um.config import Config
+from um.config import Config, ConfigurationError
+from um.config.models import CoreConfig
 from um.service.numbers import normal_number
 from um.telephony.server import TelephonyServer
 from um.telephony.settings import TelephonySettings
+from um.telephony.sip.digest import Verifier
 
 DRAIN_SECONDS = 30.0
 """What callers who are speaking when we stop have to finish; then what they said is kept."""
@@ -41,6 +43,7 @@ class TelephoneEdge:
             reactor=reactor,
             randomness=SystemRandom(),
             tls=tls,
+            verifier=core_verifier(ports.config),
         )
 
     async def start(self) -> Bound:
@@ -61,6 +64,30 @@ def _by_transport(addresses: Sequence[str]) -> Bound:
         transport = address.partition(":")[0]
         bound.setdefault("sip" if transport == "udp" else f"sip-{transport}", []).append(address)
     return bound
+
+
+def core_verifier(config: Config) -> Verifier | None:
+    """Of [[telephony.core]]; None when there is none. Raises ConfigurationError."""
+    cores = config.telephony.core
+    if not cores:
+        return None
+    passwords = {core.username: _password(core) for core in cores}
+    if len(passwords) < len(cores):
+        raise ConfigurationError("telephony.core: two cores have the same username")
+    return Verifier(config.server.domain, passwords, SystemRandom())
+
+
+def _password(core: CoreConfig) -> str:
+    """The first line of the core's file."""
+    try:
+        lines = core.password_file.read_text("utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"telephony.core: {core.password_file} of {core.name} cannot be read"
+        ) from error
+    if not lines or not lines[0]:
+        raise ConfigurationError(f"telephony.core: {core.password_file} of {core.name} is empty")
+    return lines[0]
 
 
 def telephony_settings(config: Config) -> TelephonySettings:

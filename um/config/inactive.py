@@ -29,7 +29,6 @@ INACTIVE: dict[str, Inactive] = {
     "telephony.access_codes": Inactive("there is no retrieval by phone yet", _truthy),
     "telephony.mwi_targets": Inactive("message waiting is not notified yet", _truthy),
     "telephony.ring_seconds": Inactive("the core cannot ask for the ring time yet"),
-    "telephony.core": Inactive("cores are known by their address only", _truthy),
     "fax.enable_t38": Inactive("faxes are received over G.711 only", _truthy),
     "web.listen_tls": Inactive("there is no portal and no API yet", _truthy),
     "web.public_url": Inactive("there is no portal yet"),

@@ -28,6 +28,7 @@ from um.telephony.randomness import Randomness
 from um.telephony.routing import call_info, candidates
 from um.telephony.rtp.session import TICK_SECONDS
 from um.telephony.settings import TelephonySettings
+from um.telephony.sip.digest import Verifier
 from um.telephony.sip.endpoint import Endpoint, EndpointSettings
 from um.telephony.sip.events import (
     CallAcknowledged,
@@ -38,6 +39,7 @@ from um.telephony.sip.events import (
     Event,
     MediaOffered,
 )
+from um.telephony.sip.guard import Guard
 from um.telephony.stream_transport import StreamPort
 from um.telephony.ticker import Ticker
 from um.telephony.transport import (
@@ -71,6 +73,7 @@ class TelephonyServer:
         reactor: Twisted's, over the running asyncio loop.
         randomness: unpredictable in production (`random.SystemRandom()`).
         tls: Twisted's context factory with our certificate; needed for `tls:` addresses only.
+        verifier: knows the cores that may call from other than trusted networks; None: none may.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class TelephonyServer:
         reactor: Reactor,
         randomness: Randomness,
         tls: Any = None,
+        verifier: Verifier | None = None,
     ) -> None:
         self.settings = settings
         self.applications = applications
@@ -94,6 +98,7 @@ class TelephonyServer:
         self.reactor = reactor
         self.randomness = randomness
         self._tls = tls
+        self._guard = Guard(verifier, randomness, metrics) if verifier is not None else None
         self._router = router
         self._announcements = announcements
         self._normalise = normalise
@@ -173,7 +178,7 @@ class TelephonyServer:
             raise InvalidError("Listening on tls: needs a certificate")
         if transport != "udp":
             make = partial(StreamPort, tls=self._tls if transport == "tls" else None)
-        return make(
+        port = make(
             endpoint,
             self._on_event,
             trusted=self._trusted,
@@ -181,6 +186,8 @@ class TelephonyServer:
             clock=self.clock,
             metrics=self.metrics,
         )
+        port.guard = self._guard
+        return port
 
     def _on_event(self, port: SipPort, event: Event) -> None:
         if isinstance(event, CallOffered):

@@ -2,7 +2,7 @@
 
 Laws:
 - Only trusted networks are connected, in either direction; who else comes is closed at once,
-  before TLS says a word.
+  before TLS says a word, unless there are cores that prove themselves by a password (`guard`).
 - An answer leaves on the connection that its request came on. When that is gone, a new one is
   made to the peer's own address (RFC 3261 §18.2.2); over TLS it is not: we have no name to check.
 - One bad frame ends its connection and no other. A peer that does not read is not read from.
@@ -32,6 +32,9 @@ log = structlog.get_logger(__name__)
 MAX_CONNECTIONS: Final = 256
 """Of one port. A core needs one or a few; its telephones may come by themselves."""
 MAX_CONNECTIONS_OF_ADDRESS: Final = 64
+MAX_STRANGERS: Final = 32
+"""From outside the trusted networks, where a password is asked for; of one address:"""
+MAX_STRANGERS_OF_ADDRESS: Final = 4
 MAX_WAITING: Final = 64
 """Messages that wait for a connection to be made."""
 MESSAGE_SECONDS: Final = 30.0
@@ -94,7 +97,7 @@ class StreamPort(SipPort):
 
     def admits(self, host: str) -> bool:
         """Whether one more connection from `host` is welcome."""
-        if not is_inside(host, self._trusted):
+        if not is_inside(host, self._trusted) and not self._admits_stranger(host):
             self.count("sip_untrusted_connections")
             return False
         of_host = sum(address[0] == host for address in self._connections)
@@ -102,6 +105,13 @@ class StreamPort(SipPort):
             self.count("sip_connections_refused")
             return False
         return True
+
+    def _admits_stranger(self, host: str) -> bool:
+        """With a guard some may come, never so many that the trusted find no place."""
+        strangers = [each for each, _ in self._connections if not is_inside(each, self._trusted)]
+        of_host = strangers.count(host)
+        few = len(strangers) < MAX_STRANGERS and of_host < MAX_STRANGERS_OF_ADDRESS
+        return self.guard is not None and few
 
     def opened(self, connection: "StreamConnection") -> None:
         """A connection is there; what waited for it leaves."""
@@ -124,19 +134,19 @@ class StreamPort(SipPort):
 
     def received(self, data: bytes, peer: Address) -> None:
         """Take one whole message."""
+        source = Hop(self.transport, peer)
+        if not self._vouched(data, source):
+            return
         self.count("sip_stream_messages")
-        self.endpoint.receive(data, Hop(self.transport, peer), self._clock.monotonic())
+        self.endpoint.receive(data, source, self._clock.monotonic())
         self.work()
 
-    def _send(self) -> None:
-        for data, hop in self.endpoint.datagrams_to_send():
-            connection = self._connections.get(hop.address)
-            if connection is None:
-                connection = self._connections.get(hop.otherwise)
-            if connection is not None:
-                connection.transport.write(data)
-            else:
-                self._send_anew(data, hop.otherwise)
+    def _carry(self, data: bytes, hop: Hop) -> None:
+        connection = self._connections.get(hop.address) or self._connections.get(hop.otherwise)
+        if connection is not None:
+            connection.transport.write(data)
+        else:
+            self._send_anew(data, hop.otherwise)
 
     def _send_anew(self, data: bytes, peer: Address) -> None:
         """Connect to where the peer listens (§18.2.2), once for all that waits."""

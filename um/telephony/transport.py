@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from socket import AF_INET, AF_INET6, SOCK_DGRAM, socket
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
 from twisted.internet.error import CannotListenError, InvalidAddressError, MessageLengthError
@@ -24,7 +24,10 @@ from um.telephony.randomness import Randomness
 from um.telephony.sip.endpoint import Endpoint
 from um.telephony.sip.events import Event
 from um.telephony.sip.grammar import SipSyntaxError, host_port, parse_host_port
-from um.telephony.sip.layer import Address
+from um.telephony.sip.layer import Address, Hop
+
+if TYPE_CHECKING:
+    from um.telephony.sip.guard import Guard
 
 log = structlog.get_logger(__name__)
 
@@ -128,6 +131,8 @@ class SipPort(ABC):
         metrics: Metrics,
     ) -> None:
         self.endpoint = endpoint
+        self.guard: Guard | None = None
+        """Hears those outside the trusted networks; without it nobody does."""
         self._on_event = on_event
         self._trusted = trusted
         self._reactor = reactor
@@ -141,9 +146,26 @@ class SipPort(ABC):
     def listen(self, host: str, port: int) -> int:
         """Bind; returns the true port. Raises CannotListenError."""
 
-    @abstractmethod
     def _send(self) -> None:
         """Send what the endpoint has to send."""
+        for data, hop in self.endpoint.datagrams_to_send():
+            self._carry(data, hop)
+
+    @abstractmethod
+    def _carry(self, data: bytes, hop: Hop) -> None:
+        """Send one message."""
+
+    def _vouched(self, data: bytes, source: Hop) -> bool:
+        """Whether the endpoint may hear `source`; a stranger is asked for a password, or ignored."""
+        if is_inside(source.address[0], self._trusted):
+            return True
+        if self.guard is None:
+            self._metrics.count("sip_untrusted_datagrams")
+            return False
+        admitted, answer = self.guard.admit(data, source, self._clock.monotonic())
+        if answer is not None:
+            self._carry(*answer)
+        return admitted
 
     def work(self) -> None:
         """Carry out what the endpoint wants; to be called after every use of it."""
@@ -202,17 +224,15 @@ class UdpPort(SipPort, DatagramProtocol):
         return number
 
     def datagramReceived(self, datagram: bytes, addr: Address) -> None:
-        """Take a datagram from a trusted network; others never were."""
-        if not is_inside(addr[0], self._trusted):
-            self._metrics.count("sip_untrusted_datagrams")
+        """Take a datagram of who is trusted or has proved himself; others never were."""
+        if not self._vouched(datagram, Hop("UDP", addr)):
             return
         self._metrics.count("sip_datagrams")
         self.endpoint.receive_datagram(datagram, addr, self._clock.monotonic())
         self.work()
 
-    def _send(self) -> None:
-        for data, hop in self.endpoint.datagrams_to_send():
-            _write(self._socket, data, hop.address, self._metrics)
+    def _carry(self, data: bytes, hop: Hop) -> None:
+        _write(self._socket, data, hop.address, self._metrics)
 
 
 class MediaPort(DatagramProtocol):
