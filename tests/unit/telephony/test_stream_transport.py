@@ -6,8 +6,10 @@ import pytest
 
 from tests.support.memory_reactor import MemoryReactor
 from tests.support.sip_bench import SDP, CountedMetrics, request, summary, tag_of
+from um.telephony.sip.digest import Verifier
 from um.telephony.sip.endpoint import Endpoint, EndpointSettings
 from um.telephony.sip.events import CallOffered
+from um.telephony.sip.guard import Guard
 from um.telephony.stream_transport import (
     IDLE_SECONDS,
     MAX_CONNECTIONS_OF_ADDRESS,
@@ -77,6 +79,20 @@ def test_strangers_are_closed_at_once(port):
     """Nobody outside the trusted networks gets a word."""
     assert port.connect(("198.51.100.1", 5060)) is None
     assert port.count("sip_untrusted_connections") == 1
+
+
+def test_strangers_who_may_prove_themselves_take_few_places(port):
+    """With a guard four of an address may come; what they say unproved never reaches the endpoint."""
+    verifier = Verifier("um.test", {"um": "x"}, random.Random(3))
+    port.port.guard = Guard(verifier, random.Random(4), port.metrics)
+    strangers = [port.connect(("198.51.100.1", number)) for number in range(1, 6)]
+    assert strangers.pop() is None
+    strangers[0].write_to(INVITE)
+    assert summary(strangers[0].said()) == "401 INVITE"
+    strangers[1].write_to(over_tcp(request("BYE")))
+    assert strangers[1].said() == b""
+    assert port.events == []
+    assert port.connect() is not None
 
 
 def test_connections_are_limited(port):
