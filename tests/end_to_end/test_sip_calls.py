@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from array import array
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -50,7 +51,7 @@ class Server:
             env={**os.environ, "PYTHONPATH": str(PROJECT)},
         )
         listening = self.told()["listening"][0]
-        host, _, port = listening.removeprefix("udp:").rpartition(":")
+        host, _, port = listening.partition(":")[2].rpartition(":")
         self.address = (host.strip("[]"), int(port))
 
     def told(self):
@@ -268,16 +269,41 @@ def test_strangers_get_no_answer(tmp_path):
         server.close()
 
 
-def test_ipv6(tmp_path):
-    server = Server(tmp_path, listen=["udp:[::1]:0"], trusted_cores=["::1/128"])
+@pytest.mark.parametrize("transport", ["UDP", "TCP"])
+def test_ipv6(tmp_path, transport):
+    listen = [f"{transport.lower()}:[::1]:0"]
+    server = Server(tmp_path, listen=listen, trusted_cores=["::1/128"])
     try:
         report = server.call(
             "echo",
             [Say(tone(800, 0.5)), Silence(0.3), HangUp()],
-            telephone=Telephone("::1"),
+            telephone=Telephone("::1", transport=transport),
         )
         assert tonal_seconds(report.heard, 800) == pytest.approx(0.5, abs=0.06)
     finally:
+        server.close()
+
+
+def test_rubbish_on_a_stream_hurts_no_call(tmp_path):
+    """Connections full of rubbish, half a message or nothing at all; a call meanwhile is whole."""
+    server = Server(tmp_path, listen=["tcp:127.0.0.1:0"])
+    head = b"INVITE sip:x SIP/2.0\r\nContent-Length: 9\r\n"
+    rubbish = [b"\x16\x03\x01" * 30_000, b"GET / HTTP/1.1\r\n\r\n", head, head + b"\r\n", b""]
+    connections = [socket.create_connection(server.address) for _ in rubbish]
+    try:
+        for connection, octets in zip(connections, rubbish, strict=True):
+            with suppress(ConnectionError):  # it may be cut before it has said all
+                connection.sendall(octets)
+        report = server.call(
+            "echo",
+            [Say(tone(800, 0.5)), Silence(0.3), HangUp()],
+            telephone=Telephone(transport="TCP"),
+        )
+        assert report.bye_status == 200
+        assert tonal_seconds(report.heard, 800) == pytest.approx(0.5, abs=0.06)
+    finally:
+        for connection in connections:
+            connection.close()
         server.close()
 
 

@@ -61,6 +61,11 @@ def call(server: Server, *steps: object, **more: object) -> CallReport:
     return Telephone().call((sip.host, sip.port), uri, steps, **more)
 
 
+def streaming_server(folder: Path) -> Server:
+    listen = [f"{transport}:127.0.0.1:0" for transport in ("udp", "tcp", "tls")]
+    return Server(folder, overrides={"telephony": {"listen": listen}})
+
+
 def check_recording(mail: Mail, *, number: str, seconds: float = SPOKEN_SECONDS) -> None:
     """The right headers, length (within 0.25 s) and words."""
     message = mail.message
@@ -108,6 +113,80 @@ def test_sipp_leaves_a_message(server: Server, tmp_path: Path) -> None:
         assert done.successful == 1, done.output
 
     check_recording(receive(server, place), number="+15559870002")
+
+
+@pytest.mark.parametrize("transport", ["TCP", "TLS"])
+def test_a_message_is_left_over_a_stream(tmp_path: Path, transport: str) -> None:
+    """The same over TCP and over TLS; the server's own BYE comes on the caller's connection."""
+    with streaming_server(tmp_path) as server:
+        server.add_account("anna", password=PASSWORD, numbers=[f"{NUMBER}:voice"])
+        sip = server.address(f"sip-{transport.lower()}")
+        telephone = Telephone(transport=transport, trusted=server.certificate)
+        report: list[CallReport] = []
+
+        def place() -> None:
+            steps = [Silence(1), Press("#"), WaitForBeep(10), Say(words()), Press("#")]
+            uri = f"sip:{NUMBER}@{sip.host}:{sip.port};transport={transport.lower()}"
+            caller = "+15559870005"
+            report.append(
+                telephone.call(
+                    (sip.host, sip.port), uri, [*steps, WaitForHangUp(20)], caller=caller
+                )
+            )
+
+        check_recording(receive(server, place), number="+15559870005")
+        assert report[0].hung_up_by_server
+        assert report[0].answer is not None
+        assert f";transport={transport.lower()}" in report[0].answer.contact_uri
+
+
+def test_sipp_leaves_a_message_over_tcp(tmp_path: Path) -> None:
+    """Others' TCP, in a telephone that was told how long the greeting is."""
+    with streaming_server(tmp_path) as server:
+        server.add_account("anna", password=PASSWORD, numbers=[f"{NUMBER}:voice"])
+        greeting = call(server, WaitForBeep(40), HangUp())
+        sip = server.address("sip-tcp")
+
+        def place() -> None:
+            done = sipp_call(
+                (sip.host, sip.port),
+                f"sip:{NUMBER}@{sip.host}:{sip.port}",
+                words(),
+                folder=tmp_path,
+                wait_seconds=greeting.seconds + 0.1,
+                caller="+15559870006",
+                transport="t1",
+            )
+            assert done.successful == 1, done.output
+
+        check_recording(receive(server, place), number="+15559870006")
+
+
+@pytest.mark.parametrize("transport", ["UDP", "TLS"])
+def test_a_core_that_no_address_vouches_for_proves_itself(tmp_path: Path, transport: str) -> None:
+    """With the password of its file it leaves a message; with another it is refused."""
+    (tmp_path / "pbx1.secret").write_text("correct horse\n")
+    core = {"name": "pbx1", "username": "um", "password_file": "pbx1.secret"}
+    listen = [f"{transport.lower()}:127.0.0.1:0"]
+    telephony = {"listen": listen, "trusted_cores": ["192.0.2.0/24"]}
+    with Server(tmp_path, overrides={"telephony": telephony}, cores=[core]) as server:
+        server.add_account("anna", password=PASSWORD, numbers=[f"{NUMBER}:voice"])
+        sip = server.address("sip" if transport == "UDP" else "sip-tls")
+        report: list[CallReport] = []
+
+        def place(*steps: object, password: str = "correct horse") -> None:
+            telephone = Telephone(
+                transport=transport, trusted=server.certificate, credentials=("um", password)
+            )
+            uri = f"sip:{NUMBER}@{sip.host}:{sip.port}"
+            report.append(telephone.call((sip.host, sip.port), uri, steps, caller="+15559870007"))
+
+        place(HangUp(), password="battery staple")
+        assert report.pop().status == 401
+        speaking = [Silence(1), Press("#"), WaitForBeep(10), Say(words()), HangUp()]
+        check_recording(receive(server, lambda: place(*speaking)), number="+15559870007")
+        assert (report[0].status, report[0].bye_status) == (200, 200)
+        assert "horse" not in server.log_text()
 
 
 def test_hash_skips_the_greeting_and_ends_the_recording(server: Server) -> None:

@@ -1,7 +1,10 @@
-"""A reactor without a network: UDP ports in memory, time moved by hand."""
+"""A reactor without a network: ports and connections in memory, time moved by hand."""
 
-from twisted.internet.error import CannotListenError
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import CannotListenError, ConnectError, ConnectionDone
 from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransportWithDisconnection
+from twisted.python.failure import Failure
 
 
 class MemoryUdp:
@@ -21,12 +24,81 @@ class MemoryUdp:
         self.reactor.ports.pop(self.address, None)
 
 
+class MemoryConnection(StringTransportWithDisconnection):
+    """One end of a connection; the other is the test."""
+
+    def __init__(self, protocol, peer):
+        super().__init__(peerAddress=IPv4Address("TCP", *peer))
+        self.protocol, self.gone = protocol, False
+        protocol.makeConnection(self)
+
+    def setTcpNoDelay(self, enabled):
+        """Nothing is slow here."""
+
+    def setTcpKeepAlive(self, enabled):
+        """Nothing dies unseen here."""
+
+    def abortConnection(self):
+        self.loseConnection()
+
+    def loseConnection(self):
+        if not self.gone:
+            self.gone = True
+            self.protocol.connectionLost(Failure(ConnectionDone()))
+
+    def write_to(self, data):
+        """Say something to the server."""
+        self.protocol.dataReceived(data)
+
+    def said(self):
+        """What the server wrote since."""
+        written = self.value()
+        self.clear()
+        return written
+
+
+class MemoryTcp:
+    """What `listenTCP` returns."""
+
+    def __init__(self, reactor, factory, host, port):
+        self.reactor, self.factory, self.address = reactor, factory, (host, port)
+
+    def getHost(self):
+        return type("Host", (), {"host": self.address[0], "port": self.address[1]})
+
+    def connect(self, peer):
+        """Connect from `peer`; None when the server closes at once."""
+        protocol = self.factory.buildProtocol(IPv4Address("TCP", *peer))
+        return None if protocol is None else MemoryConnection(protocol, peer)
+
+    def stopListening(self):
+        self.reactor.streams.pop(self.address, None)
+
+
+class MemoryCall:
+    """What `connectTCP` returns: a connection that the test makes or refuses."""
+
+    def __init__(self, reactor, factory, peer):
+        self.reactor, self.factory, self.peer = reactor, factory, peer
+
+    def accept(self):
+        return MemoryConnection(self.factory.buildProtocol(None), self.peer)
+
+    def refuse(self):
+        self.factory.clientConnectionFailed(self, Failure(ConnectError()))
+
+    def disconnect(self):
+        self.refuse()
+
+
 class MemoryReactor(Clock):
     """`Reactor` of um.telephony.transport, and `Clock` of um.core.ports (monotonic only)."""
 
     def __init__(self):
         super().__init__()
         self.ports = {}
+        self.streams = {}
+        self.calls_out = []
 
     def monotonic(self):
         return self.seconds()
@@ -38,6 +110,16 @@ class MemoryReactor(Clock):
         udp = MemoryUdp(self, protocol, interface, port)
         self.ports[interface, port] = udp
         return udp
+
+    def listenTCP(self, port, factory, backlog=50, interface=""):
+        port = port or 40_000 + len(self.streams)
+        tcp = self.streams[interface, port] = MemoryTcp(self, factory, interface, port)
+        return tcp
+
+    def connectTCP(self, host, port, factory, timeout=30):
+        call = MemoryCall(self, factory, (host, port))
+        self.calls_out.append(call)
+        return call
 
     def pass_time(self, seconds):
         """In steps of 10 ms, as a real loop would wake."""

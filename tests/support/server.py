@@ -54,6 +54,7 @@ class Server:
         database: a PostgreSQL URL; SQLite in data/ without it.
         overrides: tables and keys of the configuration that differ from DEFAULTS.
         environment: variables for `serve`, such as UM_KILL_AT.
+        cores: tables of [[telephony.core]].
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Server:
         database: str | None = None,
         overrides: Mapping[str, Mapping[str, Any]] | None = None,
         environment: Mapping[str, str] | None = None,
+        cores: Sequence[Mapping[str, Any]] = (),
     ) -> None:
         self.folder = folder
         self.config_file = folder / "um.toml"
@@ -77,7 +79,10 @@ class Server:
         for name, keys in (overrides or {}).items():
             tables.setdefault(name, {}).update(keys)
         folder.mkdir(parents=True, exist_ok=True)
-        self.config_file.write_text(as_toml(tables))
+        text = as_toml(tables)
+        for core in cores:
+            text += as_toml({"[telephony.core]": core})
+        self.config_file.write_text(text)
 
     def __enter__(self) -> Self:
         self.start()
@@ -162,8 +167,14 @@ class Server:
     # -- what it says --------------------------------------------------------------------------
 
     def address(self, service: str) -> Address:
-        """The first address of `imap`, `imaps`, `lmtp`, `smtp`, `sip` or `http`."""
-        host, _, port = self._addresses[service][0].removeprefix("udp:").rpartition(":")
+        """The first address of `imap`, `imaps`, `lmtp`, `smtp`, `http` or `sip`.
+
+        `sip` is UDP; `sip-tcp` and `sip-tls` are there when `telephony.listen` has them.
+        """
+        first = self._addresses[service][0]
+        for transport in ("udp:", "tcp:", "tls:"):
+            first = first.removeprefix(transport)
+        host, _, port = first.rpartition(":")
         return Address(host.strip("[]"), int(port))
 
     @property

@@ -138,7 +138,8 @@ class Agent:
         with self._changed:
             done = self._changed.wait_for(lambda: self._response(branch) is not None, WAIT_SECONDS)
             response = self._response(branch)
-            assert done and response
+            assert done
+            assert response
             return response
 
     def _response(self, branch: str) -> SipMessage | None:

@@ -44,6 +44,7 @@ def sipp_call(
     caller_name: str = "sipp",
     headers: Sequence[str] = (),
     payload_type: int = 0,
+    transport: str = "u1",
     calls: int = 1,
     calls_per_second: int = 1,
     timeout_seconds: float = 90.0,
@@ -60,6 +61,7 @@ def sipp_call(
         caller_name: display name of From.
         headers: more header lines of the INVITE, without CRLF.
         payload_type: 0 PCMU, 8 PCMA.
+        transport: sipp's `-t`: `u1` UDP, `t1` TCP over one connection.
         calls: how many, one after another at `calls_per_second`.
         calls_per_second: rate.
         timeout_seconds: sipp gives up; the report then counts failures.
@@ -84,7 +86,7 @@ def sipp_call(
     statistics = folder / "sipp.csv"
     command = [
         *("sipp", f"{server[0]}:{server[1]}"),
-        *("-sf", str(scenario), "-i", "127.0.0.1", "-mi", "127.0.0.1"),
+        *("-t", transport, "-sf", str(scenario), "-i", "127.0.0.1", "-mi", "127.0.0.1"),
         *("-m", str(calls), "-r", str(calls_per_second), "-nostdin"),
         *("-timeout", f"{round(timeout_seconds)}s", "-timeout_error"),
         *("-trace_stat", "-stf", str(statistics), "-trace_err"),

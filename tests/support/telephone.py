@@ -1,4 +1,4 @@
-"""A scripted telephone: places one real call over UDP and RTP, says and does what it is told.
+"""A scripted telephone: places one real call over SIP and RTP, says and does what it is told.
 
 Written apart from the server's engines, on plain sockets, in the caller's thread (from asyncio:
 `await asyncio.to_thread(Telephone().call, …)`). A call is a list of steps:
@@ -22,6 +22,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tests.support.relay import RtpRelay
 from tests.support.telephone_rtp import (
@@ -40,6 +41,7 @@ from tests.support.telephone_sip import (
     offer,
     read_message,
 )
+from tests.support.telephone_stream import StreamSocket
 
 __all__ = [
     "CallReport",
@@ -197,7 +199,16 @@ class CallReport:
 
 
 class Telephone:
-    """A telephone on one local address."""
+    """A telephone on one local address.
+
+    Args:
+        local_host: where it calls from.
+        payload_type: 0 PCMU, 8 PCMA.
+        impairments: of the network that its sound goes through.
+        transport: of its signalling: UDP, TCP or TLS.
+        trusted: the certificate that TLS accepts.
+        credentials: user name and password, given when asked for.
+    """
 
     def __init__(
         self,
@@ -208,10 +219,16 @@ class Telephone:
         events: bool = True,
         ptime_ms: int = 20,
         relay: RtpRelay | None = None,
+        transport: str = "UDP",
+        trusted: Path | None = None,
+        credentials: tuple[str, str] | None = None,
     ) -> None:
         """Args: events: offer telephone events; ptime_ms: asked for; relay: carries our media."""
         self._local_host = local_host
         self._payload_type = payload_type
+        self._transport = transport
+        self._trusted = trusted
+        self._credentials = credentials
         self._impairments = impairments or Impairments()
         self._events = events
         self._ptime_ms = ptime_ms
@@ -246,16 +263,16 @@ class Telephone:
         name = f'"{caller_name}" ' if caller_name else ""
         family = socket.AF_INET6 if ":" in self._local_host else socket.AF_INET
         with (
-            socket.socket(family, socket.SOCK_DGRAM) as sip,
+            self._signalling_socket(server) as sip,
             socket.socket(family, socket.SOCK_DGRAM) as rtp,
         ):
-            for each in (sip, rtp):
-                each.bind((self._local_host, 0))
-                each.setblocking(False)
+            rtp.bind((self._local_host, 0))
+            rtp.setblocking(False)
             identity = Identity(
                 sip.getsockname()[:2],
                 uri,
                 f"{name}<sip:{caller}@{_bracketed(self._local_host)}>",
+                self._transport,
                 tuple(headers),
             )
             line = _Line(
@@ -268,6 +285,7 @@ class Telephone:
                 events=self._events,
                 ptime_ms=self._ptime_ms,
                 relay=self._relay,
+                credentials=self._credentials,
             )
             line.report.call_id = identity.call_id
             try:
@@ -276,12 +294,22 @@ class Telephone:
                 line.rtp.close()  # another one than ours after a Move
             return line.report
 
+    def _signalling_socket(self, server: Address) -> "socket.socket | StreamSocket":
+        if self._transport != "UDP":
+            trusted = self._trusted if self._transport == "TLS" else None
+            return StreamSocket(server, self._local_host, trusted=trusted)
+        family = socket.AF_INET6 if ":" in self._local_host else socket.AF_INET
+        sip = socket.socket(family, socket.SOCK_DGRAM)
+        sip.bind((self._local_host, 0))
+        sip.setblocking(False)
+        return sip
+
 
 @dataclass(slots=True)
 class _Line:
     """One call in progress."""
 
-    sip: socket.socket
+    sip: socket.socket | StreamSocket
     rtp: socket.socket
     server: Address
     identity: Identity
@@ -290,6 +318,7 @@ class _Line:
     events: bool = True
     ptime_ms: int = 20
     relay: RtpRelay | None = None
+    credentials: tuple[str, str] | None = None
     report: CallReport = field(default_factory=CallReport)
     beep: BeepDetector = field(default_factory=BeepDetector)
     remote: Address | None = None
@@ -308,6 +337,11 @@ class _Line:
             cancel=cancel,
             timeout_seconds=timeout_seconds,
         )
+        if final.status == 401 and self.credentials is not None:
+            self.identity.authorize(final, *self.credentials)
+            self.report.provisional.clear()
+            again = self.identity.invite(self.sdp if with_offer else "")
+            final = self._invite(again, cancel=cancel, timeout_seconds=timeout_seconds)
         self.report.status, self.report.reason = final.status, final.reason
         self.report.answer = final
         if final.status >= 300:

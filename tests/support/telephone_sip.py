@@ -3,6 +3,8 @@
 Nothing here is shared with the server's own engines, so that a mistake in one is seen by the other.
 """
 
+import hashlib
+import re
 import secrets
 from dataclasses import dataclass, field
 
@@ -71,6 +73,7 @@ class Identity:
     request_uri: str
     from_value: str
     """Without tag."""
+    transport: str = "UDP"
     headers: tuple[tuple[str, str], ...] = ()
     """More header lines of the INVITE: Diversion, P-Asserted-Identity and so on."""
     call_id: str = field(default_factory=lambda: secrets.token_hex(12))
@@ -89,6 +92,28 @@ class Identity:
         if sdp:
             extra.append(("Content-Type", "application/sdp"))
         return self._request("INVITE", self.branch, extra, sdp)
+
+    def authorize(self, challenged: SipMessage, username: str, password: str) -> None:
+        """Answer the first challenge in the next INVITE, with a new number and branch."""
+        challenge = challenged.get("www-authenticate")
+        given = dict(re.findall(r'(\w+)="?([^",]+)', challenge))
+        algorithm = given["algorithm"].replace("-", "").lower()
+
+        def digest(text: str) -> str:
+            return hashlib.new(algorithm, text.encode()).hexdigest()
+
+        first = digest(f"{username}:{given['realm']}:{password}")
+        second = digest(f"INVITE:{self.request_uri}")
+        response = digest(f"{first}:{given['nonce']}:00000001:c0ffee:auth:{second}")
+        value = (
+            f'Digest username="{username}", realm="{given["realm"]}", nonce="{given["nonce"]}", '
+            f'uri="{self.request_uri}", response="{response}", algorithm={given["algorithm"]}, '
+            'cnonce="c0ffee", qop=auth, nc=00000001'
+        )
+        self.headers = (*self.headers, ("Authorization", value))
+        self.to_value = ""
+        self.cseq += 1
+        self.branch = "z9hG4bK" + secrets.token_hex(8)
 
     def cancel(self) -> bytes:
         """CANCEL of the INVITE: its branch and its number (RFC 3261 §9.1)."""
@@ -124,14 +149,15 @@ class Identity:
 
     def _request(self, method: str, branch: str, extra: list[tuple[str, str]], body: str) -> bytes:
         place = _place(self.local)
+        parameter = "" if self.transport == "UDP" else f";transport={self.transport.lower()}"
         lines = [
-            f"Via: SIP/2.0/UDP {place};branch={branch};rport",
+            f"Via: SIP/2.0/{self.transport} {place};branch={branch};rport",
             "Max-Forwards: 70",
             f"From: {self.from_value};tag={self.tag}",
             f"To: {self.to_value or f'<{self.request_uri}>'}",
             f"Call-ID: {self.call_id}",
             f"CSeq: {self.cseq} {method}",
-            f"Contact: <sip:phone@{place}>",
+            f"Contact: <sip:phone@{place}{parameter}>",
             *(f"{name}: {value}" for name, value in extra),
         ]
         return _encode(f"{method} {self.target or self.request_uri} SIP/2.0", lines, body)

@@ -43,7 +43,10 @@ def make_edges(
         from um.app.http import WebEdge
 
         edges[Role.WEB] = WebEdge(services, metrics)
-    if Role.IMAP in roles or Role.SMTP in roles:
+    telephone_tls = Role.TELEPHONY in roles and any(
+        each.transport == "tls" for each in services.ports.config.telephony.listen
+    )
+    if Role.IMAP in roles or Role.SMTP in roles or telephone_tls:
         from um.app.certificates import certificate_files
 
         files = certificate_files(services.ports.config, services.ports.clock)
@@ -59,5 +62,6 @@ def make_edges(
     if Role.TELEPHONY in roles:
         from um.app.telephone import TelephoneEdge
 
-        edges[Role.TELEPHONY] = TelephoneEdge(services, applications, reactor)
+        tls = files.twisted_factory() if telephone_tls else None
+        edges[Role.TELEPHONY] = TelephoneEdge(services, applications, tls, reactor)
     return edges

@@ -15,7 +15,10 @@ VARIABLE = "UM_READY_FD"
 """Number of an inherited file descriptor: the notice is written there and it is closed."""
 
 Addresses = Mapping[str, Sequence[str]]
-"""Name of a service (`imap`, `imaps`, `lmtp`, `smtp`, `sip`, `http`) to where it listens."""
+"""Name of a service to where it listens.
+
+`imap`, `imaps`, `lmtp`, `smtp`, `sip` (UDP), `sip-tcp`, `sip-tls`, `http`.
+"""
 
 
 def announce(

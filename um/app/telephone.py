@@ -1,15 +1,18 @@
 """The telephony role: calls from the trusted cores to voicemail and fax."""
 
+from collections.abc import Sequence
 from functools import partial
 from random import SystemRandom
 from typing import Any
 
 from fax.spandsp import SpanDSPToneDetector
 from um.app.applications import Applications
+from um.app.certificates import TwistedContext
 from um.app.edges import Bound
 from um.app.router import ServiceRouter
 from um.app.services import Services
-from um.config import Config
+from um.config import Config, ConfigurationError
+from um.config.models import CoreConfig
 from um.service.numbers import normal_number
 from um.telephony.codec import Codecs
 from um.telephony.g729 import installed
@@ -17,6 +20,7 @@ from um.telephony.mwi_desk import MessageWaitingDesk
 from um.telephony.rtp.g711 import G711
 from um.telephony.server import TelephonyServer
 from um.telephony.settings import TelephonySettings
+from um.telephony.sip.digest import Verifier
 
 DRAIN_SECONDS = 30.0
 """What callers who are speaking when we stop have to finish; then what they said is kept."""
@@ -25,7 +29,13 @@ DRAIN_SECONDS = 30.0
 class TelephoneEdge:
     """[telephony] `listen`. `reactor` is Twisted's, which has no useful type."""
 
-    def __init__(self, services: Services, applications: Applications, reactor: Any) -> None:
+    def __init__(
+        self,
+        services: Services,
+        applications: Applications,
+        tls: TwistedContext | None,
+        reactor: Any,
+    ) -> None:
         ports = services.ports
         self._server = TelephonyServer(
             telephony_settings(ports.config),
@@ -39,6 +49,8 @@ class TelephoneEdge:
             randomness=SystemRandom(),
             codecs=Codecs((*G711, *installed())),
             tones=SpanDSPToneDetector,
+            tls=tls,
+            verifier=core_verifier(ports.config),
         )
 
         self._desk = MessageWaitingDesk(
@@ -57,13 +69,46 @@ class TelephoneEdge:
         """Listen. Raises CannotListenError if an address is taken."""
         self._server.start()
         self._desk.start(self._server.sip_ports)
-        return {"sip": self._server.addresses}
+        return _by_transport(self._server.addresses)
 
     async def stop(self) -> None:
         """Refuse new calls, let the others end, at most DRAIN_SECONDS."""
         await self._server.drain(DRAIN_SECONDS)
         await self._desk.stop()
         self._server.stop()
+
+
+def _by_transport(addresses: Sequence[str]) -> Bound:
+    """`sip` is UDP, `sip-tcp` and `sip-tls` the others; each where it is listened to."""
+    bound: dict[str, list[str]] = {}
+    for address in addresses:
+        transport = address.partition(":")[0]
+        bound.setdefault("sip" if transport == "udp" else f"sip-{transport}", []).append(address)
+    return bound
+
+
+def core_verifier(config: Config) -> Verifier | None:
+    """Of [[telephony.core]]; None when there is none. Raises ConfigurationError."""
+    cores = config.telephony.core
+    if not cores:
+        return None
+    passwords = {core.username: _password(core) for core in cores}
+    if len(passwords) < len(cores):
+        raise ConfigurationError("telephony.core: two cores have the same username")
+    return Verifier(config.server.domain, passwords, SystemRandom())
+
+
+def _password(core: CoreConfig) -> str:
+    """The first line of the core's file."""
+    try:
+        lines = core.password_file.read_text("utf-8").splitlines()
+    except (OSError, ValueError) as error:
+        raise ConfigurationError(
+            f"telephony.core: {core.password_file} of {core.name} cannot be read"
+        ) from error
+    if not lines or not lines[0]:
+        raise ConfigurationError(f"telephony.core: {core.password_file} of {core.name} is empty")
+    return lines[0]
 
 
 def telephony_settings(config: Config) -> TelephonySettings:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from um.config.addresses import Listen
 from um.config.models import Config
 
 
@@ -16,12 +15,8 @@ def _truthy(value: Any) -> bool:
     return bool(value)
 
 
-def _beyond_udp(addresses: Sequence[Listen]) -> bool:
-    return any(address.transport != "udp" for address in addresses)
-
-
 def _a_stream(targets: Sequence[str]) -> bool:
-    streams = ("sips:", "transport=tcp", "transport=tls")
+    streams = ("sips:", "transport=tls")
     return any(word in target for target in targets for word in streams)
 
 
@@ -36,11 +31,7 @@ class Inactive:
 INACTIVE: dict[str, Inactive] = {
     "smtp.relay": Inactive("mail is not forwarded yet"),
     "smtp.forward_from": Inactive("mail is not forwarded yet"),
-    "telephony.listen": Inactive(
-        "only udp: is served yet; tcp: and tls: are left out", _beyond_udp
-    ),
-    "telephony.mwi_targets": Inactive("only targets over UDP are told yet", _a_stream),
-    "telephony.core": Inactive("cores are known by their address only", _truthy),
+    "telephony.mwi_targets": Inactive("targets over TLS are not told yet", _a_stream),
     "fax.enable_t38": Inactive("faxes are received over G.711 only", _truthy),
     "web.listen_tls": Inactive("there is no portal and no API yet", _truthy),
     "web.public_url": Inactive("there is no portal yet"),

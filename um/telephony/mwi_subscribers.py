@@ -72,7 +72,9 @@ class Subscribers:
         if isinstance(asked, Reply):
             self._reply(event, asked)
         elif event.request.to.tag:
-            self._reply(event, self.notifier.refresh(event.request, asked, now))
+            self._reply(
+                event, self.notifier.refresh(event.request, asked, now, source=event.source)
+            )
         else:
             self._begin(self._open(event, asked))
 

@@ -8,10 +8,11 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
+from um.core.errors import InvalidError
 from um.core.ports import Clock, Metrics
 from um.telephony.announcement import Announcement
 from um.telephony.application import (
@@ -30,6 +31,7 @@ from um.telephony.routing import call_info, candidates
 from um.telephony.rtp.g711 import G711
 from um.telephony.rtp.session import TICK_SECONDS
 from um.telephony.settings import TelephonySettings
+from um.telephony.sip.digest import Verifier
 from um.telephony.sip.endpoint import Endpoint, EndpointSettings
 from um.telephony.sip.events import (
     CallAcknowledged,
@@ -44,12 +46,15 @@ from um.telephony.sip.events import (
     RequestAnswered,
     RequestOffered,
 )
+from um.telephony.sip.guard import Guard
+from um.telephony.stream_transport import StreamPort
 from um.telephony.ticker import Ticker
 from um.telephony.transport import (
     ListenAddress,
     MediaPorts,
     Reactor,
     SipPort,
+    UdpPort,
     parse_listen,
     parse_networks,
     reachable_address,
@@ -76,6 +81,8 @@ class TelephonyServer:
         randomness: unpredictable in production (`random.SystemRandom()`).
         codecs: what is spoken, the most wanted first.
         tones: makes a detector for a call whose keys can only be heard; None: they are not.
+        tls: Twisted's context factory with our certificate; needed for `tls:` addresses only.
+        verifier: knows the cores that may call from other than trusted networks; None: none may.
     """
 
     def __init__(
@@ -92,6 +99,8 @@ class TelephonyServer:
         randomness: Randomness,
         codecs: Codecs = G711,
         tones: Callable[[], ToneDetector] | None = None,
+        tls: Any = None,
+        verifier: Verifier | None = None,
     ) -> None:
         self.settings = settings
         self.applications = applications
@@ -101,6 +110,8 @@ class TelephonyServer:
         self.randomness = randomness
         self.codecs = codecs
         self.tones = tones
+        self._tls = tls
+        self._guard = Guard(verifier, randomness, metrics) if verifier is not None else None
         self._router = router
         self._announcements = announcements
         self._normalise = normalise
@@ -138,11 +149,7 @@ class TelephonyServer:
     def start(self) -> None:
         """Listen. Raises InvalidError for a bad setting, CannotListenError for a taken port."""
         for text in self.settings.listen:
-            address = parse_listen(text)
-            if address.transport == "udp":
-                self._listen(address)
-            else:
-                log.warning("telephony.transport-not-yet", listen=text)
+            self._listen(parse_listen(text))
 
     async def drain(self, timeout: float) -> None:  # noqa: ASYNC109 - the brief moment of a shutdown
         """Refuse new calls with 503, let those in progress end, hang up at the time-out."""
@@ -175,9 +182,26 @@ class TelephonyServer:
 
     def _listen(self, address: ListenAddress) -> None:
         advertised = self.settings.advertised or reachable_address(address.host, self._trusted)
-        placeholder = EndpointSettings(advertised, address.port, server=self.settings.server_name)
+        placeholder = EndpointSettings(
+            advertised,
+            address.port,
+            transport=address.transport.upper(),
+            server=self.settings.server_name,
+        )
         endpoint = Endpoint(placeholder, self.randomness, self.metrics)
-        port = SipPort(
+        port = self._port(address.transport, endpoint)
+        address = replace(address, port=port.listen(address.host, address.port))
+        endpoint.settings = replace(placeholder, port=address.port)
+        self._sip_ports[port] = (address, Local(address.host, advertised))
+        log.info("telephony.listening", address=str(address), advertised=advertised)
+
+    def _port(self, transport: str, endpoint: Endpoint) -> SipPort:
+        make: Callable[..., SipPort] = UdpPort
+        if transport == "tls" and self._tls is None:
+            raise InvalidError("Listening on tls: needs a certificate")
+        if transport != "udp":
+            make = partial(StreamPort, tls=self._tls if transport == "tls" else None)
+        port = make(
             endpoint,
             self._on_event,
             trusted=self._trusted,
@@ -185,10 +209,8 @@ class TelephonyServer:
             clock=self.clock,
             metrics=self.metrics,
         )
-        address = replace(address, port=port.listen(address.host, address.port))
-        endpoint.settings = replace(placeholder, port=address.port)
-        self._sip_ports[port] = (address, Local(address.host, advertised))
-        log.info("telephony.listening", address=str(address), advertised=advertised)
+        port.guard = self._guard
+        return port
 
     def _on_event(self, port: SipPort, event: Event) -> None:
         if isinstance(event, RequestOffered | RequestAnswered):

@@ -10,7 +10,7 @@ class TelephonySettings:
     """Addresses are text as in the configuration; `start` raises InvalidError for bad ones."""
 
     listen: tuple[str, ...] = ("udp:127.0.0.1:5070",)
-    """Stream transports (`tcp:`, `tls:`) are passed over with a warning until they exist."""
+    """`udp:`, `tcp:` and `tls:`, each on its own port or, UDP beside TCP, on the same."""
     rtp_ports: tuple[int, int] = (20_000, 20_998)
     """RTP on even numbers, the pair within the range."""
     trusted_cores: tuple[str, ...] = ("127.0.0.0/8",)

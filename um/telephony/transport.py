@@ -1,15 +1,18 @@
-"""The sockets of telephony on Twisted UDP: a SIP port that drives an endpoint, RTP port pairs.
+"""The sockets of telephony on Twisted: SIP ports that drive an endpoint, RTP port pairs.
+
+SIP over TCP and TLS is in `stream_transport`.
 
 Callbacks only move octets: what they mean is the engines' business. Datagrams from outside the
 trusted networks get no answer at all (no scanner learns that we are here); they are counted.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from socket import AF_INET, AF_INET6, SOCK_DGRAM, socket
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
 from twisted.internet.error import CannotListenError, InvalidAddressError, MessageLengthError
@@ -21,7 +24,10 @@ from um.telephony.randomness import Randomness
 from um.telephony.sip.endpoint import Endpoint
 from um.telephony.sip.events import Event
 from um.telephony.sip.grammar import SipSyntaxError, host_port, parse_host_port
-from um.telephony.sip.layer import Address
+from um.telephony.sip.layer import Address, Hop
+
+if TYPE_CHECKING:
+    from um.telephony.sip.guard import Guard
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +54,12 @@ class Reactor(Protocol):
         interface: str = ...,
         maxPacketSize: int = ...,
     ) -> Any: ...
+
+    def listenTCP(
+        self, port: int, factory: Any, backlog: int = ..., interface: str = ...
+    ) -> Any: ...
+
+    def connectTCP(self, host: str, port: int, factory: Any, timeout: float = ...) -> Any: ...
 
     def callLater(self, delay: float, call: Callable[[], object], /) -> Any: ...
 
@@ -105,7 +117,7 @@ def reachable_address(host: str, networks: Sequence[Network]) -> str:
         return str(probe.getsockname()[0])
 
 
-class SipPort(DatagramProtocol):
+class SipPort(ABC):
     """Moves octets, events and timers between a socket and a SIP endpoint."""
 
     def __init__(
@@ -119,6 +131,8 @@ class SipPort(DatagramProtocol):
         metrics: Metrics,
     ) -> None:
         self.endpoint = endpoint
+        self.guard: Guard | None = None
+        """Hears those outside the trusted networks; without it nobody does."""
         self._on_event = on_event
         self._trusted = trusted
         self._reactor = reactor
@@ -128,22 +142,30 @@ class SipPort(DatagramProtocol):
         self._working = False
         self._socket: Any = None
 
+    @abstractmethod
     def listen(self, host: str, port: int) -> int:
         """Bind; returns the true port. Raises CannotListenError."""
-        self._socket = self._reactor.listenUDP(
-            port, self, interface=host, maxPacketSize=MAX_DATAGRAM
-        )
-        number: int = self._socket.getHost().port
-        return number
 
-    def datagramReceived(self, datagram: bytes, addr: Address) -> None:
-        """Take a datagram from a trusted network; others never were."""
-        if not is_inside(addr[0], self._trusted):
+    def _send(self) -> None:
+        """Send what the endpoint has to send."""
+        for data, hop in self.endpoint.datagrams_to_send():
+            self._carry(data, hop)
+
+    @abstractmethod
+    def _carry(self, data: bytes, hop: Hop) -> None:
+        """Send one message."""
+
+    def _vouched(self, data: bytes, source: Hop) -> bool:
+        """Whether the endpoint may hear `source`; a stranger is asked for a password, or ignored."""
+        if is_inside(source.address[0], self._trusted):
+            return True
+        if self.guard is None:
             self._metrics.count("sip_untrusted_datagrams")
-            return
-        self._metrics.count("sip_datagrams")
-        self.endpoint.receive_datagram(datagram, addr, self._clock.monotonic())
-        self.work()
+            return False
+        admitted, answer = self.guard.admit(data, source, self._clock.monotonic())
+        if answer is not None:
+            self._carry(*answer)
+        return admitted
 
     def work(self) -> None:
         """Carry out what the endpoint wants; to be called after every use of it."""
@@ -176,10 +198,6 @@ class SipPort(DatagramProtocol):
             self._socket.stopListening()
         self._socket = None
 
-    def _send(self) -> None:
-        for data, hop in self.endpoint.datagrams_to_send():
-            _write(self._socket, data, hop.address, self._metrics)
-
     def _arm(self) -> None:
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
@@ -192,6 +210,29 @@ class SipPort(DatagramProtocol):
     def _expire(self) -> None:
         self.endpoint.handle_timer(self._clock.monotonic())
         self.work()
+
+
+class UdpPort(SipPort, DatagramProtocol):
+    """A UDP socket and the endpoint behind it."""
+
+    def listen(self, host: str, port: int) -> int:
+        """Bind; returns the true port. Raises CannotListenError."""
+        self._socket = self._reactor.listenUDP(
+            port, self, interface=host, maxPacketSize=MAX_DATAGRAM
+        )
+        number: int = self._socket.getHost().port
+        return number
+
+    def datagramReceived(self, datagram: bytes, addr: Address) -> None:
+        """Take a datagram of who is trusted or has proved himself; others never were."""
+        if not self._vouched(datagram, Hop("UDP", addr)):
+            return
+        self._metrics.count("sip_datagrams")
+        self.endpoint.receive_datagram(datagram, addr, self._clock.monotonic())
+        self.work()
+
+    def _carry(self, data: bytes, hop: Hop) -> None:
+        _write(self._socket, data, hop.address, self._metrics)
 
 
 class MediaPort(DatagramProtocol):

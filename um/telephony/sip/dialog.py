@@ -1,10 +1,10 @@
 """A dialog as its callee sees it (RFC 3261 §12): tags, sequence numbers, targets and routes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from um.telephony.sip.fields import parse_name_addr
-from um.telephony.sip.layer import DEFAULT_PORT, Address, Hop
+from um.telephony.sip.layer import Address, Hop, default_port
 from um.telephony.sip.message import Field, Headers, Request
 from um.telephony.sip.uri import SIP_SCHEMES, Uri, parse_uri
 
@@ -30,7 +30,10 @@ class Dialog:
     """Route values (name-addr), first hop first."""
     remote_cseq: int
     source: Hop
-    """Where the INVITE came from: the next hop when the dialog names none by address."""
+    """Where the INVITE came from: the next hop when the dialog names none by address.
+
+    A dialog keeps to its transport, and over a stream to its connection while that lives.
+    """
     local_cseq: int = 0
 
     @property
@@ -44,8 +47,13 @@ class Dialog:
         self.remote_cseq = request.cseq.number
         return True
 
-    def refresh_target(self, request: Request) -> None:
-        """Take the Contact of a target refresh request: INVITE or UPDATE (§12.2.2, RFC 3311)."""
+    def refresh_target(self, request: Request, source: Hop) -> None:
+        """Take the Contact of a target refresh request: INVITE or UPDATE (§12.2.2, RFC 3311).
+
+        `source` replaces a connection that may be gone; over UDP the place of the INVITE stays.
+        """
+        if source.reliable:
+            self.source = source
         contact = request.contact
         if contact is not None and contact.uri.scheme in SIP_SCHEMES:
             self.remote_target = contact.uri.text
@@ -91,7 +99,9 @@ class Dialog:
             if self.route_set
             else parse_uri(self.remote_target)
         )
-        address = _address(uri)
+        address = _address(uri, self.source.transport)
+        if self.source.reliable:
+            return replace(self.source, listening=address)
         return Hop(self.source.transport, address) if address else self.source
 
 
@@ -116,8 +126,8 @@ def accept_dialog(request: Request, local_tag: str, source: Hop) -> Dialog:
     )
 
 
-def _address(uri: Uri) -> Address | None:
+def _address(uri: Uri, transport: str) -> Address | None:
     """The address in a SIP URI; None for a host name (no DNS in an engine)."""
     host = uri.host
     literal = ":" in host or (host.count(".") == 3 and host.replace(".", "").isdigit())
-    return (host, uri.port or DEFAULT_PORT) if literal else None
+    return (host, uri.port or default_port(transport)) if literal else None

@@ -5,7 +5,7 @@ Laws:
 - Any octets raise nothing: a malformed request is answered 400, other rubbish dropped and counted.
 - A call is told of once (`CallOffered`) and ends once (`CallCancelled`, a rejection, `CallEnded` or
   our own `hang_up`).
-- Knows no transport but by `Hop`: a stream transport will feed the same `receive`.
+- Knows no transport but by `Hop`: a stream transport feeds its messages to `receive`.
 """
 
 from collections import deque
@@ -346,7 +346,7 @@ class Endpoint:
         if entry.change is not None or entry.unacknowledged is not None:
             self._respond(transaction, _PENDING, now)
             return
-        entry.dialog.refresh_target(request)
+        entry.dialog.refresh_target(request, transaction.source)
         if request.method == "UPDATE" and not request.body:  # a refresh only, RFC 4028 §7.4
             self._responder.succeed(transaction, now)
             return

@@ -6,7 +6,7 @@ address that the request came from: `maddr` and foreign sent-by hosts are no ref
 """
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from um.telephony.sip.fields import CSeq, parse_name_addr
@@ -18,15 +18,26 @@ from um.telephony.sip.transaction import Act, Cue, Kind, State, Transaction
 Address = tuple[str, int]
 """IP address and port."""
 DEFAULT_PORT: Final = 5060
+TLS_PORT: Final = 5061
 _ECHOED: Final = ("via", "from", "to", "call-id", "cseq")
 
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """One neighbour: transport (`UDP`, `TCP`, `TLS`) and address."""
+    """One neighbour: transport (`UDP`, `TCP`, `TLS`) and address.
+
+    Over a stream `address` is the far end of a connection, and `listening` where a new one may be
+    made when that is gone.
+    """
 
     transport: str
     address: Address
+    listening: Address | None = None
+
+    @property
+    def otherwise(self) -> Address:
+        """Where to connect when there is no connection with `address`."""
+        return self.listening or self.address
 
     @property
     def reliable(self) -> bool:
@@ -272,9 +283,15 @@ def stamp(request: Request, source: Hop) -> Request:
 def response_hop(request: Request, source: Hop) -> Hop:
     """Where answers to `request` go (§18.2.2, RFC 3581 §4)."""
     via = request.via
-    if source.reliable or via.rport_asked:
-        return source
-    return Hop(source.transport, (source.address[0], via.port or DEFAULT_PORT))
+    listening = (source.address[0], via.port or default_port(source.transport))
+    if source.reliable:
+        return replace(source, listening=listening)
+    return source if via.rport_asked else Hop(source.transport, listening)
+
+
+def default_port(transport: str) -> int:
+    """What a SIP address without a port means (§19.1.2)."""
+    return TLS_PORT if transport == "TLS" else DEFAULT_PORT
 
 
 def echoed_fields(request: Request, local_tag: str) -> tuple[Field, ...]:

@@ -75,7 +75,7 @@ class Notifier:
 
     # ---- subscribers
 
-    def refresh(self, request: Request, asked: Asked, now: float) -> Reply:
+    def refresh(self, request: Request, asked: Asked, now: float, *, source: Hop) -> Reply:
         """Answer a SUBSCRIBE inside a dialog (§4.2.1.4)."""
         dialog_key = request.call_id, request.to.tag or "", request.from_.tag or ""
         subscription = self._by_key.get((dialog_key, asked.event_id))
@@ -83,7 +83,7 @@ class Notifier:
             return Reply(481, "Subscription Does Not Exist")
         if not subscription.dialog.in_order(request):
             return Reply(500, "CSeq Out of Order")
-        subscription.dialog.refresh_target(request)
+        subscription.dialog.refresh_target(request, source)
         return self._accept(subscription, asked, now)
 
     def open(

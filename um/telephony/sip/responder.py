@@ -25,6 +25,8 @@ class EndpointSettings:
     host: str
     """Advertised IP address: Via and Contact."""
     port: int
+    transport: str = "UDP"
+    """Named in Contact unless it is UDP, which a URI means by itself."""
     user: str = "um"
     server: str = "um"
     retry_after_seconds: int = 30
@@ -42,7 +44,15 @@ class Responder:
     @property
     def contact(self) -> str:
         """Where requests inside our dialogs come to."""
-        return f"<sip:{self.settings.user}@{self._sent_by}>"
+        transport = self.settings.transport.lower()
+        parameter = "" if transport == "udp" else f";transport={transport}"
+        return f"<sip:{self.settings.user}@{self._sent_by}{parameter}>"
+
+    def contact_for(self, request: Request) -> str:
+        """The same; a `sips:` Contact where the request asks for a secure path (§12.1.1)."""
+        if self.settings.transport == "TLS" and request.uri.lower().startswith("sips:"):
+            return f"<sips:{self.settings.user}@{self._sent_by}>"
+        return self.contact
 
     def via(self, transport: str) -> str:
         """The Via of a new request of ours."""
@@ -63,7 +73,12 @@ class Responder:
         routes = [
             ("record-route", value) for value in transaction.request.headers.all("record-route")
         ]
-        return (*routes, ("contact", self.contact), ALLOW, ("supported", ""))
+        return (
+            *routes,
+            ("contact", self.contact_for(transaction.request)),
+            ALLOW,
+            ("supported", ""),
+        )
 
     def succeed(self, transaction: ServerTransaction, now: float, *, body: bytes = b"") -> bytes:
         """The 200 that makes or refreshes a dialog; returns what was sent."""

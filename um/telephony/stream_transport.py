@@ -1,0 +1,286 @@
+"""SIP over TCP and TLS on Twisted: connections that come, and those we make to answer.
+
+Laws:
+- Only trusted networks are connected, in either direction; who else comes is closed at once,
+  before TLS says a word, unless there are cores that prove themselves by a password (`guard`).
+- An answer leaves on the connection that its request came on. When that is gone, a new one is
+  made to the peer's own address (RFC 3261 §18.2.2); over TLS it is not: we have no name to check.
+- One bad frame ends its connection and no other. A peer that does not read is not read from.
+"""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import structlog
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IPushProducer
+from twisted.internet.protocol import ClientFactory, Factory, Protocol, connectionDone
+from twisted.protocols.tls import TLSMemoryBIOFactory
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from um.core.ports import Clock, Metrics
+from um.telephony.sip.endpoint import Endpoint
+from um.telephony.sip.events import Event
+from um.telephony.sip.layer import Address, Hop
+from um.telephony.sip.stream import PING, PONG, FramingError, StreamFramer
+from um.telephony.transport import DelayedCall, Network, Reactor, SipPort, is_inside
+
+log = structlog.get_logger(__name__)
+
+MAX_CONNECTIONS: Final = 256
+"""Of one port. A core needs one or a few; its telephones may come by themselves."""
+MAX_CONNECTIONS_OF_ADDRESS: Final = 64
+MAX_STRANGERS: Final = 32
+"""From outside the trusted networks, where a password is asked for; of one address:"""
+MAX_STRANGERS_OF_ADDRESS: Final = 4
+MAX_WAITING: Final = 64
+"""Messages that wait for a connection to be made."""
+MESSAGE_SECONDS: Final = 30.0
+"""For the first message to come, and for any to become whole."""
+IDLE_SECONDS: Final = 2.5 * 3600
+"""Longer than the longest call (`max_call_seconds` is 2 h), whose BYE wants its connection."""
+CONNECT_SECONDS: Final = 5.0
+_BACKLOG: Final = 128
+
+
+class StreamPort(SipPort):
+    """A listening TCP or TLS socket, its connections, and the endpoint behind them."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        on_event: Callable[[SipPort, Event], None],
+        *,
+        trusted: Sequence[Network],
+        reactor: Reactor,
+        clock: Clock,
+        metrics: Metrics,
+        tls: Any = None,
+    ) -> None:
+        super().__init__(
+            endpoint, on_event, trusted=trusted, reactor=reactor, clock=clock, metrics=metrics
+        )
+        self._tls = tls
+        self.transport = "TCP" if tls is None else "TLS"
+        self._connections: dict[Address, StreamConnection] = {}
+        self._connecting: dict[Address, _Caller] = {}
+
+    def listen(self, host: str, port: int) -> int:
+        """Bind; returns the true port. Raises CannotListenError."""
+        factory: Any = _Welcome(self)
+        if self._tls is not None:
+            clock: Any = self._reactor
+            factory.inner = TLSMemoryBIOFactory(self._tls, False, factory.inner, clock)
+        self._socket = self._reactor.listenTCP(port, factory, _BACKLOG, host)
+        number: int = self._socket.getHost().port
+        return number
+
+    def close(self) -> None:
+        """Stop listening; what was said leaves, then the connections are closed."""
+        super().close()
+        for caller in list(self._connecting.values()):
+            caller.give_up()
+        for connection in list(self._connections.values()):
+            connection.transport.loseConnection()
+
+    def call_later(self, seconds: float, call: Callable[[], object]) -> Any:
+        """The reactor's timer, for connections."""
+        return self._reactor.callLater(seconds, call)
+
+    def count(self, name: str) -> None:
+        """Count for the operator."""
+        self._metrics.count(name)
+
+    # ---- connections
+
+    def admits(self, host: str) -> bool:
+        """Whether one more connection from `host` is welcome."""
+        if not is_inside(host, self._trusted) and not self._admits_stranger(host):
+            self.count("sip_untrusted_connections")
+            return False
+        of_host = sum(address[0] == host for address in self._connections)
+        if len(self._connections) >= MAX_CONNECTIONS or of_host >= MAX_CONNECTIONS_OF_ADDRESS:
+            self.count("sip_connections_refused")
+            return False
+        return True
+
+    def _admits_stranger(self, host: str) -> bool:
+        """With a guard some may come, never so many that the trusted find no place."""
+        strangers = [each for each, _ in self._connections if not is_inside(each, self._trusted)]
+        of_host = strangers.count(host)
+        few = len(strangers) < MAX_STRANGERS and of_host < MAX_STRANGERS_OF_ADDRESS
+        return self.guard is not None and few
+
+    def opened(self, connection: "StreamConnection") -> None:
+        """A connection is there; what waited for it leaves."""
+        self._connections[connection.peer] = connection
+        self._metrics.gauge(f"sip_{self.transport.lower()}_connections", len(self._connections))
+        caller = self._connecting.pop(connection.peer, None)
+        for data in caller.waiting if caller else ():
+            connection.transport.write(data)
+
+    def lost(self, connection: "StreamConnection") -> None:
+        """A connection is gone; calls that came on it go on."""
+        if self._connections.get(connection.peer) is connection:
+            del self._connections[connection.peer]
+        self._metrics.gauge(f"sip_{self.transport.lower()}_connections", len(self._connections))
+
+    def not_made(self, caller: "_Caller") -> None:
+        """A connection of ours did not come about: what waited is lost."""
+        if self._connecting.pop(caller.peer, None) is not None:
+            self.count("telephony_send_failures")
+
+    def received(self, data: bytes, peer: Address) -> None:
+        """Take one whole message."""
+        source = Hop(self.transport, peer)
+        if not self._vouched(data, source):
+            return
+        self.count("sip_stream_messages")
+        self.endpoint.receive(data, source, self._clock.monotonic())
+        self.work()
+
+    def _carry(self, data: bytes, hop: Hop) -> None:
+        connection = self._connections.get(hop.address) or self._connections.get(hop.otherwise)
+        if connection is not None:
+            connection.transport.write(data)
+        else:
+            self._send_anew(data, hop.otherwise)
+
+    def _send_anew(self, data: bytes, peer: Address) -> None:
+        """Connect to where the peer listens (§18.2.2), once for all that waits."""
+        caller = self._connecting.get(peer)
+        if caller is None:
+            if self._tls is not None or not is_inside(peer[0], self._trusted):
+                self.count("telephony_send_failures")
+                log.info("telephony.connection-gone", transport=self.transport, peer=peer)
+                return
+            caller = self._connecting[peer] = _Caller(self, peer)
+            caller.connector = self._reactor.connectTCP(*peer, caller, CONNECT_SECONDS)
+        if len(caller.waiting) < MAX_WAITING:
+            caller.waiting.append(data)
+
+
+class _Welcome(Factory):
+    """Looks who comes before anything is said."""
+
+    noisy = False
+
+    def __init__(self, port: StreamPort) -> None:
+        self._port = port
+        self.inner: Factory = Factory.forProtocol(lambda: StreamConnection(port))
+        self.inner.noisy = False
+
+    def buildProtocol(self, addr: Any) -> Any:
+        """None: Twisted closes the connection."""
+        return self.inner.buildProtocol(addr) if self._port.admits(addr.host) else None
+
+
+class _Caller(ClientFactory):
+    """Makes one connection, with what is to be said on it."""
+
+    noisy = False
+
+    def __init__(self, port: StreamPort, peer: Address) -> None:
+        self._port = port
+        self.peer = peer
+        self.waiting: deque[bytes] = deque()
+        self.connector: Any = None
+
+    def buildProtocol(self, _addr: Any) -> Protocol:
+        """The peer is known by the address that was called."""
+        return StreamConnection(self._port, self.peer)
+
+    def clientConnectionFailed(self, _connector: Any, _reason: Failure) -> None:
+        """Nobody listens there."""
+        self._port.not_made(self)
+
+    def give_up(self) -> None:
+        """We stop."""
+        if self.connector is not None:
+            self.connector.disconnect()
+
+
+@implementer(IPushProducer)
+class StreamConnection(Protocol):
+    """One connection: octets to frames, frames to its port."""
+
+    transport: Any
+
+    def __init__(self, port: StreamPort, peer: Address = ("", 0)) -> None:
+        self._port = port
+        self.peer = peer
+        self._framer = StreamFramer()
+        self._unfinished = True
+        self._timer: DelayedCall | None = None
+
+    def connectionMade(self) -> None:
+        """Greet nobody: SIP has no greeting."""
+        if not self.peer[0]:
+            host = self.transport.getPeer()
+            self.peer = (host.host, host.port)
+        self.transport.setTcpNoDelay(True)
+        self.transport.setTcpKeepAlive(True)
+        self.transport.registerProducer(self, True)
+        self._expect(MESSAGE_SECONDS)
+        self._port.opened(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        """Pass on the messages that are whole now; a bad one is the last."""
+        self._framer.feed(data)
+        came = False
+        try:
+            while (frame := self._framer.next_frame()) is not None:
+                came = True
+                self._take(frame)
+        except FramingError as error:
+            self._port.count("sip_framing_errors")
+            log.info("telephony.bad-stream", peer=self.peer, error=error.public)
+            self.transport.abortConnection()
+            return
+        self._watch(came=came)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        """However it ended."""
+        if not isinstance(reason.value, ConnectionDone):
+            log.debug("telephony.connection-lost", peer=self.peer, error=repr(reason.value))
+        self._expect(None)
+        self._port.lost(self)
+
+    def pauseProducing(self) -> None:
+        """The peer does not read."""
+        self.transport.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """It reads again."""
+        self.transport.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """Twisted closes the connection; there is nothing more to stop."""
+
+    def _expect(self, seconds: float | None) -> None:
+        """Wait so long for what the peer has to send; None: no longer at all."""
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None if seconds is None else self._port.call_later(seconds, self._tired)
+
+    def _tired(self) -> None:
+        self._port.count("sip_connections_idle")
+        self.transport.abortConnection()
+
+    def _take(self, frame: bytes) -> None:
+        if frame == PING:
+            self.transport.write(PONG)
+        else:
+            self._port.received(frame, self.peer)
+
+    def _watch(self, *, came: bool) -> None:
+        """A message that has begun must go on to its end: single octets buy no time."""
+        if self._framer.pending:
+            if came or not self._unfinished:
+                self._expect(MESSAGE_SECONDS)
+            self._unfinished = True
+        elif came:
+            self._unfinished = False
+            self._expect(IDLE_SECONDS)
