@@ -60,7 +60,7 @@ class Desk:
 
     def refresh(self, seconds=600, cseq=2, **parts) -> Reply:
         again = subscribe(to_tag="ours", cseq=cseq, **parts)
-        reply = self.notifier.refresh(again, Asked("", seconds), self.now)
+        reply = self.notifier.refresh(again, Asked("", seconds), self.now, source=SOURCE)
         self.work()
         return reply
 
