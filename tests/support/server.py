@@ -4,6 +4,7 @@ Nothing sleeps: the server writes a notice into an inherited pipe when everythin
 in it on which ports. Logs go to `serve.log` in the folder, all starts one after another.
 """
 
+import atexit
 import json
 import os
 import select
@@ -73,6 +74,7 @@ class Server:
         self._environment = dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._addresses: dict[str, list[str]] = {}
+        atexit.register(self.kill9)  # a test that fails half-way leaves nothing running
         tables = {name: dict(keys) for name, keys in DEFAULTS.items()}
         if database is not None:
             tables["storage"] = {"database": database}
