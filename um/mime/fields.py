@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import islice
 
 MAX_FIELDS = 1000
 MAX_HEADER_OCTETS = 256 * 1024
@@ -68,6 +69,11 @@ def raw_fields(
         if count >= MAX_FIELDS:
             return
         yield match[1], match[2]
+
+
+def has_too_many_fields(data: bytes, end: int) -> bool:
+    """Whether the header block at `data[:end]` has more than MAX_FIELDS fields."""
+    return any(islice(_FIELD.finditer(data[:end]), MAX_FIELDS, None))
 
 
 @lru_cache(maxsize=256)

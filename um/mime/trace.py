@@ -5,7 +5,7 @@ from collections.abc import Collection
 from datetime import datetime
 from email.utils import format_datetime
 
-from um.mime.fields import MAX_HEADER_OCTETS, field_pattern, header_end
+from um.mime.fields import MAX_HEADER_OCTETS, field_pattern, has_too_many_fields, header_end
 
 OURS = ("X-UM-*", "Message-Context")
 """Fields that mean something to us: stripped from all mail that comes in."""
@@ -53,7 +53,8 @@ def strip_headers(data: bytes, names: Collection[str]) -> bytes:
 
 def header_is_flood(data: bytes) -> bool:
     """The header is larger than any honest one: more of it would never be looked at."""
-    return header_end(data, 0, len(data)) > MAX_HEADER_OCTETS
+    end = header_end(data, 0, len(data))
+    return end > MAX_HEADER_OCTETS or has_too_many_fields(data, end)
 
 
 def _word(text: str) -> str:

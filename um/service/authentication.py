@@ -4,7 +4,8 @@ Laws:
 - An unknown name and a wrong password look the same and take the same time.
 - The stored hash and the state are read at each login, before and after the check, so that what
   another process changed meanwhile holds.
-- Failures are counted in the store: they last across connections, restarts and nodes.
+- Failures are counted in the store: they last across connections, restarts and nodes. While it
+  cannot write, this process counts for itself, and right and wrong are answered as ever.
 - Why an account is closed is told only after the right password.
 """
 
@@ -27,6 +28,7 @@ from um.core.ports import Clock, Metrics, NoMetrics, PasswordHasher, Store, Tran
 from um.policy import lockout
 from um.policy.lifecycle import Answer, Door, answer, closed_notice, suspended_notice
 from um.policy.lockout import Pause
+from um.service.failures import UnwrittenFailures
 from um.service.passwords import UNMATCHABLE_HASH
 from um.service.recipients import login_txn
 from um.service.settings import AccountSettings
@@ -75,6 +77,7 @@ class Authenticator:
         self._hasher = hasher
         self._settings = settings
         self._metrics = metrics or NoMetrics()
+        self._unwritten = UnwrittenFailures()
 
     async def login(self, name: str, password: str, *, peer: str, door: Door = Door.IMAP) -> Login:
         """Check a login name (name or number, with or without our domain) and its password.
@@ -154,10 +157,10 @@ class Authenticator:
     ) -> _Attempt:
         paused = failed_before = False
         for subject, rules in subjects:
-            failures = tx.lockouts.failures(subject, since=now - lockout.WINDOW)
+            failures = self._failures(tx, subject, now - lockout.WINDOW)
             failed_before = failed_before or failures > 0
             pause = lockout.pause_after(failures, rules)
-            if pause and tx.lockouts.failures(subject, since=now - pause):
+            if pause and self._failures(tx, subject, now - pause):
                 paused = True
         return _Attempt(account, stored, subjects, paused, failed_before)
 
@@ -167,10 +170,12 @@ class Authenticator:
         if account is None or account.password_hash != attempt.stored:
             raise AuthenticationError
         if attempt.failed_before:
-            # A full disk must not keep the owner out, who could make room; the count just stays.
-            with suppress(UnavailableError):
-                await self._clear(attempt.subjects)
+            await self._clear(attempt.subjects)
         return account
+
+    def _failures(self, tx: Transaction, subject: str, since: datetime) -> int:
+        unwritten = self._unwritten.failures(subject, since=since)
+        return tx.lockouts.failures(subject, since=since) + unwritten
 
     async def _fail(
         self, subjects: tuple[tuple[str, tuple[Pause, ...]], ...], now: datetime
@@ -179,14 +184,22 @@ class Authenticator:
             for subject, _ in subjects:
                 tx.lockouts.record_failure(subject, now)
 
-        await self._store.run("login-failed", failed_txn)
+        try:
+            await self._store.run("login-failed", failed_txn)
+        except UnavailableError:
+            # A wrong secret is wrong all the same, and a full disk gives no one free guesses.
+            self._unwritten.record((subject for subject, _ in subjects), now)
+            self._metrics.count("login_failures_unwritten")
 
     async def _clear(self, subjects: tuple[tuple[str, tuple[Pause, ...]], ...]) -> None:
         def clear_txn(tx: Transaction) -> None:
             for subject, _ in subjects:
                 tx.lockouts.clear(subject)
 
-        await self._store.run("login-cleared", clear_txn)
+        self._unwritten.clear(subject for subject, _ in subjects)
+        # A full disk must not keep the owner out, who could make room; the count just stays.
+        with suppress(UnavailableError):
+            await self._store.run("login-cleared", clear_txn)
 
 
 def _bounded(secret: str) -> str:

@@ -3,15 +3,20 @@ r"""What is seen of an account's mailboxes: folders, entries, changes, and the m
 Laws:
 - Every look names the account, and a mailbox of another account is as if it were not there.
 - A snapshot and a set of changes are each of one instant: one transaction reads all of it.
-- Looking changes nothing but \Recent, and that only when the session asks for it.
+- Looking changes nothing but \Recent, and that only when the session asks for it; a store that
+  can only read (disk full) leaves \Recent to a later session and shows everything else.
 """
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TypeVar
+
+import structlog
 
 from um.core.account import Account, Usage
+from um.core.errors import UnavailableError
 from um.core.ids import AccountId, ContentId, MailboxId, ModSeq, Uid
 from um.core.message import Content, Entry, Mailbox, MailboxStatus, Vanished
 from um.core.ports import BlobStore, Clock, Store, Transaction
@@ -19,6 +24,9 @@ from um.mime.index import PartIndex
 from um.mime.text import searchable_text
 from um.service.content_cache import ContentCache
 from um.service.mailbox_folders import known_txn, owned_txn
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 CACHE_OCTETS = 32 * 1024 * 1024
 TEXT_INLINE_OCTETS = 64 * 1024
@@ -64,6 +72,8 @@ class MailboxView:
         self._blobs = blobs
         self._clock = clock
         self._cache = ContentCache(cache_octets)
+        self._claims_fail = False
+        """So that an outage is logged once, however many sessions look meanwhile."""
 
     # -- the account ----------------------------------------------------------------------------
 
@@ -123,7 +133,8 @@ class MailboxView:
 
         snapshot = await self._store.read("open-mailbox", open_txn)
         if claim_recent and _has_unclaimed(snapshot.mailbox):
-            snapshot = await self._store.run("open-mailbox", partial(open_txn, claim=True))
+            claim = partial(open_txn, claim=True)
+            snapshot = await self._claimed("open-mailbox", claim, unclaimed=snapshot)
         return snapshot
 
     async def changes(
@@ -150,8 +161,23 @@ class MailboxView:
 
         changes = await self._store.read("changes", changes_txn)
         if claim_recent and changes.entries and _has_unclaimed(changes.mailbox):
-            changes = await self._store.run("changes", partial(changes_txn, claim=True))
+            claim = partial(changes_txn, claim=True)
+            changes = await self._claimed("changes", claim, unclaimed=changes)
         return changes
+
+    async def _claimed(
+        self, name: str, claim_txn: Callable[[Transaction], T], *, unclaimed: T
+    ) -> T:
+        r"""What the transaction that claims \Recent sees, or `unclaimed` if none can write now."""
+        try:
+            claimed = await self._store.run(name, claim_txn)
+        except UnavailableError as error:
+            if not self._claims_fail:
+                log.warning("recent not claimed", transaction=name, error=error.public)
+            self._claims_fail = True
+            return unclaimed
+        self._claims_fail = False
+        return claimed
 
     async def contents(self, entries: Collection[Entry]) -> dict[ContentId, Content]:
         """What the messages of `entries` are; one that has been expunged meanwhile may be missing."""

@@ -2,6 +2,7 @@
 
 Laws:
 - A number belongs to at most one account; one that left an account is held before another gets it.
+  The account that had it last may have it back at once: its own audit log tells, and goes with it.
 - A hold begins when the number stops serving: at removal, or earlier at its account's closure.
 - Every change is one transaction with its audit record.
 """
@@ -23,6 +24,8 @@ from um.service.settings import AccountSettings
 
 T = TypeVar("T")
 
+REMOVED = "number-remove"
+
 
 @dataclass(frozen=True, slots=True)
 class _Change:
@@ -39,6 +42,15 @@ class _Change:
         if number is None or number.account_id != self.account.id:
             raise NotFoundError(f"{self.account.name} has no number {self.e164}")
         return number
+
+    def had_last(self, held: Number) -> bool:
+        """Whether it was this account that the number was taken from, for this very hold.
+
+        The end of the hold tells it from an earlier removal, which others may have come after.
+        """
+        removal = (REMOVED, _removal(self.e164, held))
+        records = self.tx.records.audit_of(self.account.id)
+        return any((record.action, record.detail) == removal for record in records)
 
 
 class NumberService:
@@ -57,12 +69,18 @@ class NumberService:
         use: NumberUse = NumberUse.BOTH,
         actor: str = "operator",
     ) -> Number:
-        """Give the account a number. Raises AlreadyExistsError, InvalidError, LifeCycleError."""
+        """Give the account a number, or give it back while it is held.
+
+        Raises AlreadyExistsError, InvalidError, LifeCycleError.
+        """
 
         def add_txn(change: _Change) -> Number:
             account = change.account
             if account.state in (AccountState.CLOSED, AccountState.PURGING):
                 raise LifeCycleError(closed_notice(account))
+            held = change.tx.numbers.get(change.e164)
+            if held is not None and held.state is NumberState.HELD and change.had_last(held):
+                change.tx.numbers.free(change.e164)
             added = Number(change.e164, account.id, use)
             add_number_txn(change.tx, added, change.now)
             return added
@@ -79,7 +97,7 @@ class NumberService:
             change.tx.numbers.hold(change.e164, until)
             return replace(own, account_id=None, state=NumberState.HELD, hold_until=until)
 
-        return await self._change(name, number, "number-remove", remove_txn, actor)
+        return await self._change(name, number, REMOVED, remove_txn, actor, detail=_removal)
 
     async def set_use(
         self, name: str, number: str, use: NumberUse, *, actor: str = "operator"
@@ -131,7 +149,14 @@ class NumberService:
         await self._store.run("free-number", free_txn)
 
     async def _change(
-        self, name: str, number: str, action: str, work: Callable[[_Change], T], actor: str
+        self,
+        name: str,
+        number: str,
+        action: str,
+        work: Callable[[_Change], T],
+        actor: str,
+        *,
+        detail: Callable[[E164, T], str] = lambda e164, _: e164,
     ) -> T:
         e164 = parse_number(number, self._settings.default_region)
         now = self._clock.now()
@@ -141,10 +166,15 @@ class NumberService:
             if account is None:
                 raise NotFoundError(f"There is no account {name!r}")
             done = work(_Change(tx, account, e164, now))
-            tx.records.audit(AuditRecord(now, actor, action, account.id, e164))
+            tx.records.audit(AuditRecord(now, actor, action, account.id, detail(e164, done)))
             return done
 
         return await self._store.run(action, change_number_txn)
+
+
+def _removal(e164: E164, held: Number) -> str:
+    """What the audit record of a removal says: the number, and the hold by its end."""
+    return f"{e164} held until {held.hold_until}"
 
 
 def add_number_txn(tx: Transaction, number: Number, now: datetime) -> None:

@@ -61,8 +61,10 @@ def folder_is_writable(folder: Path) -> Check:
     def write() -> None:
         probe = folder / f".health-{os.getpid()}"
         try:
-            probe.write_bytes(b"ok")
-            probe.unlink()
+            try:
+                probe.write_bytes(b"ok")
+            finally:  # a full disk leaves an empty file
+                probe.unlink(missing_ok=True)
         except OSError as error:
             raise UnavailableError(f"Cannot write: {error.strerror}") from error
 

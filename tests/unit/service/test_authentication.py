@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from tests.support.clock import FakeClock
 from tests.support.house import DOMAIN, NUMBER, PASSWORD, PIN, House
 from um.core.account import AccountState
 from um.core.errors import (
@@ -16,6 +17,7 @@ from um.core.errors import (
 )
 from um.core.ids import AccountId
 from um.service.authentication import Authenticator
+from um.service.failures import UnwrittenFailures
 from um.service.passwords import UNMATCHABLE_HASH
 
 PEER = "192.0.2.7"
@@ -23,6 +25,20 @@ PEER = "192.0.2.7"
 
 def run(coroutine):
     return asyncio.run(coroutine)
+
+
+class FullStore:
+    """The store of a full disk: it can only read."""
+
+    def __init__(self, store):
+        self.read = store.read
+
+    async def run(self, name, work):
+        raise UnavailableError
+
+
+def on_a_full_disk(house: House) -> Authenticator:
+    return Authenticator(FullStore(house.store), house.clock, house.hasher, house.settings)
 
 
 async def fail(house, name="alice", peer=PEER, times=1):
@@ -217,22 +233,68 @@ def test_success_clears_and_a_new_password_opens():
 def test_a_store_that_cannot_write_keeps_no_owner_out():
     """After a slip of the finger and then a full disk, the owner gets in and can make room."""
 
-    class FullStore:
-        def __init__(self, store):
-            self.read = store.read
-
-        async def run(self, name, work):
-            raise UnavailableError
-
     async def story():
         house = House()
         await house.add()
         await fail(house)
-        full = Authenticator(FullStore(house.store), house.clock, house.hasher, house.settings)
-        login = await full.login("alice", PASSWORD, peer=PEER)
+        login = await on_a_full_disk(house).login("alice", PASSWORD, peer=PEER)
         assert login.account.name == "alice"
 
     run(story())
+
+
+def test_a_wrong_password_is_wrong_on_a_full_disk_too():
+    """It is answered as ever, counts on top of what was written, and the right one clears it."""
+
+    async def story():
+        house = House()
+        await house.add()
+        await fail(house, times=3)
+        house.authenticator = on_a_full_disk(house)
+        await fail(house)
+        await house.authenticator.login("alice", PASSWORD, peer=PEER)
+        await fail(house, times=2)
+        checks = len(house.hasher.checks)
+        with pytest.raises(LockedOutError):
+            await house.authenticator.login("alice", PASSWORD, peer=PEER)
+        assert len(house.hasher.checks) == checks
+        await house.authenticator.login("alice", PASSWORD, peer="192.0.2.8")
+        house.clock.advance(seconds=16)
+        await house.authenticator.login("alice", PASSWORD, peer=PEER)
+
+    run(story())
+
+
+def test_pins_are_locked_on_a_full_disk_too():
+    """Ten wrong ones, some of them written down and some not, and no guess is free."""
+
+    async def story():
+        house = House()
+        account = await house.add()
+        for authenticator, times in ((house.authenticator, 4), (on_a_full_disk(house), 6)):
+            await authenticator.verify_pin(account.id, PIN)
+            for _ in range(times):
+                with pytest.raises(AuthenticationError):
+                    await authenticator.verify_pin(account.id, "999999")
+        with pytest.raises(LockedOutError):
+            await authenticator.verify_pin(account.id, PIN)
+        house.clock.advance(hours=24, seconds=1)
+        await authenticator.verify_pin(account.id, PIN)
+
+    run(story())
+
+
+def test_the_count_in_memory_is_bounded_and_forgets_the_oldest():
+    clock = FakeClock()
+    unwritten = UnwrittenFailures(2)
+    began = clock.now()
+    for subject in ("a", "b", "a", "c"):
+        clock.advance(seconds=1)
+        unwritten.record([subject], clock.now())
+    counts = [unwritten.failures(subject, since=began) for subject in "abc"]
+    assert counts == [2, 0, 1]
+    unwritten.clear(["a"])
+    assert unwritten.failures("a", since=began) == 0
 
 
 def test_ten_wrong_pins_in_a_day_lock_the_mailbox_until_a_new_pin():

@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from structlog.testing import capture_logs
 
 from tests.support.house import House, incoming, mail
 from um.core.errors import (
@@ -13,6 +14,7 @@ from um.core.errors import (
     QuotaExceededError,
     ReadOnlyError,
     TooLargeError,
+    UnavailableError,
 )
 from um.core.ids import MailboxId, ModSeq
 from um.core.message import DELETED, INBOX, SEEN, TRASH, FlagOperation
@@ -184,6 +186,47 @@ def test_changes_since_a_modseq_are_all_that_happened():
             alice.id, inbox, since=changes.mailbox.highest_modseq, claim_recent=True
         )
         assert (again.entries, again.vanished) == ([], [])
+
+    run(story)
+
+
+def test_a_full_disk_hides_no_mail():
+    r"""A store that can only read shows all there is; \\Recent waits; an outage is logged once."""
+
+    async def story():
+        house = House()
+        mailboxes = service(house)
+        alice = await house.add()
+        empty = await mailboxes.open(alice.id, INBOX, claim_recent=True)
+        await house.delivery.deliver(incoming(alice, "1"))
+        since, write = empty.mailbox.highest_modseq, house.store.run
+
+        async def full(name, work):
+            raise UnavailableError
+
+        async def looks():
+            snapshot = await mailboxes.open(alice.id, INBOX, claim_recent=True)
+            changes = await mailboxes.changes(
+                alice.id, empty.mailbox.id, since=since, claim_recent=True
+            )
+            return [
+                ([entry.uid for entry in look.entries], look.recent_after)
+                for look in (snapshot, changes)
+            ]
+
+        with capture_logs() as logs:
+            house.store.run = full
+            assert await looks() == [([1], 0), ([1], 0)]
+            assert [each["event"] for each in logs] == ["recent not claimed"]
+            house.store.run = write
+            assert await looks() == [([1], 0), ([1], 1)]
+            await house.delivery.deliver(incoming(alice, "2"))
+            house.store.run = full
+            assert await looks() == [([1, 2], 1), ([1, 2], 1)]
+            assert [each["event"] for each in logs].count("recent not claimed") == 2
+        house.store.unavailable = True
+        with pytest.raises(UnavailableError):
+            await looks()
 
     run(story)
 

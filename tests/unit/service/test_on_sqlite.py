@@ -8,7 +8,7 @@ from storage import migrate
 from storage.database import open_store
 from storage.memory import MemoryStore
 from tests.support.house import NUMBER, House, incoming
-from um.core.errors import NotFoundError, QuotaExceededError
+from um.core.errors import AlreadyExistsError, NotFoundError, QuotaExceededError
 from um.core.message import INBOX
 
 MIB = 1024 * 1024
@@ -33,6 +33,37 @@ def story_on(database, story):
             await house.store.close()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("on", ["memory", "sqlite"])
+def test_a_held_number_goes_back_to_its_last_owner_only(database, on):
+    """At once, as often as wanted; an earlier owner waits, and a purged one is forgotten."""
+
+    async def story(house):
+        await house.add()
+        await house.add("bob", None)
+        for _ in range(2):
+            removed = await house.numbers.remove("alice", NUMBER)
+            with pytest.raises(AlreadyExistsError, match="is held until"):
+                await house.numbers.add("bob", NUMBER)
+            assert (await house.numbers.add("alice", NUMBER)).hold_until is None
+        await house.numbers.remove("alice", NUMBER)
+        house.clock.jump(removed.hold_until)
+        await house.numbers.add("bob", NUMBER)
+        await house.numbers.remove("bob", NUMBER)
+        with pytest.raises(AlreadyExistsError, match="is held until"):
+            await house.numbers.add("alice", NUMBER)
+        await house.accounts.close("bob")
+        at = (await house.accounts.show("bob")).account.purge_at
+        await house.purge().run(at=at)
+        await house.add("bob", None)
+        with pytest.raises(AlreadyExistsError, match="is held until"):
+            await house.numbers.add("bob", NUMBER)
+
+    if on == "sqlite":
+        story_on(database, story)
+    else:
+        asyncio.run(story(House()))
 
 
 def test_32_deliveries_at_once_into_the_last_4_mb_never_pass_the_limit(database):

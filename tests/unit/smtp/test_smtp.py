@@ -194,10 +194,11 @@ def test_an_empty_message_is_one() -> None:
         (b"Received: x\r\n" * 31 + b"\r\n", "554 5.4.6 Mail loop: too many Received fields"),
         (b"A: " + b"x" * 70_000 + b"\r\n\r\n", "554 5.6.0 Line longer than 65536 octets"),
         (b"A: b\r\n" * 50_000 + b"\r\n", "554 5.6.0 Header is too large"),
+        (b"A: b\r\n" * 1001 + b"\r\n", "554 5.6.0 Header is too large"),
         (b" X-UM-Kind: invoice\r\n\r\n", "554 5.6.0 Message begins with a continuation line"),
         (letter(200_000), "552 5.3.4 Message is larger than 100000 octets"),
     ],
-    ids=["loop", "line", "header", "continuation", "size"],
+    ids=["loop", "line", "header", "fields", "continuation", "size"],
 )
 def test_what_no_honest_mail_is(message: bytes, reply: str) -> None:
     """Loops, endless lines, header floods and oversize are refused; the connection goes on."""
@@ -213,6 +214,19 @@ def test_what_no_honest_mail_is(message: bytes, reply: str) -> None:
         assert (await wire.data(letter()))[0].startswith("250 ")
         assert len(watched.given) == 1
         assert server.budget.used_octets == 0
+
+    asyncio.run(run())
+
+
+def test_fields_are_counted_in_the_header_alone() -> None:
+    """A thousand fields are taken, folded or not, and a body may hold what looks like more."""
+
+    async def run() -> None:
+        house, watched = await house_with_alice()
+        wire = Wire(mail_in(house, watched))
+        await wire.begin(ALICE)
+        fields = b"A: b\r\n c\r\n" * 1000
+        assert (await wire.data(fields + b"\r\n" + b"B: c\r\n" * 5000))[0].startswith("250 ")
 
     asyncio.run(run())
 

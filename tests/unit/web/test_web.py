@@ -1,6 +1,7 @@
 """The plain web port: health and metrics for those who are trusted, nothing for others."""
 
 import asyncio
+import errno
 
 import pytest
 from httpx import ASGITransport, AsyncClient, Response
@@ -88,6 +89,19 @@ def test_folder_checks(tmp_path):
     assert results["here"] == results["roomy"] == "ok"
     assert results["gone"] == "Cannot write: No such file or directory"
     assert results["full"].startswith("Only ")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_check_on_a_full_disk_leaves_no_file(tmp_path, monkeypatch):
+    """What the probe made before the disk was full is removed: the folder is not ours to litter."""
+
+    def full(path, _data):
+        path.touch()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_bytes", full)
+    results = asyncio.run(examine({"spool": folder_is_writable(tmp_path)}))
+    assert results == {"spool": "Cannot write: No space left on device"}
     assert list(tmp_path.iterdir()) == []
 
 
