@@ -104,7 +104,8 @@ class VoicemailService:
     async def preload(self) -> None:
         """Make the prompts that no pack has, and read those of a deposit ahead; off the loop."""
         if self.prompts.made is not None:
-            await asyncio.to_thread(make_prompts, self.prompts.made)
+            spoken = sorted(self.prompts.languages)
+            await asyncio.to_thread(make_prompts, self.prompts.made, spoken)
         words = {
             *greeting.greeting(E164("+0123456789"), DivertCause.BUSY),
             *(word for words in greeting.ANNOUNCEMENTS.values() for word in words),

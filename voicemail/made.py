@@ -9,7 +9,7 @@ Laws:
 
 import subprocess
 from array import array
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -80,11 +80,14 @@ TEXTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 """By language and prompt. `um-` keeps their names apart from every pack's."""
 
 
-def make_prompts(folder: Path) -> int:
-    """Speak what is missing in `folder`; returns how many were made. Blocks: not for the loop."""
+def make_prompts(folder: Path, languages: Collection[str] = tuple(TEXTS)) -> int:
+    """Speak what is missing in `folder`; returns how many were made. Blocks: not for the loop.
+
+    `languages`: those that are spoken here; one without texts of ours is passed over.
+    """
     made = 0
-    for language, texts in TEXTS.items():
-        for name, text in texts.items():
+    for language in languages:
+        for name, text in TEXTS.get(language, {}).items():
             path = folder / language / f"{name}.wav"
             if path.is_file():
                 continue
