@@ -5,8 +5,6 @@ from collections.abc import Coroutine
 from datetime import datetime
 from typing import Any
 
-import structlog
-
 from fax.call import FaxReception
 from fax.child import FaxChild
 from fax.deposit import FaxDeposits, Outcome
@@ -18,11 +16,10 @@ from um.core.ids import E164
 from um.core.ports import Clock, Metrics, Quarantine, Spool, SpoolEntry, Store
 from um.core.steps import Steps, no_steps
 from um.service.delivery import Delivered, Delivery
+from um.service.tasks import Tasks
 from um.telephony.application import Call, CallApplication
 
 __all__ = ["KIND", "FaxService", "FaxSettings", "Outcome"]
-
-log = structlog.get_logger(__name__)
 
 
 class FaxService:
@@ -60,7 +57,7 @@ class FaxService:
         self.deposits = FaxDeposits(
             delivery, store, quarantine, self._pdf, clock, settings, steps=steps, metrics=metrics
         )
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks("fax", metrics)
 
     def application(self, call: Call) -> CallApplication:
         """The `ApplicationFactory` of fax calls: takes the call and answers it by itself."""
@@ -100,8 +97,7 @@ class FaxService:
 
     async def drain(self) -> None:
         """Wait until every call that has ended is settled."""
-        while self._tasks:
-            await asyncio.wait(set(self._tasks))
+        await self._tasks.drain()
 
     async def close(self) -> None:
         """End the calls with what they have, deliver it, end the processes."""
@@ -111,12 +107,4 @@ class FaxService:
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run `work` as a task that is kept; one that fails is logged, its pages stay."""
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            log.error("fax.task-failed", exc_info=error)
+        return self._tasks.spawn(work)

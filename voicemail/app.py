@@ -6,16 +6,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import structlog
-
 from um.core.account import Account
 from um.core.ids import E164
-from um.core.ports import Clock, Greetings, Metrics, NoMetrics, Spool, SpoolEntry, Store
+from um.core.ports import Clock, Greetings, Metrics, Spool, SpoolEntry, Store
 from um.core.steps import Steps, no_steps
 from um.service.accounts import AccountService
 from um.service.authentication import Authenticator
 from um.service.delivery import Delivered, Delivery
 from um.service.mailboxes import MailboxService
+from um.service.tasks import Tasks
 from um.telephony.application import Call, CallApplication, DivertCause
 from voicemail import dialogue, greeting
 from voicemail.call import VoicemailCall
@@ -28,8 +27,6 @@ from voicemail.retrieval import Door, RetrievalCall
 from voicemail.settings import VoicemailSettings
 
 __all__ = ["KIND", "Outcome", "Owners", "VoicemailService", "VoicemailSettings"]
-
-log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +72,7 @@ class VoicemailService:
         self.authenticator = owners.authenticator
         self.find_number = owners.find_number
         self.deposits = Deposits(delivery, store, clock, settings, steps=steps, metrics=metrics)
-        self.failures = 0
-        """Tasks that ended in an error nobody expected: a defect, to be looked for in the log."""
-        self._metrics = metrics or NoMetrics()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks("voicemail", metrics)
 
     def application(self, call: Call) -> CallApplication:
         """The `ApplicationFactory` of voice calls: takes the call and answers it by itself."""
@@ -147,19 +141,13 @@ class VoicemailService:
 
     async def drain(self) -> None:
         """Wait until every call that has ended is settled."""
-        while self._tasks:
-            await asyncio.wait(set(self._tasks))
+        await self._tasks.drain()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run `work` as a task that is kept; one that fails is logged, its recording stays."""
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-        return task
+        return self._tasks.spawn(work)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()):
-            self.failures += 1
-            self._metrics.count("voicemail_task_failures")
-            log.error("voicemail.task-failed", exc_info=error)
+    @property
+    def failures(self) -> int:
+        """Tasks that ended in an error nobody expected."""
+        return self._tasks.failures

@@ -52,7 +52,7 @@ class OwnerCall:
 
     async def settle(self):
         """Until the conversation waits for the caller."""
-        while self.voicemail._tasks:
+        while len(self.voicemail._tasks):
             await self.voicemail.drain()
 
     @property
