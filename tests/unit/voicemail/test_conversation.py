@@ -3,7 +3,7 @@
 import pytest
 
 from um.core.errors import NotFoundError
-from voicemail.conversation import DEFAULT_TIMERS, Conversation
+from voicemail.conversation import Conversation
 from voicemail.events import (
     Answered,
     AudioReceived,
@@ -20,6 +20,7 @@ from voicemail.events import (
     TimerExpired,
 )
 from voicemail.menu import DEPOSIT, FOLDERS, RETRIEVAL, Action, Context
+from voicemail.running import DEFAULT_TIMERS
 from voicemail.scripts.mailbox import ACTIONS
 from voicemail.steps import Capture, Choice, Choose, Collect, Do, Hear, Say
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from voicemail import dialogue
-from voicemail.dialogue import TRANSITIONS, Deposit, Limits, Signal, State
+from voicemail.dialogue import Deposit, Limits
 from voicemail.events import (
     Answered,
     AudioReceived,
@@ -25,6 +25,7 @@ from voicemail.events import (
     StopPlaying,
     TimerExpired,
 )
+from voicemail.transitions import TRANSITIONS, Signal, State
 
 GREETING = ("vm-theperson", "digits/1", "vm-isunavail", "vm-intro")
 LOUD = array("h", [3000, -3000] * 4000).tobytes()
