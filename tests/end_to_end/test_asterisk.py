@@ -9,19 +9,16 @@ from tests.support.asterisk import Asterisk
 from tests.support.asterisk_callers import CALLERS, call, check, message_by, words
 from tests.support.chroot import free_port
 from tests.support.desk_phone import BUSY, DeskPhone
-from tests.support.fax_pixels import pages_of_pdf, same_pixels
 from tests.support.inbox import PASSWORD, connect
 from tests.support.listening import heard_within
 from tests.support.server import Server
 from tests.support.speech import decode_mp3, save_wav, say
 from tests.support.telephone import HangUp, Telephone, WaitForBeep
-from tests.support.tiffs import FINE, text_page, write_tiff
 from voicemail.prompts import Prompts
 
 pytestmark = pytest.mark.slow
 
-NUMBER, BUSY_NUMBER, FAX_NUMBER = "+15551230001", "+15551230003", "+15551230002"
-STATION = "+15550000111"
+NUMBER, BUSY_NUMBER = "+15551230001", "+15551230003"
 PIN = "280519"
 CORE_PORT = free_port()
 """um is told where the core is before the core runs."""
@@ -33,7 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     telephony = {"listen": ["udp:127.0.0.1:0"], "mwi_targets": [target], "ring_seconds": 2}
     overrides = {"telephony": telephony}
     with Server(tmp_path_factory.mktemp("um"), overrides=overrides) as running:
-        numbers = [f"{NUMBER}:voice", f"{BUSY_NUMBER}:voice", f"{FAX_NUMBER}:fax"]
+        numbers = [f"{NUMBER}:voice", f"{BUSY_NUMBER}:voice"]
         running.add_account("anna", password=PASSWORD, numbers=numbers)
         yield running
 
@@ -134,26 +131,6 @@ def test_a_number_without_a_phone(server: Server, asterisk: Asterisk) -> None:
         server, lambda: call(asterisk, f"Local/{NUMBER}@um-direct/n", "leave", "direct")
     )
     check(mail, number=NUMBER, cause="direct")
-
-
-def test_a_fax_by_asterisk_arrives_dot_for_dot(server: Server, asterisk: Asterisk) -> None:
-    """SendFAX over G.711 with ECM, by spandsp's other user; the page is in the PDF as it was sent."""
-    page = text_page("by Asterisk", rows=400, spacing=100)
-    document = write_tiff(asterisk.folder / "page.tif", [page], dpi=FINE)
-    mail = message_by(
-        server,
-        lambda: call(
-            asterisk,
-            f"PJSIP/{FAX_NUMBER}@um",
-            "fax",
-            "fax",
-            DOCUMENT=str(document),
-            STATION=STATION,
-        ),
-    )
-    assert "FAX SUCCESS" in asterisk.said()
-    assert str(mail.message["Subject"]) == f"Fax from {STATION}, 1 page"
-    assert same_pixels([page], pages_of_pdf(mail.attachment("application/pdf")))
 
 
 def test_the_lamp_of_the_phone_follows_the_mailbox(

@@ -1,4 +1,4 @@
-"""Callers inside Asterisk who speak, press keys, listen and fax, and what um must make of it."""
+"""Callers inside Asterisk who speak, press keys and listen, and what um must make of it."""
 
 import asyncio
 from collections.abc import Callable
@@ -62,12 +62,7 @@ exten => owner-first,1,Wait(1)
  same => n,SendDTMF(1)
  same => n,Wait(2)
  same => n,Hangup()
-exten => h,1,Verbose(0,FAX ${FAXOPT(status)} ${FAXOPT(statusstr)})
- same => n,Verbose(0,CALLER ${MARK} IS DONE)
-; A fax machine, in G.711 (F: whatever the other side would rather have).
-exten => fax,1,Set(FAXOPT(localstationid)=${STATION})
- same => n,SendFAX(${DOCUMENT},F)
- same => n,Hangup()
+exten => h,1,Verbose(0,CALLER ${MARK} IS DONE)
 """
 """Contexts for `Asterisk(dialplan=…)`; `call` runs one of their extensions."""
 

@@ -1,0 +1,59 @@
+"""Faxes sent by Asterisk 22: an independent sender's pages arrive as they were sent."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.asterisk import Asterisk
+from tests.support.asterisk_callers import message_by
+from tests.support.asterisk_fax import FAX_MACHINE, STATION, AsteriskSent, send_fax
+from tests.support.fax_pixels import pages_of_pdf, same_pixels
+from tests.support.inbox import PASSWORD
+from tests.support.mail_program import Mail
+from tests.support.server import Server
+from tests.support.tiffs import text_page
+
+pytestmark = pytest.mark.slow
+
+FAX_NUMBER = "+15551230002"
+PAGE = text_page("by Asterisk", rows=400, spacing=100)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("um")) as running:
+        running.add_account("anna", password=PASSWORD, numbers=[f"{FAX_NUMBER}:fax"])
+        yield running
+
+
+@pytest.fixture(scope="module")
+def asterisk(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asterisk]:
+    folder = tmp_path_factory.mktemp("asterisk")
+    with Asterisk(folder, um=server.address("sip"), dialplan=FAX_MACHINE) as running:
+        yield running
+
+
+def fax(
+    server: Server, asterisk: Asterisk, number: str, *, ecm: bool = True
+) -> tuple[AsteriskSent, Mail]:
+    """Send PAGE; what the sender thinks of it, and the message it became."""
+    sent: list[AsteriskSent] = []
+    mail = message_by(server, lambda: sent.append(send_fax(asterisk, number, [PAGE], ecm=ecm)))
+    return sent[0], mail
+
+
+@pytest.mark.parametrize("ecm", [True, False], ids=["ecm", "no ecm"])
+def test_a_fax_over_g711_to_a_fax_number(server: Server, asterisk: Asterisk, ecm: bool) -> None:
+    """One page over G.711: the sender is content, and the PDF has its page dot for dot.
+
+    Without ECM too: no bit is lost on loopback.
+    """
+    sent, mail = fax(server, asterisk, FAX_NUMBER, ecm=ecm)
+    assert (sent.status, sent.pages, sent.bit_rate) == ("SUCCESS", 1, 14400)
+    assert sent.remote_station == FAX_NUMBER
+    assert str(mail.message["Subject"]) == f"Fax from {STATION}, 1 page"
+    text = next(part for part in mail.message.walk() if part.get_content_type() == "text/plain")
+    said = text.get_content()
+    assert f"Error correction: {'yes' if ecm else 'no'}" in said
+    assert "Result: complete" in said
+    assert same_pixels([PAGE], pages_of_pdf(mail.attachment("application/pdf")))
