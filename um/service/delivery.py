@@ -15,7 +15,6 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from uuid import uuid4
 
 import structlog
 
@@ -45,6 +44,7 @@ from um.mime.scan import Scanned, scan
 from um.policy.lifecycle import DOOR_OF_KIND, Answer, Door, answer, refusal
 from um.policy.quota import Room, crossed_percent, fits
 from um.policy.retention import ingest_dated
+from um.service.unique import UniqueIds
 
 __all__ = ["Delivered", "Delivery", "Incoming", "Room"]
 
@@ -102,7 +102,7 @@ class Delivery:
         bus: EventBus,
         clock: Clock,
         *,
-        new_id: Callable[[], str] = lambda: uuid4().hex,
+        new_id: Callable[[], str] | None = None,
         steps: Steps = no_steps,
         metrics: Metrics | None = None,
     ) -> None:
@@ -110,7 +110,7 @@ class Delivery:
         self._blobs = blobs
         self._bus = bus
         self._clock = clock
-        self._new_id = new_id
+        self._new_id = new_id or UniqueIds()
         self._steps = steps
         self._metrics = metrics or NoMetrics()
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
-from uuid import uuid4
 
 from um.core.account import Account
 from um.core.errors import InvalidError, NotFoundError, QuotaExceededError, TooLargeError
@@ -39,6 +38,7 @@ from um.service.mailbox_folders import (
     target_txn,
 )
 from um.service.mailbox_view import CACHE_OCTETS, Changes, Folder, MailboxView, Snapshot
+from um.service.unique import UniqueIds
 
 __all__ = [
     "Changes",
@@ -85,13 +85,13 @@ class MailboxService(MailboxView):
         *,
         append_octets: int = APPEND_OCTETS,
         cache_octets: int = CACHE_OCTETS,
-        new_id: Callable[[], str] = lambda: uuid4().hex,
+        new_id: Callable[[], str] | None = None,
     ) -> None:
         super().__init__(store, blobs, clock, cache_octets=cache_octets)
         self.append_octets = append_octets
         """The largest message that APPEND takes."""
         self._delivery = delivery
-        self._new_id = new_id
+        self._new_id = new_id or UniqueIds()
 
     # -- folders --------------------------------------------------------------------------------
 
