@@ -156,6 +156,15 @@ def test_a_taken_port_is_one_clear_error(tmp_path, section, key, name):
     assert "address already in use" in line.lower()
 
 
+def test_a_second_server_on_the_same_folder_is_refused(tmp_path):
+    """SQLite has one writer: other ports do not make a second server welcome; commands stay so."""
+    with Server(tmp_path) as first:
+        done = run_to_its_end(Server(tmp_path))
+        first.um("account", "list")
+    assert done.returncode == 1
+    assert f"um: Another um serve is running on {first.data_dir}: stop it first" in done.stderr
+
+
 def test_a_wrong_setting_stops_it_before_it_begins(tmp_path):
     server = Server(tmp_path, overrides={"imap": {"listen": ["localhost:0"]}})
     with pytest.raises(ServerError, match=r"um: imap\.listen\.0: the host must be an IP address"):

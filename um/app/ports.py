@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,10 +52,15 @@ class Ports:
 
 @asynccontextmanager
 async def opened_ports(
-    config: Config, *, steps: Steps = no_steps, metrics: Metrics | None = None
+    config: Config,
+    *,
+    steps: Steps = no_steps,
+    metrics: Metrics | None = None,
+    serving: bool = False,
 ) -> AsyncIterator[Ports]:
     """Open everything in data_dir, making what is missing; close it at the end.
 
+    `serving`: this process is to be a server; over SQLite there is one.
     Raises UnavailableError, DataFolderBusyError, WrongRevisionError.
     """
     folder = config.server.data_dir
@@ -63,8 +68,11 @@ async def opened_ports(
     metrics = metrics or NoMetrics()
     make_private(folder)
     database = database_of(config)
-    await asyncio.to_thread(make_tables_if_empty, database)
-    with locks.hold(folder):
+    with ExitStack() as held:
+        if serving and database_url(database).get_backend_name() == "sqlite":
+            held.enter_context(locks.serve_alone(folder))
+        await asyncio.to_thread(make_tables_if_empty, database)
+        held.enter_context(locks.hold(folder))
         store = await asyncio.to_thread(
             open_store, database, publish=bus.publish, clock=clock, steps=steps, metrics=metrics
         )

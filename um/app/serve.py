@@ -79,7 +79,7 @@ async def serve(
     metrics = PrometheusMetrics()
     async with AsyncExitStack() as stack:
         ports = await stack.enter_async_context(
-            opened_ports(config, steps=steps_from(environment), metrics=metrics)
+            opened_ports(config, steps=steps_from(environment), metrics=metrics, serving=True)
         )
         services = Services(ports)
         stack.callback(services.close)

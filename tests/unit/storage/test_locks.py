@@ -45,3 +45,17 @@ def test_a_killed_process_lets_go(tmp_path):
         process.kill()
     with locks.hold(tmp_path, exclusive=True):
         pass
+
+
+def test_a_folder_has_one_server(tmp_path):
+    """A second one is refused by name; commands beside it are not, and a repair waits for both."""
+    with locks.serve_alone(tmp_path), locks.hold(tmp_path):
+        with (
+            pytest.raises(locks.DataFolderBusyError, match="Another um serve"),
+            locks.serve_alone(tmp_path),
+        ):
+            pass
+        with locks.hold(tmp_path):
+            pass
+    with locks.serve_alone(tmp_path):
+        pass
