@@ -25,6 +25,7 @@ from voicemail.made import make_prompts
 from voicemail.prompts import FALLBACK_LANGUAGE, Prompts
 from voicemail.retrieval import Door, RetrievalCall
 from voicemail.settings import VoicemailSettings
+from voicemail.wording import composed_prompts
 
 __all__ = ["KIND", "Outcome", "Owners", "VoicemailService", "VoicemailSettings"]
 
@@ -99,7 +100,8 @@ class VoicemailService:
         """Make the prompts that no pack has, and read those of a deposit ahead; off the loop."""
         if self.prompts.made is not None:
             spoken = sorted(self.prompts.languages)
-            await asyncio.to_thread(make_prompts, self.prompts.made, spoken)
+            phrases = composed_prompts(self.settings.keys)
+            await asyncio.to_thread(make_prompts, self.prompts.made, spoken, phrases=phrases)
         words = {
             *greeting.greeting(E164("+0123456789"), DivertCause.BUSY),
             *(word for words in greeting.ANNOUNCEMENTS.values() for word in words),

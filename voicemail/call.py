@@ -121,7 +121,11 @@ class VoicemailCall:
             await self._note_without_entry(MISSED)
             return
         self._line.dialogue = Deposit(
-            words, refusal=self._refusal, limits=self._house.settings.limits, offers=offers
+            words,
+            refusal=self._refusal,
+            limits=self._house.settings.limits,
+            offers=offers,
+            keys=self._house.settings.keys,
         )
         self._call.answer()
 

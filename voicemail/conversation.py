@@ -22,7 +22,8 @@ from voicemail.events import (
     StopPlaying,
     Words,
 )
-from voicemail.menu import RETRIEVAL, KeyMap
+from voicemail.keymaps import ASTERISK
+from voicemail.menu import KeyMap
 from voicemail.running import DEFAULT_TIMERS, RUNNING, Running, Timers
 from voicemail.steps import Script, Step
 
@@ -31,7 +32,7 @@ class Conversation:
     """Runs one script over one call."""
 
     def __init__(
-        self, script: Script[None], *, keys: KeyMap = RETRIEVAL, timers: Timers = DEFAULT_TIMERS
+        self, script: Script[None], *, keys: KeyMap = ASTERISK, timers: Timers = DEFAULT_TIMERS
     ) -> None:
         self.keys = keys
         self.timers = timers

@@ -36,9 +36,11 @@ from voicemail.events import (
     TimerExpired,
     Words,
 )
+from voicemail.keymaps import ASTERISK
 from voicemail.level import SAMPLE_RATE, SILENCE_LEVEL, LevelMeter
-from voicemail.menu import DEPOSIT, Action, Context, KeyMap
+from voicemail.menu import Action, Context, KeyMap
 from voicemail.transitions import TRANSITIONS, Effect, Signal, State
+from voicemail.wording import in_keys
 
 BEEP = ("beep",)
 MESSAGE_SAVED = ("vm-msgsaved", "vm-goodbye")
@@ -133,7 +135,7 @@ class Deposit:
         refusal: Words = (),
         limits: Limits = DEFAULT_LIMITS,
         offers: Offers = NO_OFFERS,
-        keys: KeyMap = DEPOSIT,
+        keys: KeyMap = ASTERISK,
     ) -> None:
         self.state = State.OFFERED
         self._greeting = greeting
@@ -275,7 +277,8 @@ class Deposit:
                 return True
 
     def _review(self) -> Words:
-        return REVIEW + (OFFER_MARK[self._urgent] if self._offers.urgent else ())
+        words = REVIEW + (OFFER_MARK[self._urgent] if self._offers.urgent else ())
+        return in_keys(words, Context.CALLER_REVIEW, self._keys)
 
     def _expire(self, now: float) -> None:
         due = self.get_timer()

@@ -1,8 +1,7 @@
-"""Which key does what, as data: another map can be chosen without touching the dialogues.
+"""The vocabulary of key maps: where keys mean something, and what a key can ask for there.
 
-A context is a place in a call where keys mean something; an action is what a key asks for there.
-A key that a context does not name asks for nothing. The maps are Asterisk's (`app_voicemail`): the
-recorded prompts speak its keys ("press the pound key").
+A context is a place in a call; an action is what a key asks for. A key that a context does not name
+asks for nothing. The maps themselves are in `voicemail.keymaps`.
 """
 
 from collections.abc import Mapping
@@ -23,6 +22,11 @@ class Context(StrEnum):
     CALLER_REVIEW = "caller-review"
     """A caller has recorded a message."""
     MAIN = "main"
+    """Before a message has been heard."""
+    MESSAGE = "message"
+    """After a message: what is to be done with it."""
+    ENVELOPE = "envelope"
+    """When and from whom it came is being said."""
     PLAYING = "playing"
     """A message is being heard."""
     ADVANCED = "advanced"
@@ -51,6 +55,9 @@ class Action(StrEnum):
     CANCEL = "cancel"
 
     LISTEN = "listen"
+    """To the first message of the present folder."""
+    HEAR_NEW = "hear-new"
+    HEAR_SAVED = "hear-saved"
     CHANGE_FOLDER = "change-folder"
     ADVANCED = "advanced"
     PREVIOUS = "previous"
@@ -60,6 +67,10 @@ class Action(StrEnum):
     """Delete, or undelete what is deleted."""
     FORWARD = "forward"
     SAVE = "save"
+    """Into a folder of choice."""
+    KEEP = "keep"
+    """Among the saved ones, without a question; then the next."""
+    MAIN_MENU = "main-menu"
     OPTIONS = "options"
     HELP = "help"
     EXIT = "exit"
@@ -84,77 +95,6 @@ class Action(StrEnum):
 
 
 KeyMap = Mapping[Context, Mapping[str, Action]]
-_A = Action
-
-DEPOSIT: KeyMap = MappingProxyType(
-    {
-        Context.GREETING: MappingProxyType({"#": _A.SKIP, "*": _A.LOG_IN}),
-        Context.RECORDING: MappingProxyType({"#": _A.FINISH}),
-        Context.CALLER_REVIEW: MappingProxyType(
-            {"1": _A.ACCEPT, "2": _A.HEAR, "3": _A.RECORD_AGAIN, "4": _A.URGENT, "#": _A.ACCEPT}
-        ),
-        Context.CLOSING: MappingProxyType({"#": _A.SKIP}),
-    }
-)
-"""A caller who leaves a message."""
-
-RETRIEVAL: KeyMap = MappingProxyType(
-    {
-        Context.MAIN: MappingProxyType(
-            {
-                "1": _A.LISTEN,
-                "2": _A.CHANGE_FOLDER,
-                "3": _A.ADVANCED,
-                "4": _A.PREVIOUS,
-                "5": _A.REPEAT,
-                "6": _A.NEXT,
-                "7": _A.DELETE,
-                "8": _A.FORWARD,
-                "9": _A.SAVE,
-                "0": _A.OPTIONS,
-                "*": _A.HELP,
-                "#": _A.EXIT,
-            }
-        ),
-        Context.PLAYING: MappingProxyType(
-            {
-                "1": _A.LISTEN,
-                "2": _A.RESTART,
-                "3": _A.ADVANCED,
-                "4": _A.PREVIOUS,
-                "5": _A.REPEAT,
-                "6": _A.NEXT,
-                "7": _A.DELETE,
-                "8": _A.FORWARD,
-                "9": _A.SAVE,
-                "0": _A.PAUSE,
-                "*": _A.REWIND,
-                "#": _A.SKIP_AHEAD,
-            }
-        ),
-        Context.ADVANCED: MappingProxyType({"3": _A.ENVELOPE, "*": _A.CANCEL}),
-        Context.FOLDERS: MappingProxyType(
-            {**dict.fromkeys("01234", _A.PICK), "#": _A.CANCEL, "*": _A.CANCEL}
-        ),
-        Context.OPTIONS: MappingProxyType(
-            {
-                "1": _A.UNAVAILABLE,
-                "2": _A.BUSY,
-                "3": _A.NAME,
-                "4": _A.TEMPORARY,
-                "5": _A.PIN,
-                "*": _A.CANCEL,
-            }
-        ),
-        Context.TEMPORARY: MappingProxyType({"1": _A.RECORD_AGAIN, "2": _A.ERASE, "*": _A.CANCEL}),
-        Context.RECORDING: MappingProxyType({"#": _A.FINISH}),
-        Context.REVIEW: MappingProxyType(
-            {"1": _A.ACCEPT, "2": _A.HEAR, "3": _A.RECORD_AGAIN, "*": _A.CANCEL}
-        ),
-        Context.FORWARD: MappingProxyType({"1": _A.INTRODUCE, "2": _A.SEND, "*": _A.CANCEL}),
-    }
-)
-"""An owner who listens to messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,3 +121,55 @@ FOLDERS: Mapping[str, Folder] = MappingProxyType(
     }
 )
 """By the key that picks it; mailboxes beside INBOX are made when something is first saved there."""
+
+_MENU = frozenset(
+    {
+        Action.LISTEN,
+        Action.HEAR_NEW,
+        Action.HEAR_SAVED,
+        Action.CHANGE_FOLDER,
+        Action.ADVANCED,
+        Action.PREVIOUS,
+        Action.REPEAT,
+        Action.NEXT,
+        Action.DELETE,
+        Action.FORWARD,
+        Action.SAVE,
+        Action.KEEP,
+        Action.OPTIONS,
+        Action.MAIN_MENU,
+        Action.HELP,
+        Action.EXIT,
+    }
+)
+_RECORDED = frozenset({Action.ACCEPT, Action.HEAR, Action.RECORD_AGAIN})
+
+ALLOWED: Mapping[Context, frozenset[Action]] = MappingProxyType(
+    {
+        Context.GREETING: frozenset({Action.SKIP, Action.LOG_IN}),
+        Context.RECORDING: frozenset({Action.FINISH}),
+        Context.CLOSING: frozenset({Action.SKIP}),
+        Context.CALLER_REVIEW: _RECORDED | {Action.URGENT},
+        Context.MAIN: _MENU,
+        Context.MESSAGE: _MENU,
+        Context.ENVELOPE: frozenset({Action.SKIP}),
+        Context.PLAYING: _MENU
+        | {Action.PAUSE, Action.REWIND, Action.SKIP_AHEAD, Action.RESTART, Action.SKIP},
+        Context.ADVANCED: frozenset({Action.ENVELOPE, Action.CANCEL}),
+        Context.FOLDERS: frozenset({Action.PICK, Action.CANCEL}),
+        Context.OPTIONS: frozenset(
+            {
+                Action.UNAVAILABLE,
+                Action.BUSY,
+                Action.NAME,
+                Action.TEMPORARY,
+                Action.PIN,
+                Action.CANCEL,
+            }
+        ),
+        Context.TEMPORARY: frozenset({Action.RECORD_AGAIN, Action.ERASE, Action.CANCEL}),
+        Context.REVIEW: _RECORDED | {Action.CANCEL},
+        Context.FORWARD: frozenset({Action.INTRODUCE, Action.SEND, Action.CANCEL}),
+    }
+)
+"""What keys may ask for in each place; the dialogues answer all of it, whatever the map."""

@@ -98,7 +98,7 @@ class RetrievalCall:
             return
         if self._line.over:
             return
-        self._line.dialogue = Conversation(retrieval(own))
+        self._line.dialogue = Conversation(retrieval(own), keys=self._house.settings.keys)
         if self._up:
             self._line.feed(events.Answered())
         else:

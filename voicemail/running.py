@@ -25,6 +25,7 @@ from voicemail.events import (
 from voicemail.level import SAMPLE_RATE, SILENCE_LEVEL, LevelMeter
 from voicemail.menu import Action, Context, KeyMap
 from voicemail.steps import Capture, Captured, Choice, Choose, Collect, Do, Hear, Say, Step
+from voicemail.wording import in_keys
 
 NOT_UNDERSTOOD: Words = ("vm-sorry",)
 BEEP: Words = ("beep",)
@@ -141,10 +142,15 @@ class _Saying(Running):
         if self.line.typed or not self.step.words:
             self.line.done(None)
         else:
-            self.speak(self.step.words)
+            self.speak(self._words())
+
+    def _words(self) -> Words:
+        context = self.step.context
+        return in_keys(self.step.words, context, self.line.keys) if context else self.step.words
 
     def key(self, digit: str) -> None:
-        if digit not in self.step.swallow:
+        context = self.step.context
+        if context is None or self.line.keys.get(context, {}).get(digit) is not Action.SKIP:
             super().key(digit)
         self.hush()
         self.line.done(None)
@@ -161,7 +167,7 @@ class _Choosing(Running):
         if self.line.typed:
             self.key(self.line.typed.popleft())
         else:
-            self.speak(self.step.words)
+            self.speak(self._words())
 
     def key(self, digit: str) -> None:
         self.hush()
@@ -184,7 +190,10 @@ class _Choosing(Running):
         if self.tries >= self.line.timers.menu_tries:
             self.line.done(None)
         else:
-            self.speak(before + self.step.words)
+            self.speak(before + self._words())
+
+    def _words(self) -> Words:
+        return in_keys(self.step.words, self.step.context, self.line.keys)
 
 
 class _Collecting(Running):
@@ -267,6 +276,8 @@ class _Hearing(Running):
                 self._play_from(self._place() + skip)
             case Action.RESTART:
                 self._play_from(0)
+            case Action.SKIP:
+                self._end(None)
             case _:
                 self._end(Choice(action, digit))
 

@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 
 from um.mime.build import AudioFormat
 from voicemail.dialogue import Limits
+from voicemail.keymaps import ASTERISK
+from voicemail.menu import KeyMap
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +15,8 @@ class VoicemailSettings:
     domain: str
     """Of the addresses in a message's From and To."""
     limits: Limits = field(default_factory=Limits)
+    keys: KeyMap = field(default_factory=lambda: ASTERISK)
+    """What each key asks for."""
     audio_format: AudioFormat = AudioFormat.MP3
     review: bool = True
     """After `#` the caller may hear, replace and mark the message."""

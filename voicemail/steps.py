@@ -16,10 +16,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Speak. A key cuts it short and is kept for the next step, unless it is in `swallow`."""
+    """Speak. A key cuts it short and is kept for the next step, unless it means SKIP in `context`."""
 
     words: Words
-    swallow: str = ""
+    context: Context | None = None
+    """Where it is said, if keys are spoken of or mean something."""
 
 
 @dataclass(frozen=True, slots=True)

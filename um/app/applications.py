@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from fax.app import FaxService, FaxSettings
+from um.app.keys import key_map
 from um.app.services import Services
 from um.config import Config, Role
 from um.telephony.application import ApplicationFactory
@@ -70,7 +71,11 @@ def voicemail_service(services: Services) -> VoicemailService:
         ports.store,
         ports.clock,
         Prompts(own=folder / "own", made=folder / "made"),
-        VoicemailSettings(domain=ports.config.server.domain, limits=limits),
+        VoicemailSettings(
+            domain=ports.config.server.domain,
+            limits=limits,
+            keys=key_map(ports.config),
+        ),
         Owners(
             greetings=ports.greetings,
             mailboxes=services.mailboxes,

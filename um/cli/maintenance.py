@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
 def check_config(json: JsonOption = False, config: ConfigOption = None) -> None:
     """Check the configuration file and name each key that does nothing yet."""
+    from um.app.keys import key_map
     from um.config import inactive_keys
 
     settings = read_config(config)
+    key_map(settings)
     inactive = inactive_keys(settings)
     if json:
         print_json({"valid": True, "inactive": inactive})

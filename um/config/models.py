@@ -143,6 +143,10 @@ class TelephonyConfig(Section):
     trusted_cores: tuple[NetworkAddress, ...] = written(("127.0.0.0/8",))
     """Only these may send calls."""
     access_codes: tuple[str, ...] = ("*98",)
+    key_map: Literal["asterisk", "freeswitch"] = "asterisk"
+    """What the keys of the telephone menus ask for."""
+    key_map_file: FilePath | None = None
+    """A map of one's own, in place of `key_map`."""
     mwi_targets: tuple[SipTarget, ...] = ()
     """Cores that are told of every lamp without having asked."""
     ring_seconds: Positive = 20

@@ -8,6 +8,7 @@ Laws:
 from dataclasses import dataclass, field
 from datetime import date
 
+from um.core.errors import ReadOnlyError
 from voicemail.events import Words
 from voicemail.menu import NEW, Folder
 from voicemail.requests import Item, Listing, Look, Opened
@@ -87,3 +88,9 @@ def change_folder(sitting: Sitting, folder: Folder) -> Script[None]:
     sitting.folder, sitting.items, sitting.index = folder, [], -1
     sitting.known = set()
     yield from refresh(sitting)
+
+
+def check_writable(sitting: Sitting) -> None:
+    """Raise ReadOnlyError if the mailbox may only be listened to."""
+    if sitting.opened.read_only:
+        raise ReadOnlyError

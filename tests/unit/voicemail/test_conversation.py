@@ -19,22 +19,32 @@ from voicemail.events import (
     StopPlaying,
     TimerExpired,
 )
-from voicemail.menu import DEPOSIT, FOLDERS, RETRIEVAL, Action, Context
+from voicemail.keymaps import ASTERISK, KEYS, MAPS
+from voicemail.menu import ALLOWED, FOLDERS, Action, Context
 from voicemail.running import DEFAULT_TIMERS
 from voicemail.scripts.mailbox import ACTIONS
 from voicemail.steps import Capture, Choice, Choose, Collect, Do, Hear, Say
 
-KEYS = "0123456789*#ABCD"
-CONTEXTS = [each for each in RETRIEVAL if each not in {Context.PLAYING, Context.RECORDING}]
+MENUS = [
+    Context.MAIN,
+    Context.MESSAGE,
+    Context.ADVANCED,
+    Context.FOLDERS,
+    Context.OPTIONS,
+    Context.TEMPORARY,
+    Context.REVIEW,
+    Context.FORWARD,
+]
+"""Where a `Choose` waits for a key."""
 SECOND = Clip(b"\1\0" * 8000)
 
 
 class Line:
     """A conversation of one step; `result` is what the script got."""
 
-    def __init__(self, *steps):
+    def __init__(self, *steps, keys=ASTERISK):
         self.results = []
-        self.conversation = Conversation(self._script(steps))
+        self.conversation = Conversation(self._script(steps), keys=keys)
         self.now = 100.0
         self.out = self.conversation.receive(Answered(), self.now)
 
@@ -61,13 +71,18 @@ class Line:
         return self.give(TimerExpired())
 
 
-@pytest.mark.parametrize("context", CONTEXTS)
-@pytest.mark.parametrize("key", KEYS)
-def test_every_key_in_every_place(context, key):
+every_map = pytest.mark.parametrize("keys", MAPS.values(), ids=MAPS)
+every_key = pytest.mark.parametrize("key", sorted(KEYS))
+
+
+@every_map
+@pytest.mark.parametrize("context", MENUS)
+@every_key
+def test_every_key_in_every_menu(keys, context, key):
     """A key of the map is its action; any other is not understood and the menu comes again."""
-    line = Line(Choose(context, ("menu",)))
+    line = Line(Choose(context, ("menu",)), keys=keys)
     line.press(key)
-    action = RETRIEVAL[context].get(key)
+    action = keys[context].get(key)
     if action is None:
         assert line.out == [StopPlaying(), Play(("vm-sorry", "menu"))]
         assert not line.results
@@ -76,12 +91,13 @@ def test_every_key_in_every_place(context, key):
         assert line.out == [StopPlaying(), HangUp()]
 
 
-@pytest.mark.parametrize("key", KEYS)
-def test_every_key_while_a_message_plays(key):
+@every_map
+@every_key
+def test_every_key_while_a_message_plays(keys, key):
     """Pause, rewind, skip and restart stay in the message; menu keys leave it; others do nothing."""
-    line = Line(Hear(SECOND))
+    line = Line(Hear(SECOND), keys=keys)
     line.press(key, after=0.5)
-    match RETRIEVAL[Context.PLAYING].get(key):
+    match keys[Context.PLAYING].get(key):
         case None:
             assert line.out == []
         case Action.PAUSE:
@@ -89,20 +105,56 @@ def test_every_key_while_a_message_plays(key):
             assert line.press(key) == [Play((Clip(SECOND.samples[8000:]),))]
         case Action.REWIND | Action.RESTART:
             assert line.out == [StopPlaying(), Play((SECOND,))]
-        case Action.SKIP_AHEAD:
+        case Action.SKIP_AHEAD | Action.SKIP:
             assert line.results == [None]
         case action:
             assert line.results == [Choice(action, key)]
 
 
-def test_the_main_menu_has_a_function_for_each_action():
-    """Also for those that a key pressed in a message can ask for."""
-    staying = {Action.PAUSE, Action.REWIND, Action.SKIP_AHEAD, Action.RESTART}
-    asked = set(RETRIEVAL[Context.MAIN].values()) | set(RETRIEVAL[Context.PLAYING].values())
-    assert asked - staying == set(ACTIONS)
-    picks = {key for key, action in RETRIEVAL[Context.FOLDERS].items() if action is Action.PICK}
+@every_map
+@every_key
+def test_every_key_during_the_envelope(keys, key):
+    """Any key goes on to the message; one that only skips is not taken for the next step."""
+    line = Line(
+        Say(("envelope",), context=Context.ENVELOPE), Choose(Context.MAIN, ("menu",)), keys=keys
+    )
+    line.press(key)
+    if keys[Context.ENVELOPE].get(key) is Action.SKIP:
+        assert line.out == [StopPlaying(), Play(("menu",))]
+    elif action := keys[Context.MAIN].get(key):
+        assert line.results == [None, Choice(action, key)]
+    else:
+        assert line.out == [StopPlaying(), Play(("vm-sorry", "menu"))]
+
+
+@every_map
+@every_key
+def test_every_key_while_an_owner_records(keys, key):
+    """Only the key that ends it ends it; during the beep none does."""
+    line = Line(Capture(60.0), keys=keys)
+    line.press(key)
+    assert not line.results
+    line.give(PlaybackFinished())
+    line.press(key)
+    assert bool(line.results) is (keys[Context.RECORDING].get(key) is Action.FINISH)
+
+
+@every_map
+def test_a_map_asks_only_for_what_is_answered(keys):
+    """Every place is there; each key's action is one that the place answers."""
+    assert set(keys) == set(Context) == set(ALLOWED)
+    for context, table in keys.items():
+        assert set(table) <= KEYS
+        assert set(table.values()) <= ALLOWED[context]
+    picks = {key for key, action in keys[Context.FOLDERS].items() if action is Action.PICK}
     assert picks == set(FOLDERS)
-    assert set(RETRIEVAL) | set(DEPOSIT) == set(Context)
+
+
+def test_the_menus_have_a_function_for_each_action():
+    """Also for those that a key pressed in a message can ask for."""
+    staying = {Action.PAUSE, Action.REWIND, Action.SKIP_AHEAD, Action.RESTART, Action.SKIP}
+    asked = ALLOWED[Context.MAIN] | ALLOWED[Context.MESSAGE] | ALLOWED[Context.PLAYING]
+    assert asked - staying == set(ACTIONS)
 
 
 def test_skipping_moves_four_seconds_each_way():
@@ -170,7 +222,7 @@ def test_keys_typed_ahead_are_kept_for_the_next_steps():
 
 def test_a_swallowed_key_only_skips():
     """1 during the envelope goes on to the message."""
-    line = Line(Say(("envelope",), swallow="1"), Choose(Context.MAIN, ("menu",)))
+    line = Line(Say(("envelope",), context=Context.ENVELOPE), Choose(Context.MAIN, ("menu",)))
     assert line.press("1") == [StopPlaying(), Play(("menu",))]
 
 

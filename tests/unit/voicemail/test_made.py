@@ -7,9 +7,10 @@ import pytest
 
 from tests.support.speech import level
 from voicemail import conversation, made, spoken
-from voicemail.made import TEXTS, make_prompts, speak
+from voicemail.made import make_prompts, speak
 from voicemail.menu import FOLDERS
 from voicemail.prompts import Prompts
+from voicemail.texts import MENU_TEXTS, TEXTS
 
 _NAMES = re.compile(r'"((?:vm|um|pbx|digits|im|please)-?[a-zA-Z0-9/-]+|beep|minute|seconds?)"')
 
@@ -41,7 +42,8 @@ def test_every_word_of_the_menu_has_a_sound(folder):
 
 def test_every_language_has_the_same_prompts():
     """Nothing is English in a French or Spanish menu."""
-    assert {frozenset(texts) for texts in TEXTS.values()} == {frozenset(TEXTS["en"])}
+    for texts in (TEXTS, MENU_TEXTS):
+        assert {frozenset(each) for each in texts.values()} == {frozenset(texts["en"])}
 
 
 @pytest.mark.parametrize("language", ["fr", "es"])
