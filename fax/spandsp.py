@@ -74,10 +74,11 @@ _SIZES = 1 | 2 | 4 | 0x10000 | 0x20000 | 0x40000 | 0x80000 | 0x100000
 """215, 255 and 303 mm wide; A4, B4, letter, legal and unlimited length."""
 _ENCODING_T6 = 3
 
-_TONES = {1: "CNG", 2: "CED", 3: "CED", 4: "CED", 5: "CED"}
+_TONES = {1: "CNG", 2: "CED", 3: "CED", 4: "CED", 5: "CED", 6: "V21"}
 """MODEM_CONNECT_TONES_*: the answer tones ANS, /ANS, ANSam, /ANSam all are CED to us."""
 _TONE_FAX_CNG = 1
 _TONE_ANS = 2
+_TONE_FAX_PREAMBLE = 6
 
 
 class SpanDSPMissingError(UnavailableError):
@@ -236,6 +237,28 @@ class AudioFax:
         self._state = None
 
 
+class _ConnectTone:
+    """One of SpanDSP's receivers of the tones by which modems meet; each tone is told as it begins."""
+
+    def __init__(self, binding: Any, kind: int, heard: Callable[[str], None]) -> None:
+        ffi, lib = binding.ffi, binding.lib
+        self._heard = heard
+        self._last = 0
+        self._receive = lib.modem_connect_tones_rx
+        self._handle = ffi.callback("tone_handler", self._on_tone)
+        state = lib.modem_connect_tones_rx_init(ffi.NULL, kind, self._handle, ffi.NULL)
+        self._state = ffi.gc(state, lib.modem_connect_tones_rx_free)
+
+    def _on_tone(self, _user_data: Any, code: int, _level: int, _delay: int) -> None:
+        # Each change is told; zero is the end of a tone.
+        if code in _TONES and code != self._last:
+            self._heard(_TONES[code])
+        self._last = code
+
+    def feed(self, buffer: Any) -> None:
+        self._receive(self._state, buffer, len(buffer))
+
+
 class SpanDSPToneDetector:
     """`um.telephony.application.ToneDetector`: in-band DTMF, CNG and CED."""
 
@@ -243,40 +266,49 @@ class SpanDSPToneDetector:
         self._binding = load()
         ffi, lib = self._binding.ffi, self._binding.lib
         self._heard: list[str] = []
-        self._last_tone: dict[int, int] = {}
         self._on_digits_handle = ffi.callback("digits_handler", self._on_digits)
-        self._tone_handles = [
-            ffi.callback("tone_handler", self._tone_listener(tone))
-            for tone in (_TONE_FAX_CNG, _TONE_ANS)
-        ]
         null = ffi.NULL
         self._dtmf = ffi.gc(lib.dtmf_rx_init(null, self._on_digits_handle, null), lib.dtmf_rx_free)
         self._tones = [
-            ffi.gc(
-                lib.modem_connect_tones_rx_init(null, tone, handle, null),
-                lib.modem_connect_tones_rx_free,
-            )
-            for tone, handle in zip((_TONE_FAX_CNG, _TONE_ANS), self._tone_handles, strict=True)
+            _ConnectTone(self._binding, kind, self._heard.append)
+            for kind in (_TONE_FAX_CNG, _TONE_ANS)
         ]
 
     def _on_digits(self, _user_data: Any, digits: Any, length: int) -> None:
         self._heard.extend(self._binding.ffi.unpack(digits, length).decode("ascii"))
 
-    def _tone_listener(self, tone: int) -> Callable[[Any, int, int, int], None]:
-        def listen(_user_data: Any, code: int, _level: int, _delay: int) -> None:
-            # The detector reports each change; zero is the end of a tone.
-            if code in _TONES and self._last_tone.get(tone) != code:
-                self._heard.append(_TONES[code])
-            self._last_tone[tone] = code
-
-        return listen
-
     def feed(self, samples: bytes) -> list[str]:
         """Tones that ended or were recognised: `0`-`9 * # A-D`, `CNG`, `CED`."""
-        ffi, lib = self._binding.ffi, self._binding.lib
-        buffer = ffi.from_buffer("int16_t[]", samples)
-        lib.dtmf_rx(self._dtmf, buffer, len(buffer))
-        for detector in self._tones:
-            lib.modem_connect_tones_rx(detector, buffer, len(buffer))
-        heard, self._heard = self._heard, []
+        buffer = self._binding.ffi.from_buffer("int16_t[]", samples)
+        self._binding.lib.dtmf_rx(self._dtmf, buffer, len(buffer))
+        for tone in self._tones:
+            tone.feed(buffer)
+        heard = self._heard.copy()
+        self._heard.clear()
+        return heard
+
+
+class CallingFaxDetector:
+    """`um.telephony.application.ToneDetector`: is it a fax machine that calls?
+
+    `CNG` after 0.42 s of its 0.5 s (T.30 §5.3.6.1.1), `V21` after 0.12 s of the preamble of a T.30
+    message, which a machine sends that was started by hand. How often speech is taken for them, and
+    how faint they may be: docs/protocols/fax.md.
+    """
+
+    def __init__(self) -> None:
+        self._binding = load()
+        self._heard: list[str] = []
+        self._tones = [
+            _ConnectTone(self._binding, kind, self._heard.append)
+            for kind in (_TONE_FAX_CNG, _TONE_FAX_PREAMBLE)
+        ]
+
+    def feed(self, samples: bytes) -> list[str]:
+        """`CNG` and `V21`, as each begins."""
+        buffer = self._binding.ffi.from_buffer("int16_t[]", samples)
+        for tone in self._tones:
+            tone.feed(buffer)
+        heard = self._heard.copy()
+        self._heard.clear()
         return heard

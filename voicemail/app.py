@@ -1,7 +1,7 @@
 """The voicemail of one process: what the telephony server and the composition root see of it."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,7 +15,7 @@ from um.service.authentication import Authenticator
 from um.service.delivery import Delivered, Delivery
 from um.service.mailboxes import MailboxService
 from um.service.tasks import Tasks
-from um.telephony.application import Call, CallApplication, DivertCause
+from um.telephony.application import Call, CallApplication, DivertCause, ToneDetector
 from voicemail import dialogue, greeting
 from voicemail.call import VoicemailCall
 from voicemail.deposit import Deposits, Outcome
@@ -59,8 +59,10 @@ class VoicemailService:
         owners: Owners,
         metrics: Metrics | None = None,
         *,
+        fax_tones: Callable[[], ToneDetector] | None = None,
         steps: Steps = no_steps,
     ) -> None:
+        """Args: fax_tones: makes what hears a calling fax machine, where "fax" can take its call."""
         self.spool = spool
         self.delivery = delivery
         self.store = store
@@ -72,6 +74,7 @@ class VoicemailService:
         self.accounts = owners.accounts
         self.authenticator = owners.authenticator
         self.find_number = owners.find_number
+        self.fax_tones = fax_tones
         self.deposits = Deposits(delivery, store, clock, settings, steps=steps, metrics=metrics)
         self._tasks = Tasks("voicemail", metrics)
 

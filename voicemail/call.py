@@ -5,13 +5,16 @@ Laws:
   call is answered only to say so.
 - The methods called by the telephone never block and never wait: what takes time runs as a task.
 - However the call goes, its recording or its missed call is settled once.
+- A fax machine on a number for both uses is handed over to the fax; nothing of it is a message.
 """
 
 import asyncio
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 import structlog
 
+from um.core.account import NumberUse
 from um.core.errors import QuotaExceededError, UMError
 from um.core.ports import Spool, SpoolEntry
 from um.mime.build import AudioFormat
@@ -23,7 +26,7 @@ from um.policy.quota import (
 )
 from um.service import history
 from um.service.call_facts import CallFacts
-from um.telephony.application import Call, EndReason
+from um.telephony.application import Call, EndReason, HandOver, ToneDetector
 from voicemail import events, preferences
 from voicemail.deposit import Deposits
 from voicemail.dialogue import Deposit, Offers
@@ -49,6 +52,8 @@ class House(RetrievalHouse, Protocol):
 
     spool: Spool
     deposits: Deposits
+    fax_tones: Callable[[], ToneDetector] | None
+    """Makes what hears that a fax machine calls; None: there is nobody to take its call."""
 
 
 class VoicemailCall:
@@ -69,6 +74,8 @@ class VoicemailCall:
         self._settled = False
         self._owner: RetrievalCall | None = None
         """Has the call when the caller turned out to be the owner."""
+        self._fax_tones: ToneDetector | None = None
+        self._is_fax = False
         house.spawn(self._prepare())
 
     def answered(self) -> None:
@@ -77,10 +84,14 @@ class VoicemailCall:
         self._line.feed(events.Answered())
         if not self._refusal:
             self._opening = self._house.spawn(self._open_spool())
+            if self._call.number.use is NumberUse.BOTH and self._house.fax_tones is not None:
+                self._fax_tones = self._house.fax_tones()
 
     def audio(self, samples: bytes) -> None:
         if self._owner is not None:
             self._owner.audio(samples)
+        elif self._hears_fax(samples):
+            self._make_way()
         else:
             self._line.feed(events.AudioReceived(samples))
 
@@ -101,6 +112,34 @@ class VoicemailCall:
             self._owner.ended(reason)
         if not self._settled:
             self._settle_without_message()
+        elif self._is_fax:  # it gave up before the fax could take it
+            self._house.spawn(self._note_without_entry(MISSED))
+
+    # ---- a fax machine
+
+    def _hears_fax(self, samples: bytes) -> bool:
+        """Whether a fax machine calls; no modem survives a codec that keeps no waveforms."""
+        if self._fax_tones is None or self._settled or not self._call.waveform:
+            return False
+        return bool(self._fax_tones.feed(samples))
+
+    def _make_way(self) -> None:
+        """What was recorded so far is a fax machine's calling tone: no message, no missed call."""
+        log.info("voicemail.fax-heard", call=self._call.info.call_id)
+        self._settled = self._is_fax = True
+        self._line.leave()
+        self._house.spawn(self._hand_over())
+
+    async def _hand_over(self) -> None:
+        """Give the room back before the fax asks for its own."""
+        await self._give_back()
+        self._call.call_later(0, self._hand_over_now)
+
+    def _hand_over_now(self) -> None:
+        if not self._line.over:
+            raise HandOver("fax")
+
+    # ---- a caller
 
     async def _prepare(self) -> None:
         """Reserve room, then answer: with a greeting, or with the reason why not."""
@@ -219,8 +258,9 @@ class VoicemailCall:
         await self._house.deposits.finish(entry)
 
     async def _give_back(self) -> None:
-        """The owner came: there is no message and no missed call."""
+        """The owner came, or a fax machine: there is no message and no missed call."""
         entry = await self._entry()
+        await self._recorder.let_go()
         try:
             if entry is not None:
                 await entry.discard()

@@ -80,6 +80,13 @@ class Line:
         self._disarm()
         self.feed(events.Ended())
 
+    def leave(self) -> None:
+        """Another application gets the call: nothing more is said or done by this one."""
+        self.dialogue = None
+        self._playing = False
+        self._disarm()
+        self._call.stop_playing()
+
     def _do(self, output: Output) -> None:
         match output:
             case events.Play(prompts):

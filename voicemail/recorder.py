@@ -121,6 +121,12 @@ class Recorder:
             self._batch.clear()
         await entry.seal(facts)
 
+    async def let_go(self) -> None:
+        """Nothing more comes, and what there is will be thrown away: wait until it is not in use."""
+        self._batch.clear()
+        if self._syncing is not None:
+            await asyncio.wait([self._syncing])
+
     def fail(self, error: Exception) -> None:
         """The spool takes no more; tell it once."""
         if not self._failed:

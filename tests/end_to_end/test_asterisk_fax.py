@@ -8,21 +8,22 @@ from tests.support.asterisk import Asterisk
 from tests.support.asterisk_callers import message_by
 from tests.support.asterisk_fax import FAX_MACHINE, STATION, AsteriskSent, send_fax
 from tests.support.fax_pixels import pages_of_pdf, same_pixels
-from tests.support.inbox import PASSWORD
+from tests.support.inbox import PASSWORD, check_books, read_inbox
 from tests.support.mail_program import Mail
 from tests.support.server import Server
 from tests.support.tiffs import text_page
 
 pytestmark = pytest.mark.slow
 
-FAX_NUMBER = "+15551230002"
+FAX_NUMBER, BOTH_NUMBER = "+15551230002", "+15551230004"
 PAGE = text_page("by Asterisk", rows=400, spacing=100)
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(tmp_path_factory.mktemp("um")) as running:
-        running.add_account("anna", password=PASSWORD, numbers=[f"{FAX_NUMBER}:fax"])
+        numbers = [f"{FAX_NUMBER}:fax", f"{BOTH_NUMBER}:both"]
+        running.add_account("anna", password=PASSWORD, numbers=numbers)
         yield running
 
 
@@ -57,3 +58,20 @@ def test_a_fax_over_g711_to_a_fax_number(server: Server, asterisk: Asterisk, ecm
     assert f"Error correction: {'yes' if ecm else 'no'}" in said
     assert "Result: complete" in said
     assert same_pixels([PAGE], pages_of_pdf(mail.attachment("application/pdf")))
+
+
+def test_a_fax_to_a_number_for_voice_and_fax(server: Server, asterisk: Asterisk) -> None:
+    """The greeting answers, Asterisk's calling tone is heard, and it is a fax and nothing else.
+
+    What had been begun for a voice message is gone: its spool entry, its room, its message.
+    """
+    before = len(read_inbox(server, "anna"))
+    sent, mail = fax(server, asterisk, BOTH_NUMBER)
+    assert (sent.status, sent.pages) == ("SUCCESS", 1)
+    assert sent.remote_station == BOTH_NUMBER
+    assert mail.message["X-UM-Kind"] == "fax"
+    assert same_pixels([PAGE], pages_of_pdf(mail.attachment("application/pdf")))
+    found = read_inbox(server, "anna")
+    assert len(found) == before + 1
+    assert list(server.data_dir.glob("spool/*/*/facts.json")) == []
+    check_books(server, "anna", found)

@@ -25,6 +25,7 @@ class FakeCall:
             peer="192.0.2.1:5060",
         )
     )
+    waveform: bool = True
     answered: bool = False
     played: list[bytes] = field(default_factory=list)
     stopped: int = 0

@@ -31,7 +31,7 @@ def owners(house):
 class Exchange:
     """A house with voicemail, and calls to it."""
 
-    def __init__(self, house, *, prompts=PROMPTS, review=False):
+    def __init__(self, house, *, prompts=PROMPTS, review=False, fax_tones=None):
         self.house = house
         self.voicemail = VoicemailService(
             house.spool,
@@ -41,6 +41,7 @@ class Exchange:
             prompts,
             VoicemailSettings(DOMAIN, review=review),
             owners(house),
+            fax_tones=fax_tones,
         )
 
     async def ring(self, account, **changes):

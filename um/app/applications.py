@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from fax.app import FaxService, FaxSettings
+from fax.spandsp import CallingFaxDetector, load
 from um.app.keys import key_map
 from um.app.services import Services
 from um.config import Config, Role
@@ -45,9 +46,11 @@ class Applications:
         return {"voice": self.voicemail.recover, "fax": self.fax.recover}
 
     async def start(self) -> None:
-        """Read prompts ahead, start the workers. Raises UnavailableError."""
+        """Read prompts and the modem library ahead, start the workers. Raises UnavailableError."""
         if self._takes_calls:
-            await asyncio.gather(self.voicemail.preload(), self.fax.start())
+            # The library takes half a second to load: not in the first call.
+            library = asyncio.to_thread(load)
+            await asyncio.gather(self.voicemail.preload(), self.fax.start(), library)
 
     async def retry_pending(self) -> None:
         """Deliver what waits in the spool for the storage."""
@@ -84,6 +87,7 @@ def voicemail_service(services: Services) -> VoicemailService:
             find_number=services.call_door.find_number,
         ),
         ports.metrics,
+        fax_tones=CallingFaxDetector,
         steps=ports.steps,
     )
 

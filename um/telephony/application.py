@@ -80,6 +80,13 @@ class Call(Protocol):
     def account(self) -> Account: ...
     @property
     def number(self) -> Number: ...
+    @property
+    def waveform(self) -> bool:
+        """Whether what was agreed keeps waveforms (G.711): tones are the caller's, a modem survives.
+
+        False before the answer.
+        """
+        ...
 
     def answer(self) -> None:
         """Send the 200 OK with our SDP answer; `CallApplication.answered` follows at the ACK."""
@@ -141,7 +148,11 @@ class CallApplication(Protocol):
 
 
 class HandOver(Exception):  # noqa: N818 - a decision, not an error
-    """Raised by an application's `audio` to hand the call to another one, e.g. HandOver("fax")."""
+    """Raised by an application to hand the call to another one, e.g. HandOver("fax").
+
+    From `audio` or any other method of it, or from a callback of `Call.call_later`; after that the
+    application hears no more of the call.
+    """
 
     def __init__(self, application: str) -> None:
         self.application = application
@@ -188,5 +199,8 @@ class ToneDetector(Protocol):
     """Port: hears DTMF and fax tones in the caller's audio (implemented in `fax.spandsp`)."""
 
     def feed(self, samples: bytes) -> list[str]:
-        """Tones that ended or were recognised: `0`-`9 * # A-D`, `CNG`, `CED`."""
+        """Tones that ended or were recognised: `0`-`9 * # A-D`, `CNG`, `CED`, `V21`.
+
+        `V21` is the preamble of T.30 messages. Which of these are listened for is the detector's.
+        """
         ...

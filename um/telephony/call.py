@@ -88,6 +88,10 @@ class LiveCall:
             raise UnavailableError("The call belongs to no number")
         return self._number
 
+    @property
+    def waveform(self) -> bool:
+        return self._media.waveform
+
     def answer(self) -> None:
         """Bind a media port and send 200 OK; without a port the call is refused with 503."""
         if self._answering or self._over:
@@ -262,12 +266,15 @@ class LiveCall:
             self._failed()
 
     def _hand_over(self, name: str) -> None:
+        if self._over:  # the caller was quicker: the first application hears of the end
+            return
         log.info("telephony.handed-over", call=self.info.call_id, application=name)
         factory = self._house.applications.get(name)
-        if factory is None or self._over:
+        if factory is None:
             log.error("telephony.no-application", application=name, call=self.info.call_id)
             self.end(EndReason.FAILURE)
             return
+        self._house.metrics.count(f"calls_handed_over_{name}")
         self._media.stop_playing()
         self.begin_with(factory)
         if self._application is not None:

@@ -79,6 +79,11 @@ class CallMedia:
         return self._session is not None
 
     @property
+    def waveform(self) -> bool:
+        """Whether the agreed codec keeps waveforms."""
+        return self._session is not None and self._session.codec.waveform
+
+    @property
     def started(self) -> bool:
         """Whether the call is up."""
         return self._started

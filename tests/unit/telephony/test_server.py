@@ -359,6 +359,31 @@ def test_the_call_is_handed_over():
         house.bye()
         assert fax == ["made", "answered", "ended caller"]
         assert house.story == ["made", "answered"]
+        assert house.metrics.counts["calls_handed_over_fax"] == 1
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("leaves_first", [False, True])
+def test_a_timer_of_an_application_may_hand_over(leaves_first):
+    """Unless it rings in the very turn in which the call has ended."""
+
+    async def story():
+        house = House()
+        fax = []
+        house.applications["fax"] = lambda call: Application(call, fax)
+
+        def hand_over():
+            raise HandOver("fax")
+
+        await house.up()
+        house.application.call.call_later(0, hand_over)
+        if leaves_first:
+            house.application.call.hang_up()
+        house.reactor.pass_time(0.1)
+        assert fax == ([] if leaves_first else ["made", "answered"])
+        told = ["made", "answered", *(["ended application"] if leaves_first else [])]
+        assert house.story == told
 
     asyncio.run(story())
 
@@ -367,8 +392,12 @@ def test_media_cannot_be_handed_over_before_the_answer():
     async def story():
         house = House(answers=False)
         await house.invite()
+        assert not house.application.call.waveform
         with pytest.raises(UnavailableError):
             house.application.call.hand_over_media()
+        house = House()
+        await house.up()
+        assert house.application.call.waveform
 
     asyncio.run(story())
 
