@@ -37,9 +37,21 @@ class SipCall:
     answered: bool = False
     change: ServerTransaction | None = None
     """A re-INVITE or UPDATE that waits for our user's answer."""
+    offering: str | None = None
+    """Names the re-INVITE of ours that waits for its answer."""
     unacknowledged: Unacknowledged | None = None
     hanging_up: tuple[Field, ...] | None = None
     """Fields of the BYE that waits for the ACK (§15: none before)."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether the call is up and no offer of either side is under way (§14.1, RFC 3311 §5.1)."""
+        return (
+            self.answered
+            and self.change is None
+            and self.offering is None
+            and self.unacknowledged is None
+        )
 
     def take_change(self) -> ServerTransaction | None:
         """The change that waits, which waits no more."""

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from um.telephony.sip.fields import parse_name_addr
+from um.telephony.sip.fields import NameAddr, parse_name_addr
 from um.telephony.sip.layer import Address, Hop, default_port
 from um.telephony.sip.message import Field, Headers, Request
 from um.telephony.sip.uri import SIP_SCHEMES, Uri, parse_uri
@@ -54,7 +54,10 @@ class Dialog:
         """
         if source.reliable:
             self.source = source
-        contact = request.contact
+        self.follow(request.contact)
+
+    def follow(self, contact: NameAddr | None) -> None:
+        """Take the Contact of a request or of a 2xx as the target (§12.2.1.2)."""
         if contact is not None and contact.uri.scheme in SIP_SCHEMES:
             self.remote_target = contact.uri.text
 
@@ -66,9 +69,14 @@ class Dialog:
         *,
         fields: tuple[Field, ...] = (),
         body: bytes = b"",
+        cseq: int | None = None,
     ) -> Request:
-        """Build a request inside the dialog (§12.2.1.1), with the next sequence number."""
-        self.local_cseq += 1
+        """Build a request inside the dialog (§12.2.1.1), with the next sequence number.
+
+        `cseq` is that of the INVITE which an ACK is for (§13.2.2.4).
+        """
+        if cseq is None:
+            self.local_cseq += 1
         uri, routes = self._routing()
         headers: list[Field] = [("via", via)]
         headers += [("route", route) for route in routes]
@@ -77,7 +85,7 @@ class Dialog:
             ("from", self.local),
             ("to", self.remote),
             ("call-id", self.call_id),
-            ("cseq", f"{self.local_cseq} {method}"),
+            ("cseq", f"{self.local_cseq if cseq is None else cseq} {method}"),
             ("contact", contact),
             *fields,
         ]

@@ -40,6 +40,7 @@ from um.telephony.sip.layer import (
 )
 from um.telephony.sip.message import Field, Request, Response
 from um.telephony.sip.parser import MalformedMessageError, is_keepalive, parse_message
+from um.telephony.sip.reinvite import Offers
 from um.telephony.sip.responder import EndpointSettings, Responder
 
 __all__ = ["Endpoint", "EndpointSettings"]
@@ -64,8 +65,12 @@ class Endpoint:
     _events: deque[Event] = field(default_factory=deque, repr=False)
     _offered: dict[str, ServerTransaction] = field(default_factory=dict, repr=False)
     """Requests outside calls that wait for our user's answer."""
+    _offers: Offers = field(init=False, repr=False)
     _asked: set[str] = field(default_factory=set, repr=False)
     """Owners of requests outside calls that wait for the peer's answer."""
+
+    def __post_init__(self) -> None:
+        self._offers = Offers(self._layer)
 
     # ---- network side
 
@@ -95,7 +100,7 @@ class Endpoint:
         if isinstance(message, Response):
             if not self._layer.receive_response(message, now):
                 self.metrics.count("sip_stray_responses")
-            self._hear()
+            self._hear(now)
         else:
             self._receive_request(message, source, now)
 
@@ -121,7 +126,7 @@ class Endpoint:
     def handle_timer(self, now: float) -> None:
         """Run what is due: retransmissions and time-outs."""
         self._layer.handle_timer(now)
-        self._hear()
+        self._hear(now)
         for call in self._calls.due(now):
             self._repeat_success(call, now)
 
@@ -170,6 +175,23 @@ class Endpoint:
         change = entry.take_change() if entry is not None else None
         if change is not None:
             self._respond(change, Reply(status, reason), now)
+
+    def offer(self, call: str, sdp: bytes, now: float) -> bool:
+        """Offer new media by re-INVITE; `OfferAnswered` or `OfferRefused` follows (§14.1).
+
+        False, and nothing is sent, while another offer of either side is under way.
+        """
+        entry = self._calls.get(call)
+        if entry is None or not entry.settled:
+            return False
+        self._offers.send(entry, sdp, self._responder, now)
+        return True
+
+    def withdraw_offer(self, call: str, now: float) -> None:
+        """Take our re-INVITE back; its answer may still cross (§9.1)."""
+        entry = self._calls.get(call)
+        if entry is not None:
+            self._offers.withdraw(entry, now)
 
     def hang_up(self, call: str, now: float, *, fields: tuple[Field, ...] = ()) -> None:
         """End an answered call with BYE; no event follows. Before the ACK the BYE waits for it."""
@@ -343,7 +365,7 @@ class Endpoint:
 
     def _receive_change(self, entry: SipCall, transaction: ServerTransaction, now: float) -> None:
         request = transaction.request
-        if entry.change is not None or entry.unacknowledged is not None:
+        if not entry.settled and (request.body or request.method == "INVITE"):
             self._respond(transaction, _PENDING, now)
             return
         entry.dialog.refresh_target(request, transaction.source)
@@ -391,11 +413,14 @@ class Endpoint:
         bye = entry.dialog.request("BYE", via, self._responder.contact, fields=fields)
         self._layer.send_request(bye, hop, now, owner=entry.key)
 
-    def _hear(self) -> None:
-        """Tell of final answers to requests outside calls; a BYE is over whatever comes back."""
+    def _hear(self, now: float) -> None:
+        """Tell of final answers to our requests; a BYE or CANCEL is over whatever comes back."""
         for heard in self._layer.inbox:
             if not isinstance(heard, ResponseHeard):
                 continue  # a failure that was never acknowledged changes nothing for us
+            outcome = self._offers.hear(heard, self._responder, now)
+            if outcome is not None and self._calls.get(outcome.call) is not None:
+                self._events.append(outcome)
             owner, response = heard.transaction.owner, heard.response
             if owner in self._asked and (response is None or response.status >= 200):
                 self._asked.discard(owner)

@@ -53,6 +53,25 @@ class MediaOffered:
 
 
 @dataclass(frozen=True, slots=True)
+class OfferAnswered:
+    """The other side took our re-INVITE; `body` is its SDP answer. The ACK was sent."""
+
+    call: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OfferRefused:
+    """The other side refused our re-INVITE: the session stays as it was (RFC 3261 §14.1).
+
+    `status` 491: both sides offered at once; 408: no answer came in 32 s.
+    """
+
+    call: str
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
 class CallEnded:
     """A call that had been answered is over and gone."""
 
@@ -90,7 +109,14 @@ class RequestAnswered:
 
 
 CallEvent = (
-    CallOffered | CallCancelled | CallAcknowledged | MediaOffered | CallEnded | DigitSignalled
+    CallOffered
+    | CallCancelled
+    | CallAcknowledged
+    | MediaOffered
+    | OfferAnswered
+    | OfferRefused
+    | CallEnded
+    | DigitSignalled
 )
 OtherEvent = RequestOffered | RequestAnswered
 Event = CallEvent | OtherEvent

@@ -323,3 +323,14 @@ def acknowledgement(request: Request, response: Response) -> Request:
         ("max-forwards", "70"),
     ]
     return Request(Headers(tuple(fields)), b"", "ACK", request.uri)
+
+
+def cancellation(request: Request) -> Request:
+    """The CANCEL of an INVITE of ours, on its branch (§9.1)."""
+    kept = {"from", "to", "call-id", "route", "max-forwards"}
+    fields = [field for field in request.headers.fields if field[0] in kept]
+    fields += [
+        ("via", request.headers.values("via")[0]),
+        ("cseq", f"{request.cseq.number} CANCEL"),
+    ]
+    return Request(Headers(tuple(fields)), b"", "CANCEL", request.uri)
