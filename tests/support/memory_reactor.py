@@ -7,12 +7,26 @@ from twisted.internet.testing import StringTransportWithDisconnection
 from twisted.python.failure import Failure
 
 
+class MemorySocket:
+    """What lies under a `MemoryUdp`, to be given away."""
+
+    def __init__(self):
+        self.closed = False
+
+    def dup(self):
+        return MemorySocket()
+
+    def close(self):
+        self.closed = True
+
+
 class MemoryUdp:
     """What `listenUDP` returns."""
 
     def __init__(self, reactor, protocol, host, port):
         self.reactor, self.protocol, self.address = reactor, protocol, (host, port)
         self.sent = []
+        self.socket = MemorySocket()
 
     def getHost(self):
         return type("Host", (), {"host": self.address[0], "port": self.address[1]})

@@ -12,6 +12,7 @@ from socket import socket
 from typing import Protocol
 
 from um.core.account import Account, Number
+from um.telephony.t38 import T38Terms
 
 SAMPLE_RATE = 8000
 
@@ -57,7 +58,7 @@ class EndReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MediaHandOver:
-    """An RTP socket with all it takes to go on where we stopped (for the fax child process).
+    """A media socket with all it takes to go on where we stopped (for the fax child process).
 
     The receiver owns `socket` (UDP, bound; closed by it). `payload_type` 0 is PCMU, 8 PCMA.
     """
@@ -69,6 +70,17 @@ class MediaHandOver:
     next_sequence: int
     next_timestamp: int
     ssrc: int
+    t38: T38Terms | None = None
+    """What the peer said of its T.38: it speaks UDPTL from the start, and no RTP."""
+
+
+@dataclass(frozen=True, slots=True)
+class FaxMedia:
+    """How a fax goes on, on the same socket of ours: in T.38 when `t38` is given, else in G.711."""
+
+    remote: tuple[str, int]
+    payload_type: int
+    t38: T38Terms | None
 
 
 class Call(Protocol):
@@ -114,6 +126,17 @@ class Call(Protocol):
 
     def hand_over_media(self) -> MediaHandOver:
         """Stop our own RTP and give the socket away. Signalling stays with this call."""
+        ...
+
+    def take_t38(self, changed: Callable[[FaxMedia], None]) -> None:
+        """From now on take T.38 when the core offers it, rather than audio beside it.
+
+        `changed` is called whenever both sides agreed on other media after `hand_over_media`.
+        """
+        ...
+
+    def offer_t38(self) -> None:
+        """Offer T.38 by re-INVITE. G.711 goes on until it is taken, and if it is refused."""
         ...
 
 

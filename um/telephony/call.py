@@ -12,18 +12,20 @@ from typing import Final, Protocol
 
 import structlog
 
-from um.core.account import Account, Number
+from um.core.account import Account, Number, NumberUse
 from um.core.errors import UnavailableError
 from um.telephony.application import (
     ApplicationFactory,
     CallApplication,
     CallInfo,
     EndReason,
+    FaxMedia,
     HandOver,
     MediaHandOver,
 )
 from um.telephony.call_media import CallMedia, Local, MediaHouse
-from um.telephony.offer import NotAcceptableError
+from um.telephony.changeover import PATIENCE_SECONDS, Changeover, Next
+from um.telephony.offer import NotAcceptableError, is_t38_alone
 from um.telephony.presses import Presses, Way
 from um.telephony.rtp.session import Audio, Digit, MediaLost, PlaybackFinished, RtpEvent
 from um.telephony.sdp import SdpError
@@ -35,6 +37,8 @@ __all__ = ["CallHouse", "LiveCall", "Local"]
 log = structlog.get_logger(__name__)
 
 _NOT_ACCEPTABLE: Final = (488, "Not Acceptable Here")
+_FAX: Final = "fax"
+"""The application of a call that is T.38 from its first offer on."""
 
 
 class CallHouse(MediaHouse, Protocol):
@@ -67,6 +71,10 @@ class LiveCall:
             local=local,
         )
         self._presses = Presses()
+        self._changeover = Changeover()
+        self._changed: Callable[[FaxMedia], None] | None = None
+        self._patience: DelayedCall | None = None
+        """Runs while an offer of T.38 of ours waits for its answer."""
         self._account: Account | None = None
         self._number: Number | None = None
         self._application: CallApplication | None = None
@@ -143,10 +151,32 @@ class LiveCall:
         """See `Call.hand_over_media`. Raises UnavailableError when no media flows."""
         return self._media.hand_over()
 
+    def take_t38(self, changed: Callable[[FaxMedia], None]) -> None:
+        """See `Call.take_t38`."""
+        self._changed = changed
+        self._media.take_t38()
+
+    def offer_t38(self) -> None:
+        """See `Call.offer_t38`. Nothing is offered that is agreed already."""
+        if self._over or not self._media.started or self._media.is_t38:
+            return
+        if not self._changeover.may_try():
+            return
+        sdp = self._media.offer(t38=True)
+        if not self._sip.endpoint.offer(self.name, sdp, self._now()):
+            self._offer_again()  # another offer is under way
+            return
+        log.info("telephony.t38-offered", call=self.info.call_id)
+        self._patience = self._house.reactor.callLater(PATIENCE_SECONDS, self._lose_patience)
+        self._sip.work()
+
     # ---- what the server says
 
     def begin(self, application: str, account: Account | None, number: Number | None) -> None:
         """Give the call to an application; one that is unknown or fails refuses the call."""
+        takes_fax = number is not None and number.use is NumberUse.BOTH
+        if takes_fax and _FAX in self._house.applications and is_t38_alone(self._offer):
+            application = _FAX
         factory = self._house.applications.get(application)
         if factory is None:
             log.error("telephony.no-application", application=application, call=self.info.call_id)
@@ -199,6 +229,32 @@ class LiveCall:
             endpoint.refuse_offer(self.name, 400, "Bad Session Description", now)
         else:
             endpoint.accept_offer(self.name, answer, now)
+            self._tell_of_media()
+
+    def offer_answered(self, body: bytes) -> None:
+        """The other side took our offer; media goes on as `body` says."""
+        wanted = self._offer_ended()
+        if self._over:
+            return
+        if self._learn_answer(body):
+            self._tell_of_media()
+        elif wanted:  # it took the offer and refused its media: the call has none now
+            self._offer_audio()
+        else:
+            self.end(EndReason.FAILURE)
+
+    def offer_refused(self, status: int) -> None:
+        """The session stays as it was."""
+        wanted = self._offer_ended()
+        if self._over:
+            return
+        log.info("telephony.offer-refused", call=self.info.call_id, status=status)
+        self._house.metrics.count("telephony_offers_refused")
+        what = self._changeover.refused(status)
+        if what is Next.END or not wanted:
+            self.end(EndReason.FAILURE)
+        elif what is Next.AGAIN:
+            self._offer_again()
 
     def signalled(self, digit: str) -> None:
         """A key press in INFO."""
@@ -231,6 +287,43 @@ class LiveCall:
             log.info("telephony.bad-answer", call=self.info.call_id, error=error.code)
             return False
         return True
+
+    def _offer_ended(self) -> bool:
+        """Our offer has its answer; whether it was one of T.38."""
+        patience, self._patience = self._patience, None
+        if patience is not None and patience.active():
+            patience.cancel()
+        return patience is not None
+
+    def _offer_again(self) -> None:
+        pause = self._changeover.pause_seconds(self._house.randomness.getrandbits(32))
+        self._house.reactor.callLater(pause, self.offer_t38)
+
+    def _offer_audio(self) -> None:
+        """Go back to what was before our offer of T.38."""
+        if self._sip.endpoint.offer(self.name, self._media.offer(t38=False), self._now()):
+            self._sip.work()
+        else:
+            self.end(EndReason.FAILURE)
+
+    def _lose_patience(self) -> None:
+        """Our offer of T.38 waits for too long: take it back."""
+        if not self._over:
+            log.info("telephony.offer-withdrawn", call=self.info.call_id)
+            self._sip.endpoint.withdraw_offer(self.name, self._now())
+            self._sip.work()
+
+    def _tell_of_media(self) -> None:
+        """Whoever has the socket must know where to send, and what."""
+        changed = self._changed
+        if changed is None or not self._media.handed_over:
+            return
+        try:
+            media = self._media.fax_media
+        except UnavailableError:
+            log.info("telephony.no-modem-media", call=self.info.call_id)
+            return
+        self._guard(lambda: changed(media))
 
     # ---- the application and the end
 
@@ -295,6 +388,7 @@ class LiveCall:
             return
         self._over = True
         self._drain_media()
+        self._offer_ended()
         if self._limit is not None and self._limit.active():
             self._limit.cancel()
         self._media.close()

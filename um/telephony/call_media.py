@@ -2,7 +2,9 @@
 
 Laws:
 - Nothing that was heard is told before `start` (the ACK).
-- After `hand_over` or `close` no datagram leaves and none is taken in.
+- After `hand_over` or `close` no datagram leaves and none is taken in; what is agreed of the media
+  after that is for whoever has the socket.
+- There is RTP, or T.38 for whoever takes the socket; T.38 itself is not spoken here.
 - Knows no signalling: descriptions come and go as octets.
 """
 
@@ -14,11 +16,12 @@ import structlog
 
 from um.core.errors import UnavailableError
 from um.core.ports import Clock, Metrics
-from um.telephony.application import MediaHandOver, ToneDetector
+from um.telephony.application import FaxMedia, MediaHandOver, ToneDetector
 from um.telephony.codec import Codecs
-from um.telephony.offer import Agreed, MediaNegotiation, NotAcceptableError
+from um.telephony.offer import PTIME_MS, Agreed, AgreedT38, MediaNegotiation, NotAcceptableError
 from um.telephony.randomness import Randomness
 from um.telephony.rtp.dtmf import DIGITS
+from um.telephony.rtp.g711 import PCMU
 from um.telephony.rtp.session import Audio, RtpEvent, RtpSession
 from um.telephony.rtp.source import Address
 from um.telephony.rtp.speaker import StreamState
@@ -26,6 +29,9 @@ from um.telephony.settings import TelephonySettings
 from um.telephony.transport import MediaPort, MediaPorts
 
 log = structlog.get_logger(__name__)
+
+_DISCARD_PORT = 9
+"""RFC 863: where nobody listens, until the peer's first datagram says where it is."""
 
 
 class MediaHouse(Protocol):
@@ -70,13 +76,26 @@ class CallMedia:
         self._port: MediaPort | None = None
         self._negotiation: MediaNegotiation | None = None
         self._session: RtpSession | None = None
+        self._agreed: Agreed | AgreedT38 | None = None
+        self._takes_t38 = False
+        self._handed_over = False
         self._tones: ToneDetector | None = None
         self._started = False
 
     @property
     def agreed(self) -> bool:
-        """Whether both sides know where media goes, and we still have it."""
-        return self._session is not None
+        """Whether both sides know where media goes."""
+        return self._agreed is not None
+
+    @property
+    def is_t38(self) -> bool:
+        """Whether the call is in T.38 by now."""
+        return isinstance(self._agreed, AgreedT38)
+
+    @property
+    def handed_over(self) -> bool:
+        """Whether the socket is another's."""
+        return self._handed_over
 
     @property
     def waveform(self) -> bool:
@@ -97,8 +116,18 @@ class CallMedia:
         )
         session_id = self._house.randomness.getrandbits(48)
         self._negotiation = MediaNegotiation(
-            self._local.advertised, self._port.number, session_id, self._house.codecs
+            self._local.advertised,
+            self._port.number,
+            session_id,
+            self._house.codecs,
+            takes_t38=self._takes_t38,
         )
+
+    def take_t38(self) -> None:
+        """T.38 fits from now on."""
+        self._takes_t38 = True
+        if self._negotiation is not None:
+            self._negotiation.takes_t38 = True
 
     def describe(self, offer: bytes) -> bytes:
         """Our answer to `offer`, or our own offer if it is empty.
@@ -113,25 +142,37 @@ class CallMedia:
         self._agree(agreed)
         return answer
 
+    def offer(self, *, t38: bool) -> bytes:
+        """Our offer of T.38, or of audio, for a re-INVITE. Raises NotAcceptableError before `open`."""
+        if self._negotiation is None:
+            raise NotAcceptableError
+        return self._negotiation.offer_t38() if t38 else self._negotiation.offer_audio()
+
     def learn_answer(self, body: bytes) -> None:
         """Take the answer to our offer. Raises SdpError, NotAcceptableError."""
         if self._negotiation is not None:
             self._agree(self._negotiation.read_answer(body))
 
-    def _agree(self, agreed: Agreed) -> None:
-        if self._session is not None:
+    def _agree(self, agreed: Agreed | AgreedT38) -> None:
+        self._agreed = agreed
+        if isinstance(agreed, AgreedT38):
+            self._end_session()
+        elif self._session is not None:
             self._session.renegotiate(agreed)
-        elif self._port is not None and not self._started:
-            bits = self._house.randomness.getrandbits
+        elif self._port is not None and not self._handed_over:
             self._session = RtpSession(
                 agreed,
                 core=self._core,
-                stream=StreamState(bits(16), bits(32), bits(32)),
+                stream=self._new_stream(),
                 now=self._now(),
                 metrics=self._house.metrics,
                 codecs=self._house.codecs,
                 no_media_seconds=self._house.settings.no_media_seconds,
             )
+
+    def _new_stream(self) -> StreamState:
+        bits = self._house.randomness.getrandbits
+        return StreamState(bits(16), bits(32), bits(32))
 
     # ---- while the call is up
 
@@ -190,12 +231,14 @@ class CallMedia:
     def hand_over(self) -> MediaHandOver:
         """Give the socket away with all it takes to go on. Raises UnavailableError without media."""
         session, port = self._session, self._port
+        if isinstance(self._agreed, AgreedT38) and port is not None:
+            return self._hand_over_t38(port, self._agreed)
         if session is None or port is None or session.remote is None:
             raise UnavailableError("The call has no media to hand over")
         if not session.codec.waveform:
             raise UnavailableError(f"{session.codec.name} carries no modem")
-        self._log(session)
-        self._session = None
+        self._end_session()
+        self._handed_over = True
         return MediaHandOver(
             socket=port.give_away(),
             remote=session.remote,
@@ -205,6 +248,37 @@ class CallMedia:
             next_timestamp=session.stream.timestamp,
             ssrc=session.stream.ssrc,
         )
+
+    def _hand_over_t38(self, port: MediaPort, agreed: AgreedT38) -> MediaHandOver:
+        self._handed_over = True
+        stream = self._new_stream()  # for audio, should the call go back to it
+        return MediaHandOver(
+            socket=port.give_away(),
+            remote=agreed.remote or self._unknown_place,
+            payload_type=PCMU,
+            ptime_ms=PTIME_MS,
+            next_sequence=stream.sequence,
+            next_timestamp=stream.timestamp,
+            ssrc=stream.ssrc,
+            t38=agreed.terms,
+        )
+
+    @property
+    def fax_media(self) -> FaxMedia:
+        """What is agreed by now. Raises UnavailableError where a modem gets through by neither."""
+        agreed = self._agreed
+        if agreed is None:
+            raise UnavailableError("The call has no media")
+        remote = agreed.remote or self._unknown_place
+        if isinstance(agreed, AgreedT38):
+            return FaxMedia(remote, PCMU, agreed.terms)
+        if not agreed.codec.waveform:
+            raise UnavailableError(f"{agreed.codec.name} carries no modem")
+        return FaxMedia(remote, agreed.payload_type, None)
+
+    @property
+    def _unknown_place(self) -> Address:
+        return self._core, _DISCARD_PORT
 
     def drain(self) -> Iterator[bytes]:
         """What waited behind a gap: it is still the caller's speech."""
@@ -218,14 +292,18 @@ class CallMedia:
 
     def close(self) -> None:
         """Give the port back; harmless when it was never bound or was given away."""
-        session, self._session = self._session, None
-        if session is not None:
-            if self._port is not None:
-                for data, address in session.reports_to_send():
-                    self._port.send_report(data, address)
-            self._log(session)
+        session = self._session
+        if session is not None and self._port is not None:
+            for data, address in session.reports_to_send():
+                self._port.send_report(data, address)
+        self._end_session()
         if self._port is not None:
             self._port.close()
+
+    def _end_session(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            self._log(session)
 
     def _log(self, session: RtpSession) -> None:
         log.info("telephony.media", call=self._name, **asdict(session.statistics))

@@ -4,16 +4,24 @@ One `MediaNegotiation` a call. An answer keeps the order and number of the offer
 refuses with port 0 all but the first that fits: one codec of ours over RTP/AVP, with
 telephone-event and comfort noise if offered. Among the codecs the offerer's order counts, but one
 that keeps tones goes before one that does not: fax and in-band digits need it.
-T.38 will be one more kind of media that fits.
+Where the call's application takes T.38 (`takes_t38`) that fits before any audio, since a sender that
+offers both beside each other can fax by either; T.38 over TCP never fits.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import Final
 
 from um.core.errors import InvalidError
 from um.telephony.codec import Codec, Codecs
-from um.telephony.sdp import MediaDescription, SessionDescription, parse_sdp, render_sdp
+from um.telephony.sdp import (
+    MediaDescription,
+    SdpError,
+    SessionDescription,
+    parse_sdp,
+    render_sdp,
+)
+from um.telephony.t38 import OURS, T38Terms, is_t38, media_lines, our_terms, read_terms
 
 EVENTS: Final = "telephone-event/8000"
 COMFORT_NOISE: Final = "cn/8000"
@@ -62,6 +70,16 @@ class Agreed:
     """Our a=fmtp for the codec."""
 
 
+@dataclass(frozen=True, slots=True)
+class AgreedT38:
+    """Both sides will speak T.38 over UDPTL, each on the port of its media line."""
+
+    remote: tuple[str, int] | None
+    """Where to send; None when the other side names no address."""
+    terms: T38Terms
+    """What the other side said of itself."""
+
+
 @dataclass(slots=True)
 class MediaNegotiation:
     """Our side of a call's session: address, identity, version of the description."""
@@ -71,24 +89,37 @@ class MediaNegotiation:
     session_id: int
     codecs: Codecs
     version: int = 0
+    takes_t38: bool = False
+    """The call's application can receive T.38."""
+    _agreed: Agreed | AgreedT38 | None = None
+    """What holds until an offer changes it."""
+    _lines: list[MediaDescription | None] = field(default_factory=list)
+    """The media lines of the session so far; None is ours (RFC 3264 §8: none may vanish)."""
 
-    def answer(self, offer: bytes) -> tuple[bytes, Agreed]:
+    def answer(self, offer: bytes) -> tuple[bytes, Agreed | AgreedT38]:
         """Our answer to `offer` and what it means.
 
         Raises SdpError (400) or NotAcceptableError (488); the session then stays as it was.
         """
         description = parse_sdp(offer)
-        chosen, agreed = self._choose(description)
-        sections = [
-            self._answer_section(agreed, _ANSWER_DIRECTION[media.direction])
-            if media is chosen
-            else _refusal(media)
-            for media in description.media
-        ]
-        return self._render(sections), agreed
+        chosen, self._agreed = self._choose(description)
+        self._lines = [None if media is chosen else media for media in description.media]
+        if isinstance(self._agreed, AgreedT38):
+            ours = _section(media_lines(self.port, our_terms(self._agreed.terms)))
+        else:
+            ours = self._answer_section(self._agreed, _ANSWER_DIRECTION[chosen.direction])
+        return self._render_among(ours), self._agreed
 
     def offer(self) -> bytes:
-        """Our own offer, for an INVITE that came without one."""
+        """Our own offer of what the session is now, audio at first (for an INVITE without one)."""
+        return self.offer_t38() if isinstance(self._agreed, AgreedT38) else self.offer_audio()
+
+    def offer_t38(self) -> bytes:
+        """Our offer to go on in T.38, in the place of the audio."""
+        return self._render_among(_section(media_lines(self.port, OURS)))
+
+    def offer_audio(self) -> bytes:
+        """Our offer of all our codecs."""
         events = OFFERED_EVENT_TYPE
         numbers = " ".join(str(codec.payload_type) for codec in self.codecs)
         lines = [f"m=audio {self.port} RTP/AVP {numbers} {events}"]
@@ -100,14 +131,20 @@ class MediaNegotiation:
             f"a=ptime:{PTIME_MS}",
             "a=sendrecv",
         ]
-        return self._render([_section(lines)])
+        return self._render_among(_section(lines))
 
-    def read_answer(self, answer: bytes) -> Agreed:
+    def read_answer(self, answer: bytes) -> Agreed | AgreedT38:
         """What the other side's answer to `offer` means. Raises SdpError, NotAcceptableError."""
-        return self._choose(parse_sdp(answer))[1]
+        self._agreed = self._choose(parse_sdp(answer))[1]
+        return self._agreed
 
-    def _choose(self, description: SessionDescription) -> tuple[MediaDescription, Agreed]:
+    def _choose(
+        self, description: SessionDescription
+    ) -> tuple[MediaDescription, Agreed | AgreedT38]:
         """The first line that fits. Raises NotAcceptableError."""
+        for media in description.media:
+            if self.takes_t38 and is_t38(media):
+                return media, AgreedT38(_remote(media), read_terms(media))
         for media in description.media:
             if media.kind == "audio" and media.port > 0 and media.protocol.upper() == "RTP/AVP":
                 wanted = _codec(media, self.codecs)
@@ -127,9 +164,22 @@ class MediaNegotiation:
         lines += [f"a=ptime:{agreed.ptime_ms}", f"a={direction}"]
         return _section(lines)
 
-    def _render(self, sections: list[str]) -> bytes:
+    def _render_among(self, ours: str) -> bytes:
+        """A description with our section in its place and the others refused."""
+        sections = [ours if line is None else _refusal(line) for line in self._lines or [None]]
         self.version += 1
         return render_sdp(self.host, self.session_id, self.version, sections)
+
+
+def is_t38_alone(offer: bytes) -> bool:
+    """Whether an offer has T.38 and nothing that could be spoken over; False for any rubbish."""
+    try:
+        media = parse_sdp(offer).media
+    except SdpError:
+        return False
+    return any(map(is_t38, media)) and not any(
+        each.kind == "audio" and each.port > 0 for each in media
+    )
 
 
 def _section(lines: list[str]) -> str:

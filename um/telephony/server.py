@@ -42,6 +42,8 @@ from um.telephony.sip.events import (
     End,
     Event,
     MediaOffered,
+    OfferAnswered,
+    OfferRefused,
     OtherEvent,
     RequestAnswered,
     RequestOffered,
@@ -229,6 +231,10 @@ class TelephonyServer:
                 call.acknowledged(event.body, first=event.first)
             case MediaOffered():
                 call.media_offered(event.body)
+            case OfferAnswered():
+                call.offer_answered(event.body)
+            case OfferRefused():
+                call.offer_refused(event.status)
             case DigitSignalled():
                 call.signalled(event.digit)
             case CallEnded():

@@ -6,9 +6,11 @@ from hypothesis import strategies as st
 
 from um.telephony.codec import Codecs
 from um.telephony.g729 import G729
-from um.telephony.offer import Agreed, MediaNegotiation, NotAcceptableError
+from um.telephony.offer import Agreed, AgreedT38, MediaNegotiation, NotAcceptableError
 from um.telephony.rtp.g711 import G711
 from um.telephony.sdp import SdpError, parse_sdp
+from um.telephony.t38 import T38Terms
+from um.telephony.udptl import ErrorCorrection
 
 PCMU, PCMA = G711
 HEAD = "v=0\r\no=- 1 1 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\n"
@@ -252,3 +254,125 @@ def test_each_description_has_a_higher_version():
 def test_malformed_descriptions_are_refused(data):
     with pytest.raises(SdpError):
         parse_sdp(data)
+
+
+# ---- T.38
+
+AUDIO = "m=audio 40000 RTP/AVP 0 8\r\n"
+IMAGE = "m=image 4000 udptl t38\r\n"
+T38 = (
+    "a=T38FaxVersion:0\r\na=T38MaxBitRate:14400\r\na=T38FaxRateManagement:transferredTCF\r\n"
+    "a=T38FaxMaxBuffer:2000\r\na=T38FaxMaxDatagram:1400\r\na=T38FaxUdpEC:t38UDPRedundancy\r\n"
+)
+
+
+def fax_answer(media):
+    """What an application that takes T.38 answers."""
+    negotiating = negotiation()
+    negotiating.takes_t38 = True
+    text, agreed = negotiating.answer((HEAD + media).encode())
+    return text.decode(), agreed
+
+
+def media_of(text):
+    return text.partition("t=0 0\r\n")[2]
+
+
+def test_t38_alone_is_taken():
+    """T.38 from the start: the answer is ours word for word."""
+    text, agreed = fax_answer(IMAGE + T38)
+    assert media_of(text) == f"m=image 20000 udptl t38\r\n{T38}"
+    assert agreed == AgreedT38(("192.0.2.10", 4000), T38Terms(max_datagram=1400))
+
+
+@pytest.mark.parametrize("media", [AUDIO + IMAGE, IMAGE + AUDIO])
+def test_t38_beside_audio_is_taken_and_the_audio_refused(media):
+    """A fax can go by either; T.38 loses nothing on the way."""
+    text, agreed = fax_answer(media)
+    assert isinstance(agreed, AgreedT38)
+    lines = [line for line in text.split("\r\n") if line.startswith("m=")]
+    assert sorted(lines) == ["m=audio 0 RTP/AVP 0 8", "m=image 20000 udptl t38"]
+    assert lines[0][2:7] == media[2:7]
+
+
+def test_voice_takes_no_t38():
+    """Whoever speaks to a caller takes the audio beside it, and refuses T.38 alone."""
+    text, agreed = answer(IMAGE + AUDIO)
+    assert isinstance(agreed, Agreed)
+    assert "m=image 0 udptl t38\r\n" in text
+    with pytest.raises(NotAcceptableError):
+        answer(IMAGE)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "m=image 4000 tcp t38\r\n",
+        "m=image 4000 TCP/TPTL t38\r\n",
+        "m=image 0 udptl t38\r\n",
+        "m=image 4000 udptl t37\r\n",
+    ],
+)
+def test_other_images_are_refused(image):
+    """T.38 over TCP (TPKT, RFC 3362) and what is no T.38: port 0 beside audio, 488 alone."""
+    text, agreed = fax_answer(image + AUDIO)
+    assert isinstance(agreed, Agreed)
+    assert media_of(text).startswith(image.replace("4000", "0"))
+    with pytest.raises(NotAcceptableError):
+        fax_answer(image)
+
+
+@pytest.mark.parametrize(
+    ("lines", "terms"),
+    [
+        ("", T38Terms()),
+        ("a=T38FaxUdpEC:t38UDPFEC\r\n", T38Terms(correction=ErrorCorrection.FEC)),
+        ("a=t38faxudpec:T38UDPNOEC\r\n", T38Terms(correction=ErrorCorrection.NONE)),
+        ("a=T38FaxUdpEC:t38UDPMagic\r\n", T38Terms()),
+        ("a=T38FaxFillBitRemoval\r\n", T38Terms(fill_bit_removal=True)),
+        ("a=T38FaxFillBitRemoval:1\r\n", T38Terms(fill_bit_removal=True)),
+        ("a=T38FaxFillBitRemoval:0\r\n", T38Terms()),
+        ("a=T38FaxTranscodingMMR:\r\n", T38Terms(transcoding_mmr=True)),
+        ("a=t38FaxTranscodingJBIG\r\n", T38Terms(transcoding_jbig=True)),
+        ("a=T38FaxRateManagement:localTCF\r\n", T38Terms(local_tcf=True)),
+        ("a=T38FaxVersion:3\r\n", T38Terms()),
+        ("a=T38MaxBitRate:33600\r\n", T38Terms(max_bit_rate=33_600)),
+        ("a=T38MaxBitRate:0\r\na=T38FaxVersion:x\r\n", T38Terms()),
+        ("a=T38FaxMaxDatagram:72\r\n", T38Terms(max_datagram=72)),
+        ("a=T38FaxMaxDatagram:0\r\n", T38Terms()),
+        ("a=T38FaxMaxDatagram:99999999999\r\n", T38Terms()),
+    ],
+)
+def test_attributes_as_the_field_writes_them(lines, terms):
+    """Any case, booleans with and without a value; what cannot be read was not said."""
+    assert fax_answer(IMAGE + lines)[1] == AgreedT38(("192.0.2.10", 4000), terms)
+
+
+def test_an_answer_promises_no_more_than_was_offered():
+    """Bit rate, error correction, rate management as offered; no transcoding (T.38 Annex D)."""
+    text, _ = fax_answer(
+        f"{IMAGE}a=T38FaxVersion:3\r\na=T38MaxBitRate:9600\r\na=T38FaxTranscodingMMR\r\n"
+        "a=T38FaxRateManagement:localTCF\r\na=T38FaxUdpEC:t38UDPFEC\r\n"
+    )
+    assert media_of(text) == (
+        "m=image 20000 udptl t38\r\na=T38FaxVersion:0\r\na=T38MaxBitRate:9600\r\n"
+        "a=T38FaxRateManagement:localTCF\r\na=T38FaxMaxBuffer:2000\r\na=T38FaxMaxDatagram:1400\r\n"
+        "a=T38FaxUdpEC:t38UDPFEC\r\n"
+    )
+
+
+def test_our_offer_of_t38_takes_the_place_of_the_audio():
+    """RFC 3264 §8: the lines of the session stay, in their order."""
+    negotiating = negotiation()
+    negotiating.answer(f"{HEAD}m=video 5000 RTP/AVP 31\r\n{AUDIO}".encode())
+    negotiating.takes_t38 = True
+    assert media_of(negotiating.offer_t38().decode()) == (
+        f"m=video 0 RTP/AVP 31\r\nm=image 20000 udptl t38\r\n{T38}"
+    )
+    answer = f"{HEAD}m=video 0 RTP/AVP 31\r\nm=image 4002 udptl t38\r\na=T38FaxUdpEC:t38UDPFEC\r\n"
+    agreed = negotiating.read_answer(answer.encode())
+    assert agreed == AgreedT38(("192.0.2.10", 4002), T38Terms(correction=ErrorCorrection.FEC))
+    # A re-INVITE without an offer is answered with what the session is by now.
+    assert "m=image 20000 udptl t38" in negotiating.offer().decode()
+    with pytest.raises(NotAcceptableError):
+        negotiating.read_answer(f"{HEAD}m=image 0 udptl t38\r\n".encode())
