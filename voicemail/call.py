@@ -72,6 +72,8 @@ class VoicemailCall:
         self._refusal: Words = ()
         self._opening: asyncio.Task[None] | None = None
         self._settled = False
+        self._elsewhere = False
+        """Another telephone took the call before we answered: nobody was missed."""
         self._owner: RetrievalCall | None = None
         """Has the call when the caller turned out to be the owner."""
         self._fax_tones: ToneDetector | None = None
@@ -107,6 +109,7 @@ class VoicemailCall:
     def ended(self, reason: EndReason) -> None:
         """The call is over: what was said is kept."""
         log.info("voicemail.call-ended", call=self._call.info.call_id, reason=reason.value)
+        self._elsewhere = reason is EndReason.ELSEWHERE
         self._line.end()
         if self._owner is not None:
             self._owner.ended(reason)
@@ -289,7 +292,8 @@ class VoicemailCall:
     async def _note_without_entry(self, kind: str) -> None:
         """A line in the history for a call that has nothing in the spool; its room is given back."""
         try:
-            await history.note(self._house.store, history.line(self._facts(), kind))
+            if not self._elsewhere:
+                await history.note(self._house.store, history.line(self._facts(), kind))
             if self._reservation is not None:
                 await self._house.delivery.release(self._reservation)
         except UMError as error:  # the reservation expires by itself

@@ -23,7 +23,6 @@ class FakeCall:
             caller_name="Anna",
             cause=DivertCause.NO_ANSWER,
             peer="192.0.2.1:5060",
-            is_vouched_for=True,
         )
     )
     waveform: bool = True
@@ -32,6 +31,7 @@ class FakeCall:
     stopped: int = 0
     hung_up: int = 0
     timers: list = field(default_factory=list)
+    transfers: list = field(default_factory=list)
 
     @classmethod
     def to(cls, account, number, **changes):
@@ -52,6 +52,9 @@ class FakeCall:
 
     def hang_up(self):
         self.hung_up += 1
+
+    def transfer(self, target, refused):
+        self.transfers.append((target, refused))
 
     def call_later(self, seconds, callback):
         timer = (seconds, callback)

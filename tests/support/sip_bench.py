@@ -115,6 +115,20 @@ class Bench:
         return call, tag
 
 
+def replied(
+    sent: str, status: int, reason: str, *, extra: str = "", body: str = "", to_tag: str = "core"
+) -> bytes:
+    """The core's answer to a request of ours. `extra`: header lines, each ended by CRLF."""
+    kept = {"Via", "From", "To", "Call-ID", "CSeq"}
+    lines = [line for line in sent.split("\r\n") if line.split(":")[0] in kept]
+    lines = [
+        f"{line};tag={to_tag}" if line.startswith("To:") and ";tag=" not in line else line
+        for line in lines
+    ]
+    head = "\r\n".join([f"SIP/2.0 {status} {reason}", *lines])
+    return f"{head}\r\n{extra}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
 def summary(data: bytes) -> str:
     """`200 INVITE` or `BYE`."""
     lines = data.decode("utf-8", "replace").split("\r\n")

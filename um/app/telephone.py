@@ -120,4 +120,5 @@ def telephony_settings(config: Config) -> TelephonySettings:
         trusted_cores=tuple(map(str, telephony.trusted_cores)),
         mailbox_from=telephony.mailbox_from,
         max_call_seconds=telephony.max_call_seconds,
+        session_expires_seconds=telephony.session_expires_seconds,
     )

@@ -12,12 +12,14 @@ from um.config.types import (
     ListenAddress,
     MailAddress,
     NetworkAddress,
+    Operator,
     Port,
     Positive,
     QuotaOctets,
     Region,
     SecretUrl,
     Section,
+    SessionSeconds,
     SipListenAddress,
     SipTarget,
     Switch,
@@ -152,6 +154,10 @@ class TelephonyConfig(Section):
     ring_seconds: Positive = 20
     max_message_seconds: Positive = 120
     max_call_seconds: Positive = 7200
+    session_expires_seconds: SessionSeconds = 1800
+    """How long a call may last without a refresh (RFC 4028)."""
+    operator: Operator | None = None
+    """Whom `0` in a deposit connects the caller with; nobody if not set."""
     mailbox_from: Annotated[tuple[MailboxSource, ...], Field(min_length=1)] = (
         "target",
         "request-uri",

@@ -16,8 +16,11 @@ from um.core.account import MIN_QUOTA_OCTETS
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _MAIL_ADDRESS = re.compile(r"[^\s@<>,;:\"()\[\]\\]+@[^\s@<>]+")
-
-
+_OPERATOR = re.compile(
+    r"[A-Za-z0-9*#+._-]{1,64}"
+    r"|(?:sips?:[A-Za-z0-9*+._%-]{1,64}@[A-Za-z0-9.:\[\]-]{1,255}|tel:\+?[0-9]{1,32})"
+    r"(?:;[A-Za-z0-9=._-]{1,64}){0,8}"
+)
 _SIP_TARGET = re.compile(
     r"sips?:([A-Za-z0-9+._*~!'()%-]+@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[0-9.]+)(:(?P<port>[1-9][0-9]{0,4}))?"
     r"(;transport=(udp|tcp|tls))?"
@@ -91,6 +94,12 @@ def _sip_target(value: str) -> str:
     return value.strip()
 
 
+def _operator(value: str) -> str:
+    if not _OPERATOR.fullmatch(value):
+        raise ValueError("must be an extension such as 100 or a URI such as sip:100@192.0.2.7")
+    return value
+
+
 def _region(value: str) -> str:
     from phonenumbers import SUPPORTED_REGIONS  # noqa: PLC0415 - 0.1 s, only when a file is read
 
@@ -117,6 +126,8 @@ Switch = Annotated[bool, Field(strict=True)]
 Whole = Annotated[int, Field(strict=True, ge=0)]
 Positive = Annotated[int, Field(strict=True, gt=0)]
 QuotaOctets = Annotated[int, Field(strict=True, ge=MIN_QUOTA_OCTETS)]
+SessionSeconds = Annotated[int, Field(strict=True, ge=90, le=86_400)]
+"""Of a session timer: RFC 4028 §4 allows no less."""
 Port = Annotated[int, Field(strict=True, gt=0, le=65_535)]
 FilePath = Annotated[Path, AfterValidator(_resolved)]
 """Relative paths are relative to the configuration file's folder."""
@@ -127,6 +138,8 @@ Timezone = Annotated[str, AfterValidator(timezone)]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 SipTarget = Annotated[str, AfterValidator(_sip_target)]
 """A SIP URI with an IP address, for what a name means changes with the resolver."""
+Operator = Annotated[str, AfterValidator(_operator)]
+"""An extension, or a SIP or tel URI without anything that would need quoting."""
 Url = Annotated[SecretUrl, PlainValidator(_secret_url)]
 
 

@@ -41,8 +41,6 @@ class CallInfo:
     cause: DivertCause
     peer: str
     """Address of the core, for logs."""
-    is_vouched_for: bool = False
-    """`caller_number` is asserted by a core that is trusted to (RFC 3325), not just claimed in From."""
 
 
 class EndReason(StrEnum):
@@ -50,9 +48,15 @@ class EndReason(StrEnum):
 
     CALLER = "caller"
     """BYE or CANCEL from the far end."""
+    ELSEWHERE = "elsewhere"
+    """CANCEL because another telephone took the call (RFC 3326): nobody was missed."""
     APPLICATION = "application"
     NO_MEDIA = "no-media"
     """30 s without RTP."""
+    EXPIRED = "expired"
+    """The session was not refreshed (RFC 4028)."""
+    TRANSFERRED = "transferred"
+    """The core has the caller now (`Call.transfer`)."""
     TOO_LONG = "too-long"
     DRAIN = "drain"
     FAILURE = "failure"
@@ -120,6 +124,18 @@ class Call(Protocol):
 
     def hang_up(self) -> None:
         """Send BYE at once. `ended` follows."""
+        ...
+
+    def transfer(self, target: str, refused: Callable[[], None]) -> None:
+        """Ask the core to connect the caller with `target` instead (REFER, RFC 3515 and 5589).
+
+        Args:
+            target: a SIP URI, or an extension at the core that sent the call.
+            refused: is called if nothing comes of it; the call goes on until then and after.
+
+        When it succeeds, `ended` follows with `TRANSFERRED`. While it is under way `play` and
+        `hang_up` work as ever; a second transfer is refused at once.
+        """
         ...
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Callable[[], None]:
@@ -194,8 +210,6 @@ class Refusal:
     status: int
     reason: str
     announcement: str | None = None
-    language: str = ""
-    """Of the announcement; empty: the house's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,6 +30,13 @@ from um.telephony.presses import Presses, Way
 from um.telephony.rtp.session import Audio, Digit, MediaLost, PlaybackFinished, RtpEvent
 from um.telephony.sdp import SdpError
 from um.telephony.sip.events import CallOffered
+from um.telephony.sip.message import Field
+from um.telephony.sip.reason import (
+    NORMAL_CLEARING,
+    RECOVERY_ON_TIMER_EXPIRY,
+    TEMPORARY_FAILURE,
+    reason,
+)
 from um.telephony.transport import DelayedCall, Reactor, SipPort
 
 __all__ = ["CallHouse", "LiveCall", "Local"]
@@ -39,6 +46,15 @@ log = structlog.get_logger(__name__)
 _NOT_ACCEPTABLE: Final = (488, "Not Acceptable Here")
 _FAX: Final = "fax"
 """The application of a call that is T.38 from its first offer on."""
+_NORMAL: Final = (reason(NORMAL_CLEARING, "Normal clearing"),)
+_BYE_REASONS: Final[Mapping[EndReason, tuple[Field, ...]]] = {
+    **dict.fromkeys(EndReason, _NORMAL),
+    EndReason.NO_MEDIA: (reason(RECOVERY_ON_TIMER_EXPIRY, "No media"),),
+    EndReason.TOO_LONG: (reason(RECOVERY_ON_TIMER_EXPIRY, "Call too long"),),
+    EndReason.DRAIN: (reason(TEMPORARY_FAILURE, "Shutting down"),),
+    EndReason.FAILURE: (reason(TEMPORARY_FAILURE, "Internal failure"),),
+}
+"""What the core is told (RFC 3326); the session timer's own BYE is the endpoint's."""
 
 
 class CallHouse(MediaHouse, Protocol):
@@ -80,6 +96,8 @@ class LiveCall:
         self._application: CallApplication | None = None
         self._answering = False
         self._over = False
+        self._not_transferred: Callable[[], None] | None = None
+        """What to tell the application if a transfer under way comes to nothing."""
         self._limit: DelayedCall | None = None
 
     # ---- what the application sees
@@ -138,6 +156,16 @@ class LiveCall:
         """Send BYE; `ended` follows in the loop's next turn."""
         self.end(EndReason.APPLICATION)
 
+    def transfer(self, target: str, refused: Callable[[], None]) -> None:
+        """See `Call.transfer`; before the ACK it is refused, too."""
+        if self._over or self._not_transferred is not None or not self._media.started:
+            self.call_later(0, lambda: None if self._over else refused())
+            return
+        self._not_transferred = refused
+        log.info("telephony.transfer", call=self.info.call_id, target=target)
+        self._sip.endpoint.refer(self.name, target, self._now())
+        self._sip.work()
+
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Callable[[], None]:
         timer: DelayedCall = self._house.reactor.callLater(seconds, lambda: self._guard(callback))
 
@@ -195,9 +223,9 @@ class LiveCall:
             log.exception("telephony.application-failed", call=self.info.call_id)
             self._failed()
 
-    def cancelled(self) -> None:
-        """The caller gave up; 487 has been sent."""
-        self._finish(EndReason.CALLER)
+    def cancelled(self, *, elsewhere: bool) -> None:
+        """The caller gave up, or got `elsewhere` what he wanted; 487 has been sent."""
+        self._finish(EndReason.ELSEWHERE if elsewhere else EndReason.CALLER)
 
     def acknowledged(self, body: bytes, *, first: bool) -> None:
         """The ACK came: media flows; its `body` answers an offer of ours."""
@@ -256,6 +284,15 @@ class LiveCall:
         elif what is Next.AGAIN:
             self._offer_again()
 
+    def transfer_ended(self, *, done: bool, status: int) -> None:
+        """The core has the caller, or the call goes on."""
+        log.info("telephony.transfer-ended", call=self.info.call_id, done=done, status=status)
+        refused, self._not_transferred = self._not_transferred, None
+        if done:
+            self.end(EndReason.TRANSFERRED)
+        elif refused is not None and not self._over:
+            self._guard(refused)
+
     def signalled(self, digit: str) -> None:
         """A key press in INFO."""
         if self._media.started and not self._over:
@@ -270,7 +307,7 @@ class LiveCall:
         if self._over:
             return
         if self._answering:
-            self._sip.endpoint.hang_up(self.name, self._now())
+            self._sip.endpoint.hang_up(self.name, self._now(), fields=_BYE_REASONS[reason])
         else:
             self._sip.endpoint.reject(self.name, 480, "Temporarily Unavailable", self._now())
         self._finish(reason, later=True)

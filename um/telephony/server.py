@@ -14,6 +14,7 @@ import structlog
 
 from um.core.errors import InvalidError
 from um.core.ports import Clock, Metrics
+from um.mime.clean import clean_text
 from um.telephony.announcement import Announcement
 from um.telephony.application import (
     ApplicationFactory,
@@ -47,6 +48,7 @@ from um.telephony.sip.events import (
     OtherEvent,
     RequestAnswered,
     RequestOffered,
+    TransferEnded,
 )
 from um.telephony.sip.guard import Guard
 from um.telephony.stream_transport import StreamPort
@@ -66,6 +68,12 @@ log = structlog.get_logger(__name__)
 
 _BYE_GRACE_SECONDS: Final = 2.0
 _POLL_SECONDS: Final = 0.05
+_ENDS: Final = {
+    End.BYE: EndReason.CALLER,
+    End.NO_ACK: EndReason.FAILURE,
+    End.EXPIRED: EndReason.EXPIRED,
+    End.TRANSFERRED: EndReason.TRANSFERRED,
+}
 
 
 class TelephonyServer:
@@ -75,8 +83,7 @@ class TelephonyServer:
         settings: addresses and limits.
         router: finds the mailbox of a call.
         applications: by the name that a `Route` or a `HandOver` carries.
-        announcements: samples of an announcement by its name and language; b"" if it cannot be
-            spoken.
+        announcements: samples of an announcement by its name; b"" if it cannot be spoken.
         normalise: a caller's number to E.164 where possible, else unchanged.
         clock: monotonic time of all engines.
         metrics: see docs/protocols/sip.md for the names.
@@ -94,7 +101,7 @@ class TelephonyServer:
         *,
         router: Router,
         applications: Mapping[str, ApplicationFactory],
-        announcements: Callable[[str, str], bytes],
+        announcements: Callable[[str], bytes],
         normalise: Callable[[str], str] = str,
         clock: Clock,
         metrics: Metrics,
@@ -190,6 +197,8 @@ class TelephonyServer:
             address.port,
             transport=address.transport.upper(),
             server=self.settings.server_name,
+            session_expires_seconds=self.settings.session_expires_seconds,
+            min_session_expires_seconds=self.settings.min_session_expires_seconds,
         )
         endpoint = Endpoint(placeholder, self.randomness, self.metrics)
         port = self._port(address.transport, endpoint)
@@ -225,9 +234,12 @@ class TelephonyServer:
         call = self._calls.get(event.call)
         if call is None:
             return
+        if isinstance(event, CallCancelled | CallEnded) and event.reasons:
+            reasons = [clean_text(str(each)) for each in event.reasons]
+            log.info("telephony.reason", call=call.info.call_id, reasons=reasons)
         match event:
             case CallCancelled():
-                call.cancelled()
+                call.cancelled(elsewhere=any(each.elsewhere for each in event.reasons))
             case CallAcknowledged():
                 call.acknowledged(event.body, first=event.first)
             case MediaOffered():
@@ -236,11 +248,12 @@ class TelephonyServer:
                 call.offer_answered(event.body)
             case OfferRefused():
                 call.offer_refused(event.status)
+            case TransferEnded():
+                call.transfer_ended(done=event.done, status=event.status)
             case DigitSignalled():
                 call.signalled(event.digit)
             case CallEnded():
-                by_caller = event.reason is End.BYE
-                call.lost(EndReason.CALLER if by_caller else EndReason.FAILURE)
+                call.lost(_ENDS[event.reason])
 
     def _outside_calls(self, port: SipPort, event: OtherEvent) -> None:
         if self._others is not None:
@@ -307,19 +320,17 @@ class TelephonyServer:
         return next((name for name in names if self._normalise(name) == route.number.e164), None)
 
     def _refuse(self, call: LiveCall, refusal: Refusal) -> None:
-        samples = self._samples(refusal.announcement, refusal.language)
+        samples = self._samples(refusal.announcement) if refusal.announcement else b""
         log.info("telephony.call-refused", call=call.info.call_id, status=refusal.status)
         if samples:
             call.begin_with(partial(Announcement, samples=samples))
         else:
             call.reject(refusal.status, refusal.reason)
 
-    def _samples(self, announcement: str | None, language: str) -> bytes:
+    def _samples(self, announcement: str) -> bytes:
         """What cannot be spoken is said by the status alone."""
-        if announcement is None:
-            return b""
         try:
-            return self._announcements(announcement, language)
+            return self._announcements(announcement)
         except Exception:
             log.exception("telephony.announcement-failed", announcement=announcement)
             return b""

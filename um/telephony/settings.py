@@ -18,6 +18,10 @@ class TelephonySettings:
     mailbox_from: tuple[str, ...] = MAILBOX_PLACES
     max_call_seconds: float = 7200
     no_media_seconds: float = 30
+    session_expires_seconds: int = 1800
+    """How long a call may last without a sign of the core's (RFC 4028); 0: asked for by the core only."""
+    min_session_expires_seconds: int = 90
+    """A core that wants shorter sessions is told so (422)."""
     max_calls: int = 500
     """Beyond it a new call gets 503."""
     advertised: str | None = None

@@ -308,7 +308,9 @@ def test_options_tells_what_we_can():
     """§11: 200 with Allow and Accept."""
     bench = Bench()
     assert bench.receive(request("OPTIONS")) == ["200 OPTIONS"]
-    assert "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, SUBSCRIBE\r\n" in bench.last
+    allowed = "INVITE, ACK, CANCEL, BYE, OPTIONS, UPDATE, INFO, SUBSCRIBE, NOTIFY, PRACK"
+    assert f"Allow: {allowed}\r\n" in bench.last
+    assert "Supported: 100rel, timer\r\n" in bench.last
     assert "Accept: application/sdp\r\n" in bench.last
 
 
@@ -320,7 +322,7 @@ def test_options_tells_what_we_can():
         ("REFER", "", "405"),
         ("MESSAGE", "", "405"),
         ("TELEPORT", "", "501"),
-        ("INVITE", "Require: 100rel\r\n", "420"),
+        ("INVITE", "Require: replaces\r\n", "420"),
         ("INVITE", "Content-Type: application/isup\r\n", "415"),
         ("INVITE", "Content-Encoding: gzip\r\n", "415"),
         ("INVITE", "Accept: text/plain\r\n", "406"),
@@ -421,3 +423,66 @@ def test_nothing_is_left_when_all_is_over():
     bench.later(120)
     assert bench.endpoint.get_timer() is None
     assert bench.receive(request("BYE", branch="z9hG4bKbye", cseq=2, to_tag=tag)) == ["481 BYE"]
+
+
+@pytest.mark.parametrize("field", ["Require", "Supported"])
+def test_reliable_provisional_responses_are_welcome_and_never_needed(field):
+    """RFC 3262 §3: a caller may require them; we send none but 100, so no PRACK is awaited."""
+    bench = Bench()
+    call = bench.offer(extra=f"{field}: 100rel\r\n")
+    assert "Require" not in bench.last
+    assert "RSeq" not in bench.last
+    bench.endpoint.answer(call, ANSWER, bench.now)
+    assert bench.sent() == ["200 INVITE"]
+    tag = tag_of(bench.last)
+    bench.receive(request("ACK", branch="z9hG4bKack", to_tag=tag))
+    assert bench.events() == [CallAcknowledged(call, b"", first=True)]
+
+
+def test_a_prack_that_matches_nothing_is_481():
+    """RFC 3262 §3: in a call and outside; the call goes on."""
+    bench = Bench()
+    _, tag = bench.answered()
+    rack = "RAck: 1 1 INVITE\r\n"
+    prack = request("PRACK", branch="z9hG4bKp", cseq=2, to_tag=tag, extra=rack)
+    assert bench.receive(prack) == ["481 PRACK"]
+    assert Bench().receive(request("PRACK", extra=rack)) == ["481 PRACK"]
+    assert bench.receive(request("BYE", branch="z9hG4bKbye", cseq=3, to_tag=tag)) == ["200 BYE"]
+
+
+@pytest.mark.parametrize(
+    ("field", "protocol", "cause", "elsewhere"),
+    [
+        ('SIP ;cause=200 ;text="Call completed elsewhere"', "SIP", 200, True),
+        ('Q.850;cause=26;text="x"', "Q.850", 26, False),
+        ("SIP;cause=600", "SIP", 600, False),
+        ("sip;text=bare", "SIP", 0, False),
+        ("SIP;cause=99999999999", "SIP", 0, False),
+    ],
+)
+def test_the_reason_of_an_end_is_read(field, protocol, cause, elsewhere):
+    """RFC 3326: of a CANCEL and of a BYE; a fork's CANCEL says that another telephone answered."""
+    extra = f"Reason: {field}\r\n"
+    bench = Bench()
+    call = bench.offer()
+    bench.receive(request("CANCEL", extra=extra))
+    (cancelled,) = bench.events()
+    (reason,) = cancelled.reasons
+    assert (cancelled.call, reason.protocol, reason.cause) == (call, protocol, cause)
+    assert reason.elsewhere is elsewhere
+    bench = Bench()
+    call, tag = bench.answered()
+    bench.receive(request("BYE", branch="z9hG4bKbye", cseq=2, to_tag=tag, extra=extra))
+    assert bench.events() == [CallEnded(call, End.BYE, (reason,))]
+
+
+@pytest.mark.parametrize("field", [",", ";cause=1", "SIP;cause=", 'SIP;text="open', "@;cause=200"])
+def test_a_reason_that_does_not_parse_is_none(field):
+    """It is information: the BYE counts all the same."""
+    bench = Bench()
+    call, tag = bench.answered()
+    bye = request("BYE", branch="z9hG4bKbye", cseq=2, to_tag=tag, extra=f"Reason: {field}\r\n")
+    assert bench.receive(bye) in (["200 BYE"], ["400 BYE"])
+    for event in bench.events():
+        assert event.call == call
+        assert not any(each.elsewhere for each in event.reasons)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.support.memory_reactor import MemoryReactor
-from tests.support.sip_bench import CORE, SDP, CountedMetrics, request, summary, tag_of
+from tests.support.sip_bench import CORE, SDP, CountedMetrics, replied, request, summary, tag_of
 from tests.support.telephone_rtp import RtpSender, tone
 from um.core.account import Account, Number
 from um.core.errors import InvalidError, UnavailableError
@@ -102,8 +102,7 @@ class House:
 
         return factory
 
-    def announce(self, name, language):
-        self.announced = (name, language)
+    def announce(self, name):
         if name == "broken":
             raise ZeroDivisionError
         return tone(600, 0.1)
@@ -244,11 +243,76 @@ def test_calls_that_are_not_taken(decision, status):
     asyncio.run(story())
 
 
+@pytest.mark.parametrize(
+    ("extra", "end"),
+    [
+        ("", "caller"),
+        ('Reason: SIP;cause=200;text="Call completed elsewhere"\r\n', "elsewhere"),
+        ("Reason: SIP;cause=486\r\n", "caller"),
+    ],
+)
+def test_a_call_that_was_taken_elsewhere_ends_so(extra, end):
+    """RFC 3326: the fork's CANCEL says it, and the application is told."""
+
+    async def story():
+        house = House(answers=False)
+        assert await house.invite() == ["100 INVITE"]
+        house.receive(request("CANCEL", extra=extra))
+        assert house.sent() == ["200 CANCEL", "487 INVITE"]
+        assert house.story == ["made", f"ended {end}"]
+
+    asyncio.run(story())
+
+
+def test_a_session_that_nobody_refreshes_ends_with_what_was_said():
+    """RFC 4028 §10: BYE with Reason, and `ended(expired)` once: what was recorded is delivered."""
+
+    async def story():
+        house = House(no_media_seconds=10_000)
+        extra = "Supported: timer\r\nSession-Expires: 90;refresher=uac\r\n"
+        assert await house.invite(extra=extra) == ["100 INVITE", "200 INVITE"]
+        house.receive(request("ACK", branch="z9hG4bKack", to_tag=tag_of(house.last)))
+        house.reactor.pass_time(59)
+        assert house.sent() == []
+        house.reactor.pass_time(1.1)
+        assert house.sent() == ["BYE"]
+        assert 'Reason: Q.850;cause=102;text="Session timer expired"' in house.last
+        told = [what for what in house.story if what != "audio"]  # silence fills the wait
+        assert told == ["made", "answered", "ended expired"]
+        assert (house.server.calls, house.media) == (0, [])
+
+    asyncio.run(story())
+
+
+def test_a_refresh_by_us_leaves_the_media_as_it_is():
+    """A re-INVITE with the SDP of our 200, octet by octet; its answer may move the other side."""
+
+    async def story():
+        house = House(no_media_seconds=10_000, session_expires_seconds=90)
+        assert await house.invite() == ["100 INVITE", "200 INVITE"]
+        described = house.last.partition("\r\n\r\n")[2]
+        house.receive(request("ACK", branch="z9hG4bKack", to_tag=tag_of(house.last)))
+        house.reactor.pass_time(45.1)
+        assert house.sent() == ["INVITE"]
+        assert house.last.partition("\r\n\r\n")[2] == described
+        extra = "Content-Type: application/sdp\r\n"
+        moved = SDP.replace("m=audio 40000", "m=audio 40010")
+        house.receive(replied(house.last, 200, "OK", extra=extra, body=moved))
+        assert house.sent() == ["ACK"]
+        rtp = next(udp for udp in house.media if udp.address[1] % 2 == 0)
+        rtp.sent.clear()
+        house.application.call.play(tone(440, 0.1))
+        house.reactor.pass_time(0.05)
+        assert {address for _, address in rtp.sent} == {("192.0.2.10", 40_010)}
+        assert set(house.story) == {"made", "answered", "audio"}
+
+    asyncio.run(story())
+
+
 def test_an_announcement_is_spoken_and_ends_the_call():
     async def story():
-        house = House(Refusal(410, "Gone", "account-closed", "fr"))
+        house = House(Refusal(410, "Gone", "account-closed"))
         await house.up()
-        assert house.announced == ("account-closed", "fr")
         house.reactor.pass_time(0.3)
         assert house.sent() == ["BYE"]
         assert house.server.calls == 0

@@ -326,6 +326,22 @@ def test_two_calls_to_one_box_at_once_both_work():
     story(tell)
 
 
+@pytest.mark.parametrize(
+    ("reason", "kinds"), [(EndReason.CALLER, ["missed-voice"]), (EndReason.ELSEWHERE, [])]
+)
+def test_a_call_that_another_telephone_took_was_not_missed(reason, kinds):
+    """CANCEL before the answer: a missed call, unless it was completed elsewhere (RFC 3326)."""
+
+    async def tell(exchange, account):
+        application = exchange.voicemail.application(FakeCall.to(account, NUMBER))
+        application.ended(reason)
+        await exchange.voicemail.drain()
+        assert [kind for kind, _, _ in await exchange.history(account)] == kinds
+        assert await exchange.reserved(account) == 0
+
+    story(tell)
+
+
 def test_an_account_that_is_suspended_during_the_call_still_gets_its_message():
     """What was promised before the beep is kept."""
 

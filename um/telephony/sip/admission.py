@@ -8,11 +8,23 @@ from um.telephony.sip.message import Field, Request
 from um.telephony.sip.parser import KNOWN_METHODS
 from um.telephony.sip.uri import SIP_SCHEMES, parse_uri
 
-ALLOWED: Final = ("INVITE", "ACK", "CANCEL", "BYE", "OPTIONS", "UPDATE", "INFO", "SUBSCRIBE")
+ALLOWED: Final = (
+    "INVITE",
+    "ACK",
+    "CANCEL",
+    "BYE",
+    "OPTIONS",
+    "UPDATE",
+    "INFO",
+    "SUBSCRIBE",
+    "NOTIFY",
+    "PRACK",
+)
 SDP: Final = "application/sdp"
 _BODY_METHODS: Final = frozenset({"INVITE", "UPDATE"})
-SUPPORTED_EXTENSIONS: Final[frozenset[str]] = frozenset()
-"""Option tags we understand in Require: none yet (100rel, timer and replaces are refused)."""
+SUPPORTED_EXTENSIONS: Final = ("100rel", "timer")
+"""Option tags we understand in Require. 100rel (RFC 3262) costs nothing: the only provisional response
+that we send is 100, which is never reliable, so no PRACK is ever awaited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +40,7 @@ ALLOW: Final[Field] = ("allow", ", ".join(ALLOWED))
 ALLOW_EVENTS: Final[Field] = ("allow-events", "message-summary")
 """RFC 6665 §4.4.4."""
 ACCEPT: Final[Field] = ("accept", SDP)
+SUPPORTED: Final[Field] = ("supported", ", ".join(SUPPORTED_EXTENSIONS))
 
 
 def _method(request: Request) -> Reply | None:
@@ -46,7 +59,7 @@ def _scheme(request: Request) -> Reply | None:
 
 def _extensions(request: Request) -> Reply | None:
     required = {value.lower() for value in request.headers.values("require")}
-    unknown = sorted(required - SUPPORTED_EXTENSIONS)
+    unknown = sorted(required.difference(SUPPORTED_EXTENSIONS))
     if not unknown or request.method in {"ACK", "CANCEL"}:  # §8.2.2.3
         return None
     asked = [value for value in request.headers.values("require") if value.lower() in set(unknown)]

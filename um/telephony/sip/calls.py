@@ -7,12 +7,26 @@ Laws:
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 from um.telephony.sip.dialog import Dialog, DialogKey
 from um.telephony.sip.layer import Hop, ServerTransaction
 from um.telephony.sip.message import Field, Request
+from um.telephony.sip.session_timer import Session, Terms
 from um.telephony.sip.timers import Timers
 from um.telephony.sip.transaction import LIFETIME_SECONDS, T1_SECONDS, T2_SECONDS
+from um.telephony.sip.transfer import Transfer
+
+
+class Deadline(StrEnum):
+    """What a call waits for, besides the ACK."""
+
+    REFRESH = "refresh"
+    """We refresh the session."""
+    EXPIRY = "expiry"
+    """The session ends."""
+    TRANSFER = "transfer"
+    """The transfer has taken too long."""
 
 
 @dataclass(slots=True)
@@ -42,6 +56,15 @@ class SipCall:
     unacknowledged: Unacknowledged | None = None
     hanging_up: tuple[Field, ...] | None = None
     """Fields of the BYE that waits for the ACK (§15: none before)."""
+    terms: Terms | None = None
+    """What the 2xx to come will say of the session (RFC 4028)."""
+    session: Session | None = None
+    """None: it lasts without refreshes."""
+    description: bytes = b""
+    """The SDP that we sent last, which a refresh repeats."""
+    updates: bool = False
+    """The peer takes UPDATE (RFC 3311 §4)."""
+    transfer: Transfer | None = None
 
     @property
     def settled(self) -> bool:
@@ -66,6 +89,7 @@ class Calls:
     _by_key: dict[str, SipCall] = field(default_factory=dict)
     _by_dialog: dict[DialogKey, SipCall] = field(default_factory=dict)
     _repeats: Timers[str] = field(default_factory=Timers)
+    _deadlines: Timers[tuple[Deadline, str]] = field(default_factory=Timers)
 
     def __iter__(self) -> Iterator[SipCall]:
         """Over a copy: a call may be forgotten meanwhile."""
@@ -93,6 +117,22 @@ class Calls:
         self._by_key.pop(call.key, None)
         self._by_dialog.pop(call.dialog.key, None)
         self.acknowledge(call)
+        for what in Deadline:
+            self.expect(call, what, None)
+
+    # ---- deadlines
+
+    def expect(self, call: SipCall, what: Deadline, at: float | None) -> None:
+        """Let `overdue` tell of it at that time; None: no longer."""
+        if at is None:
+            self._deadlines.cancel((what, call.key))
+        else:
+            self._deadlines.set((what, call.key), at)
+
+    def overdue(self, now: float) -> Iterator[tuple[Deadline, SipCall]]:
+        """What should have happened by now."""
+        for what, key in self._deadlines.due(now):
+            yield what, self._by_key[key]
 
     # ---- the 2xx until its ACK
 
@@ -120,8 +160,9 @@ class Calls:
         self._repeats.set(call.key, min(now + waiting.interval, waiting.give_up))
 
     def get_timer(self) -> float | None:
-        """When `due` has something, or None."""
-        return self._repeats.earliest()
+        """When `due` or `overdue` has something, or None."""
+        timers = (self._repeats.earliest(), self._deadlines.earliest())
+        return min((timer for timer in timers if timer is not None), default=None)
 
     def due(self, now: float) -> Iterator[SipCall]:
         """Calls whose 2xx is to be repeated, or given up."""

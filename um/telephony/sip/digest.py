@@ -77,9 +77,11 @@ def secret_of(algorithm: str, username: str, realm: str, password: str) -> str:
 
 
 def expected_response(credentials: Credentials, method: str, secret: str) -> str:
-    """The `response` of who knows the password (§3.4.1, qop=auth)."""
+    """The `response` of who knows the password (§3.4.1, qop=auth; without a count RFC 2069)."""
     algorithm = credentials.algorithm
     request = _hash(algorithm, f"{method}:{credentials.uri}")
+    if not credentials.count:
+        return _hash(algorithm, f"{secret}:{credentials.nonce}:{request}")
     parts = (secret, credentials.nonce, credentials.count, credentials.cnonce, "auth", request)
     return _hash(algorithm, ":".join(parts))
 

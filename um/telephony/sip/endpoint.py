@@ -13,24 +13,22 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from um.core.ports import Metrics
-from um.telephony.info import TYPES as DIGIT_TYPES
-from um.telephony.info import read_digit
 from um.telephony.randomness import Randomness, token
-from um.telephony.sip.admission import ACCEPT, ALLOW, ALLOW_EVENTS, Reply, examine
+from um.telephony.sip.admission import ACCEPT, ALLOW, ALLOW_EVENTS, SUPPORTED, Reply, examine
+from um.telephony.sip.asking import Asking
 from um.telephony.sip.calls import Calls, SipCall
-from um.telephony.sip.dialog import accept_dialog
+from um.telephony.sip.credentials import Credential, Wallet
+from um.telephony.sip.dialog import Dialog, accept_dialog
 from um.telephony.sip.events import (
     CallAcknowledged,
     CallCancelled,
-    CallEnded,
     CallOffered,
-    DigitSignalled,
-    End,
     Event,
-    MediaOffered,
     RequestAnswered,
     RequestOffered,
 )
+from um.telephony.sip.initiative import Initiative
+from um.telephony.sip.inside import GONE, Inside
 from um.telephony.sip.layer import (
     Address,
     Hop,
@@ -40,14 +38,12 @@ from um.telephony.sip.layer import (
 )
 from um.telephony.sip.message import Field, Request, Response
 from um.telephony.sip.parser import MalformedMessageError, is_keepalive, parse_message
+from um.telephony.sip.reason import read_reasons
 from um.telephony.sip.reinvite import Offers
 from um.telephony.sip.responder import EndpointSettings, Responder
 
 __all__ = ["Endpoint", "EndpointSettings"]
 
-_GONE: Final = Reply(481, "Call/Transaction Does Not Exist")
-_DISORDER: Final = Reply(500, "CSeq Out of Order")
-_PENDING: Final = Reply(491, "Request Pending")
 _MERGED: Final = Reply(482, "Loop Detected")
 
 
@@ -58,6 +54,8 @@ class Endpoint:
     settings: EndpointSettings
     randomness: Randomness
     metrics: Metrics
+    credentials: tuple[Credential, ...] = ()
+    """What challenges to our requests are answered with."""
     draining: bool = False
     """New INVITEs and OPTIONS outside calls get 503 with Retry-After."""
     _layer: TransactionLayer = field(default_factory=TransactionLayer, repr=False)
@@ -65,12 +63,28 @@ class Endpoint:
     _events: deque[Event] = field(default_factory=deque, repr=False)
     _offered: dict[str, ServerTransaction] = field(default_factory=dict, repr=False)
     """Requests outside calls that wait for our user's answer."""
-    _offers: Offers = field(init=False, repr=False)
     _asked: set[str] = field(default_factory=set, repr=False)
     """Owners of requests outside calls that wait for the peer's answer."""
+    _offers: Offers = field(init=False, repr=False)
+    _asking: Asking = field(init=False, repr=False)
+    _initiative: Initiative = field(init=False, repr=False)
+    _inside: Inside = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._offers = Offers(self._layer)
+        wallet = Wallet(self.randomness, self.credentials)
+        self._offers = Offers(self._layer, wallet)
+        self._asking = Asking(self._layer, self._via, wallet)
+        self._initiative = Initiative(
+            self._calls,
+            self._asking,
+            self._offers,
+            self._answering,
+            self.randomness,
+            self._events,
+        )
+        self._inside = Inside(
+            self._calls, self._initiative, self._layer, self._answering, self._events
+        )
 
     # ---- network side
 
@@ -116,23 +130,22 @@ class Endpoint:
 
     def get_timer(self) -> float | None:
         """When `handle_timer` wants to be called, or None."""
-        timers = [
-            timer
-            for timer in (self._layer.get_timer(), self._calls.get_timer())
-            if timer is not None
-        ]
-        return min(timers, default=None)
+        timers = (self._layer.get_timer(), self._calls.get_timer(), self._offers.get_timer())
+        return min((timer for timer in timers if timer is not None), default=None)
 
     def handle_timer(self, now: float) -> None:
-        """Run what is due: retransmissions and time-outs."""
+        """Run what is due: retransmissions, time-outs, refreshes of sessions."""
         self._layer.handle_timer(now)
         self._hear(now)
+        for outcome in self._offers.overdue(now):
+            self._initiative.offer_ended(outcome, now)
+        self._initiative.handle_timer(now)
         for call in self._calls.due(now):
-            self._repeat_success(call, now)
+            self._inside.repeat_success(call, now)
 
     @property
     def asking(self) -> bool:
-        """Whether a request of ours (BYE) still waits for its answer."""
+        """Whether a request of ours (BYE, REGISTER) still waits for its answer."""
         return self._layer.asking
 
     # ---- user side
@@ -146,7 +159,7 @@ class Endpoint:
         if entry is None or entry.answered:
             return
         self._calls.answer(entry)
-        self._succeed(entry, entry.invite, sdp, now)
+        self._inside.accept(entry, entry.invite, sdp, now)
 
     def reject(
         self, call: str, status: int, reason: str, now: float, *, fields: tuple[Field, ...] = ()
@@ -162,12 +175,8 @@ class Endpoint:
         """Answer the `MediaOffered` of a call with 200 and our SDP."""
         entry = self._calls.get(call)
         change = entry.take_change() if entry is not None else None
-        if entry is None or change is None:
-            return
-        if change.request.method == "INVITE":
-            self._succeed(entry, change, sdp, now)
-        else:
-            self._responder.succeed(change, now, body=sdp)
+        if entry is not None and change is not None:
+            self._inside.accept(entry, change, sdp, now)
 
     def refuse_offer(self, call: str, status: int, reason: str, now: float) -> None:
         """Refuse the `MediaOffered` of a call; the session stays as it was (§14.2)."""
@@ -182,10 +191,7 @@ class Endpoint:
         False, and nothing is sent, while another offer of either side is under way.
         """
         entry = self._calls.get(call)
-        if entry is None or not entry.settled:
-            return False
-        self._offers.send(entry, sdp, self._responder, now)
-        return True
+        return entry is not None and self._initiative.offer(entry, sdp, now)
 
     def withdraw_offer(self, call: str, now: float) -> None:
         """Take our re-INVITE back; its answer may still cross (§9.1)."""
@@ -202,7 +208,19 @@ class Endpoint:
             entry.hanging_up = fields
             return
         self._calls.forget(entry)
-        self._send_bye(entry, fields, now)
+        self._initiative.bye(entry, fields, now)
+
+    def refer(self, call: str, target: str, now: float) -> None:
+        """Ask the peer to call `target` instead of us (RFC 3515); `TransferEnded` follows.
+
+        Args:
+            call: one that is up.
+            target: a URI, or an extension of the core that sent the call.
+            now: monotonic time in seconds.
+        """
+        entry = self._calls.get(call)
+        if entry is not None and entry.answered:
+            self._initiative.refer(entry, target, now)
 
     # ---- user side, outside calls
 
@@ -232,7 +250,9 @@ class Endpoint:
         """Our Contact value."""
         return self._responder.contact
 
-    def send_request(self, owner: str, request: Request, hop: Hop, now: float) -> None:
+    def send_request(
+        self, owner: str, request: Request, hop: Hop, now: float, *, dialog: Dialog | None = None
+    ) -> None:
         """Send a request outside all calls (not INVITE); `RequestAnswered` follows once.
 
         Args:
@@ -240,9 +260,10 @@ class Endpoint:
             request: whole, with a `new_via`.
             hop: where to.
             now: monotonic time in seconds.
+            dialog: the one it is in, if any.
         """
         self._asked.add(owner)
-        self._layer.send_request(request, hop, now, owner=owner)
+        self._asking.ask(owner, request, hop, now, dialog=dialog)
 
     # ---- requests
 
@@ -267,7 +288,8 @@ class Endpoint:
         elif request.method == "CANCEL":
             self._receive_cancel(transaction, now)
         elif tag and request.method != "SUBSCRIBE":  # its dialogs are our user's
-            self._receive_in_dialog(transaction, tag, now)
+            transaction.local_tag = tag
+            self._inside.receive(transaction, now)
         else:
             self._receive_outside(transaction, now)
 
@@ -284,13 +306,13 @@ class Endpoint:
     def _receive_outside(self, transaction: ServerTransaction, now: float) -> None:
         request = transaction.request
         if request.method not in {"INVITE", "OPTIONS", "SUBSCRIBE"}:
-            self._respond(transaction, _GONE, now)
+            self._respond(transaction, GONE, now)
         elif self.draining:
             wait = ("retry-after", str(self.settings.retry_after_seconds))
             self._respond(transaction, Reply(503, "Service Unavailable", (wait,)), now)
         elif request.method == "OPTIONS":
             fields = (ALLOW, ALLOW_EVENTS, ACCEPT, ("accept-encoding", "identity"))
-            self._respond(transaction, Reply(200, "OK", (*fields, ("supported", ""))), now)
+            self._respond(transaction, Reply(200, "OK", (*fields, SUPPORTED)), now)
         elif request.method == "SUBSCRIBE":
             self._offer_request(transaction)
         else:
@@ -300,7 +322,12 @@ class Endpoint:
         request = transaction.request
         dialog = accept_dialog(request, transaction.local_tag, transaction.source)
         key = f"{transaction.local_tag}@{dialog.call_id}"
-        self._calls.add(SipCall(key, dialog, transaction))
+        entry = SipCall(key, dialog, transaction)
+        refused = self._inside.agree(entry, request)
+        if refused is not None:
+            self._respond(transaction, refused, now)
+            return
+        self._calls.add(entry)
         self._respond(transaction, Reply(100, "Trying"), now)
         self._events.append(CallOffered(key, request, transaction.source))
 
@@ -315,7 +342,7 @@ class Endpoint:
         self._calls.acknowledge(entry)
         if entry.hanging_up is not None:
             self._calls.forget(entry)
-            self._send_bye(entry, entry.hanging_up, now)
+            self._initiative.bye(entry, entry.hanging_up, now)
             return
         self._events.append(CallAcknowledged(entry.key, request.body, waiting.first))
 
@@ -323,79 +350,28 @@ class Endpoint:
         """§9.2: 200 to the CANCEL, 487 to an INVITE that has no final response yet."""
         invite = self._layer.find_server(transaction.request, "INVITE")
         if invite is None:
-            self._respond(transaction, _GONE, now)
+            self._respond(transaction, GONE, now)
             return
         transaction.local_tag = invite.local_tag
         self._respond(transaction, Reply(200, "OK"), now)
         if invite.answered:
             return
         self._respond(invite, Reply(487, "Request Terminated"), now)
+        reasons = read_reasons(transaction.request)
         for entry in self._calls:
             if entry.change is invite:
                 entry.change = None
             elif entry.invite is invite:
                 self._calls.forget(entry)
-                self._events.append(CallCancelled(entry.key))
-
-    def _receive_in_dialog(self, transaction: ServerTransaction, tag: str, now: float) -> None:
-        request = transaction.request
-        transaction.local_tag = tag
-        entry = self._calls.of(request)
-        if entry is None:
-            self._respond(transaction, _GONE, now)
-        elif not entry.dialog.in_order(request):
-            self._respond(transaction, _DISORDER, now)
-        elif request.method == "BYE":
-            self._respond(transaction, Reply(200, "OK"), now)
-            self._end(entry, End.BYE)
-        elif request.method in {"INVITE", "UPDATE"}:
-            self._receive_change(entry, transaction, now)
-        elif request.method == "OPTIONS":
-            self._respond(transaction, Reply(200, "OK", (ALLOW, ACCEPT)), now)
-        else:
-            self._receive_info(entry, transaction, now)
-
-    def _receive_info(self, entry: SipCall, transaction: ServerTransaction, now: float) -> None:
-        request = transaction.request
-        answer = _information(request)
-        self._respond(transaction, answer, now)
-        digit = read_digit(request.headers.get("content-type") or "", request.body)
-        if digit is not None and answer.status == 200:
-            self._events.append(DigitSignalled(entry.key, digit))
-
-    def _receive_change(self, entry: SipCall, transaction: ServerTransaction, now: float) -> None:
-        request = transaction.request
-        if not entry.settled and (request.body or request.method == "INVITE"):
-            self._respond(transaction, _PENDING, now)
-            return
-        entry.dialog.refresh_target(request, transaction.source)
-        if request.method == "UPDATE" and not request.body:  # a refresh only, RFC 4028 §7.4
-            self._responder.succeed(transaction, now)
-            return
-        entry.change = transaction
-        if request.method == "INVITE":
-            self._respond(transaction, Reply(100, "Trying"), now)
-        self._events.append(MediaOffered(entry.key, request.body))
+                self._events.append(CallCancelled(entry.key, reasons))
 
     # ---- answers
 
-    def _succeed(
-        self, entry: SipCall, transaction: ServerTransaction, sdp: bytes, now: float
-    ) -> None:
-        data = self._responder.succeed(transaction, now, body=sdp)
-        self._calls.await_ack(entry, transaction, data, now)
+    def _via(self, transport: str) -> str:
+        return self._responder.via(transport)
 
-    def _repeat_success(self, entry: SipCall, now: float) -> None:
-        """Send a 2xx again, T1 doubling to T2, and give up after 64*T1 with a BYE (§13.3.1.4)."""
-        waiting = entry.unacknowledged
-        if waiting is None:
-            return
-        if now >= waiting.give_up:
-            self._end(entry, End.NO_ACK)
-            self._send_bye(entry, entry.hanging_up or (), now)
-            return
-        self._layer.outbox.append((waiting.data, waiting.hop))
-        self._calls.repeat_later(entry, waiting, now)
+    def _answering(self) -> Responder:
+        return self._responder
 
     @property
     def _responder(self) -> Responder:
@@ -405,39 +381,23 @@ class Endpoint:
     def _respond(self, transaction: ServerTransaction, what: Reply, now: float) -> None:
         self._responder.respond(transaction, what, now)
 
-    # ---- our own requests and the end
-
-    def _send_bye(self, entry: SipCall, fields: tuple[Field, ...], now: float) -> None:
-        hop = entry.dialog.next_hop()
-        via = self._responder.via(hop.transport)
-        bye = entry.dialog.request("BYE", via, self._responder.contact, fields=fields)
-        self._layer.send_request(bye, hop, now, owner=entry.key)
+    # ---- answers to us
 
     def _hear(self, now: float) -> None:
-        """Tell of final answers to our requests; a BYE or CANCEL is over whatever comes back."""
-        for heard in self._layer.inbox:
+        """Tell of final answers to requests outside calls; those inside have their own ways."""
+        while self._layer.inbox:
+            heard = self._layer.inbox.popleft()
             if not isinstance(heard, ResponseHeard):
                 continue  # a failure that was never acknowledged changes nothing for us
             outcome = self._offers.hear(heard, self._responder, now)
-            if outcome is not None and self._calls.get(outcome.call) is not None:
-                self._events.append(outcome)
-            owner, response = heard.transaction.owner, heard.response
-            if owner in self._asked and (response is None or response.status >= 200):
-                self._asked.discard(owner)
-                self._events.append(RequestAnswered(owner, response))
-        self._layer.inbox.clear()
-
-    def _end(self, entry: SipCall, reason: End) -> None:
-        self._calls.forget(entry)
-        if entry.hanging_up is None:
-            self._events.append(CallEnded(entry.key, reason))
-
-
-def _information(request: Request) -> Reply:
-    """INFO (RFC 6086 §4.2.2): no package is ours; of the bodies of old only key presses are."""
-    if request.headers.get("info-package") is not None:
-        return Reply(469, "Bad Info Package", (("recv-info", ""),))
-    kind = (request.headers.get("content-type") or "").partition(";")[0].strip().lower()
-    if not request.body or kind in DIGIT_TYPES:
-        return Reply(200, "OK")
-    return Reply(415, "Unsupported Media Type", (("accept", ", ".join(DIGIT_TYPES)),))
+            if outcome is not None:
+                self._initiative.offer_ended(outcome, now)
+            answer = self._asking.hear(heard, now)
+            if answer is None:
+                continue
+            if answer.owner not in self._asked:
+                self._initiative.answered(answer, now)
+                continue
+            self._asked.discard(answer.owner)
+            number = answer.request.cseq.number
+            self._events.append(RequestAnswered(answer.owner, answer.response, number))

@@ -1,10 +1,11 @@
 """What a SIP endpoint tells the telephony server. `call` is the endpoint's own name of a call."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from um.telephony.sip.layer import Hop
 from um.telephony.sip.message import Request, Response
+from um.telephony.sip.reason import Reason
 
 
 class End(StrEnum):
@@ -13,6 +14,10 @@ class End(StrEnum):
     BYE = "bye"
     NO_ACK = "no-ack"
     """Our 2xx was never acknowledged (RFC 3261 §13.3.1.4); a BYE was sent."""
+    EXPIRED = "expired"
+    """The session was not refreshed, or a request of ours found no call (RFC 4028 §10); BYE was sent."""
+    TRANSFERRED = "transferred"
+    """BYE by a peer that had accepted our REFER."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,8 @@ class CallCancelled:
     """The caller gave up before we answered; 487 was sent. The call is gone."""
 
     call: str
+    reasons: tuple[Reason, ...] = ()
+    """Of the CANCEL (RFC 3326)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,10 @@ class MediaOffered:
 
 @dataclass(frozen=True, slots=True)
 class OfferAnswered:
-    """The other side took our re-INVITE; `body` is its SDP answer. The ACK was sent."""
+    """The other side took our re-INVITE; `body` is its SDP answer. The ACK was sent.
+
+    It may be a refresh of the session by the endpoint itself: then nobody else asked for it.
+    """
 
     call: str
     body: bytes
@@ -77,6 +87,18 @@ class CallEnded:
 
     call: str
     reason: End
+    reasons: tuple[Reason, ...] = ()
+    """Of the BYE (RFC 3326)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TransferEnded:
+    """What became of `refer`. `done`: the call may be hung up; else it goes on."""
+
+    call: str
+    done: bool
+    status: int
+    """That the peer gave, or told of the referred call; 0 if none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +128,8 @@ class RequestAnswered:
 
     owner: str
     response: Response | None
+    number: int = field(default=0, compare=False)
+    """The number (CSeq) that the request had at last: a challenge makes it grow."""
 
 
 CallEvent = (
@@ -115,6 +139,7 @@ CallEvent = (
     | MediaOffered
     | OfferAnswered
     | OfferRefused
+    | TransferEnded
     | CallEnded
     | DigitSignalled
 )

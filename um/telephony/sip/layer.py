@@ -33,11 +33,18 @@ class Hop:
     transport: str
     address: Address
     listening: Address | None = None
+    name: str = ""
+    """What its certificate must be for, if that is not the address."""
 
     @property
     def otherwise(self) -> Address:
         """Where to connect when there is no connection with `address`."""
         return self.listening or self.address
+
+    @property
+    def names(self) -> frozenset[str]:
+        """What the neighbour is called where it listens."""
+        return frozenset({self.otherwise[0], self.name} - {""})
 
     @property
     def reliable(self) -> bool:
@@ -156,6 +163,11 @@ class TransactionLayer:
         transaction = ClientTransaction(key, request, hop, Transaction(kind, hop.reliable), owner)
         self._clients[key] = transaction
         self._run(transaction, Cue.REQUEST, now, request.encode())
+
+    def abandon(self, branch: str) -> None:
+        """Forget a request of ours; an answer to it is stray from now on."""
+        for transaction in [each for each in self._clients.values() if each.key.branch == branch]:
+            self._forget(transaction)
 
     def receive_response(self, response: Response, now: float) -> bool:
         """Give a response to its transaction. False: nobody asked for it (it is dropped)."""

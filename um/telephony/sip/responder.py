@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from um.telephony.randomness import Randomness, token
-from um.telephony.sip.admission import ALLOW, SDP, Reply
+from um.telephony.sip.admission import ALLOW, SDP, SUPPORTED, Reply
 from um.telephony.sip.fields import MAGIC_COOKIE
 from um.telephony.sip.grammar import SipSyntaxError, host_port
 from um.telephony.sip.layer import (
@@ -31,6 +31,9 @@ class EndpointSettings:
     server: str = "um"
     retry_after_seconds: int = 30
     max_transactions: int = 10_000
+    session_expires_seconds: int = 1800
+    """How long a session lasts without a refresh by our wish (RFC 4028); 0: as long as it likes."""
+    min_session_expires_seconds: int = 90
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +80,19 @@ class Responder:
             *routes,
             ("contact", self.contact_for(transaction.request)),
             ALLOW,
-            ("supported", ""),
+            SUPPORTED,
         )
 
-    def succeed(self, transaction: ServerTransaction, now: float, *, body: bytes = b"") -> bytes:
+    def succeed(
+        self,
+        transaction: ServerTransaction,
+        now: float,
+        *,
+        body: bytes = b"",
+        fields: tuple[Field, ...] = (),
+    ) -> bytes:
         """The 200 that makes or refreshes a dialog; returns what was sent."""
-        fields = self.dialog_fields(transaction)
+        fields = (*self.dialog_fields(transaction), *fields)
         return self.respond(transaction, Reply(200, "OK", fields), now, body=body)
 
     def answer_malformed(self, error: MalformedMessageError, source: Hop) -> None:
