@@ -28,6 +28,7 @@ from um.core.ports import Clock, Greetings, Store, Transaction
 from um.mime.headers import decode_text, get
 from um.policy.calendar import zone
 from um.policy.lifecycle import Answer, Door, answer, closed_notice, refusal
+from um.policy.quota import percent_to_tell
 from um.service.accounts import AccountService
 from um.service.authentication import Authenticator
 from um.service.delivery import Delivery
@@ -193,7 +194,12 @@ class Desk:
         voice = [entry for entry in entries if entry.kind is MessageKind.VOICE]
         unseen = [entry for entry in entries if SEEN not in entry.flags]
         new = [entry for entry in unseen if entry.kind is MessageKind.VOICE]
+        now = self._office.clock.now()
+        usage = await self._office.store.read(
+            "phone-usage", lambda tx: tx.accounts.usage(self.account.id, now)
+        )
         return ask.Counts(
+            percent_full=percent_to_tell(usage),
             new=len(new),
             saved=len(voice) - len(new),
             urgent=sum(FLAGGED in entry.flags for entry in new),

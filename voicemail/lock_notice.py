@@ -1,19 +1,17 @@
 """A notice into the mailbox whose PIN has just been locked by wrong guesses."""
 
 from typing import Protocol
-from uuid import uuid4
 
 import structlog
 
 from um.core.account import Account
 from um.core.errors import UMError
-from um.core.ids import IngestKey
-from um.core.message import MessageKind
 from um.core.ports import Clock, Store
-from um.mime.build import NoticeFacts, notice_message
 from um.mime.clean import clean_text
 from um.policy import lockout
-from um.service.delivery import Delivery, Incoming, Room
+from um.service.delivery import Delivery
+from um.service.notice_texts import PIN_LOCKED, WITHHELD, spoken_language
+from um.service.notices import deliver_notice
 
 log = structlog.get_logger(__name__)
 
@@ -34,36 +32,17 @@ async def tell_owner(places: Places, account: Account, caller: str) -> None:
         failures = await places.store.read(
             "pin-failures", lambda tx: tx.lockouts.failures(subject, since=now - lockout.WINDOW)
         )
-        if failures != lockout.PIN_RULES[0].failures:
+        # While it is locked no guess is counted: more than these are calls that guessed together.
+        if failures < lockout.PIN_RULES[0].failures:
             return
-        notice_id = uuid4().hex
-        facts = NoticeFacts(
-            id=notice_id,
-            domain=account.domain,
-            recipient=account.name,
+        from_whom = clean_text(caller) or WITHHELD[spoken_language(account.language)]
+        await deliver_notice(
+            places.delivery,
+            account,
+            PIN_LOCKED,
+            {"failures": failures, "caller": from_whom},
             at=now,
-            subject="The PIN of your mailbox is locked",
-            text=_text(failures, clean_text(caller) or "a withheld number"),
-            timezone=account.timezone,
-            recipient_name=account.full_name,
-        )
-        await places.delivery.deliver(
-            Incoming(
-                account_id=account.id,
-                kind=MessageKind.NOTICE,
-                data=notice_message(facts),
-                ingest_key=IngestKey(f"{notice_id}:{account.id}"),
-                room=Room.NOTICE,
-            )
+            notice_id=f"pin-locked-{now:%Y%m%d%H%M}-{account.id}",
         )
     except UMError as error:
         log.warning("no lock notice", account=account.id, reason=error.code)
-
-
-def _text(failures: int, caller: str) -> str:
-    return (
-        f"A wrong PIN was entered {failures} times within 24 hours, the last time from {caller}.\n"
-        "\n"
-        "Until 24 hours have passed your mailbox cannot be opened by phone. Mail programs are not\n"
-        "affected. A new PIN, which your provider can set for you, ends the lock at once.\n"
-    )

@@ -85,6 +85,8 @@ class Counts:
     faxes: int = 0
     """Not seen yet, as are the invoices."""
     invoices: int = 0
+    percent_full: int = 0
+    """Of the mailbox's room; 0 while that is no news."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ def length(seconds: int, language: str) -> Words:
 
 
 def counts(found: Counts, language: str) -> Words:
-    """How many new and old messages there are; then faxes and invoices, if any."""
+    """How many new and old messages there are; then faxes and invoices, and little room, if any."""
     parts = [
         (found.urgent, ("vm-Urgent",)),
         (found.new - found.urgent, ("vm-INBOX",)),
@@ -82,7 +82,10 @@ def counts(found: Counts, language: str) -> Words:
         (found.invoices, ("um-invoice" if found.invoices == 1 else "um-invoices",)),
     ]
     listed = _listed([part for part in papers if part[0]], language)
-    return (*words, "vm-youhave", *listed) if listed else words
+    words += ("vm-youhave", *listed) if listed else ()
+    if found.percent_full:
+        words += ("um-mailbox-is", *number(found.percent_full, language), "um-percent-full")
+    return words
 
 
 def _listed(parts: list[tuple[int, Words]], language: str) -> Words:

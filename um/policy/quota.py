@@ -77,6 +77,12 @@ def crossed_percent(before_octets: int, after_octets: int, limit_octets: int) ->
     return max(reached, default=None)
 
 
+def percent_to_tell(usage: Usage) -> int:
+    """How full the mailbox is, in whole percent up to 100; 0 below the first notice threshold."""
+    percent = min(100, usage.used_octets * 100 // usage.limit_octets)
+    return percent if percent >= min(NOTICE_PERCENTS) else 0
+
+
 def base64_octets(size_octets: int) -> int:
     """Length of `size_octets` in base64 with CRLF after every 76 characters (RFC 2045 §6.8)."""
     characters = 4 * ceil(size_octets / 3)

@@ -1,6 +1,7 @@
-"""Notices to the owner when the mailbox fills up (product: Quota)."""
+"""Notices to owners, in their language: how one is written, and that the mailbox fills up."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from uuid import uuid4
 
 import structlog
@@ -13,10 +14,52 @@ from um.core.message import MessageKind
 from um.core.ports import Clock, Store, Transaction
 from um.mime.build import NoticeFacts, notice_message
 from um.service.delivery import Delivery, Incoming, Room
+from um.service.notice_texts import DECIMAL_POINTS, QUOTA, NoticeText, spoken_language
 
 log = structlog.get_logger(__name__)
 
 MIB = 1024 * 1024
+
+
+async def deliver_notice(
+    delivery: Delivery,
+    account: Account,
+    texts: Mapping[str, NoticeText],
+    values: Mapping[str, object],
+    *,
+    at: datetime,
+    notice_id: str,
+) -> None:
+    """Put a notice into the owner's own mailbox. Raises what a delivery raises.
+
+    Args:
+        delivery: the write path; notices have 64 KiB beyond the quota.
+        account: whose mailbox and language.
+        texts: the notice by language.
+        values: what its text takes.
+        at: its date.
+        notice_id: the same notice twice is one message.
+    """
+    text = texts[spoken_language(account.language)]
+    facts = NoticeFacts(
+        id=notice_id,
+        domain=account.domain,
+        recipient=account.name,
+        at=at,
+        subject=text.subject.format(**values),
+        text=text.text.format(**values),
+        timezone=account.timezone,
+        recipient_name=account.full_name,
+    )
+    await delivery.deliver(
+        Incoming(
+            account_id=account.id,
+            kind=MessageKind.NOTICE,
+            data=notice_message(facts),
+            ingest_key=IngestKey(f"{notice_id}:{account.id}"),
+            room=Room.NOTICE,
+        )
+    )
 
 
 class QuotaNotices:
@@ -50,38 +93,18 @@ class QuotaNotices:
         try:
             found = await self._store.read("quota-notice", account_txn)
             if found is not None:
-                await self._deliver(*found, event.percent)
+                account, usage = found
+                values = {"percent": event.percent, **_values(account, usage)}
+                await deliver_notice(
+                    self._delivery, account, QUOTA, values, at=now, notice_id=self._new_id()
+                )
         except UMError as error:
             log.warning("no quota notice", account=event.account_id, reason=error.code)
 
-    async def _deliver(self, account: Account, usage: Usage, percent: int) -> None:
-        notice_id = self._new_id()
-        facts = NoticeFacts(
-            id=notice_id,
-            domain=account.domain,
-            recipient=account.name,
-            at=self._clock.now(),
-            subject=f"Your mailbox is {percent} % full",
-            text=_text(usage),
-            timezone=account.timezone,
-            recipient_name=account.full_name,
-        )
-        await self._delivery.deliver(
-            Incoming(
-                account_id=account.id,
-                kind=MessageKind.NOTICE,
-                data=notice_message(facts),
-                ingest_key=IngestKey(f"{notice_id}:{account.id}"),
-                room=Room.NOTICE,
-            )
-        )
 
-
-def _text(usage: Usage) -> str:
-    used, limit = usage.used_octets / MIB, usage.limit_octets / MIB
-    return (
-        f"Your mailbox holds {used:.1f} MB of {limit:.0f} MB.\n"
-        "\n"
-        "When it is full, no new voice messages, faxes, invoices or other mail can come in.\n"
-        "Messages that you delete for good make room: what lies in Trash counts as well.\n"
-    )
+def _values(account: Account, usage: Usage) -> dict[str, str]:
+    point = DECIMAL_POINTS[spoken_language(account.language)]
+    return {
+        "used": f"{usage.used_octets / MIB:.1f}".replace(".", point),
+        "limit": f"{usage.limit_octets / MIB:.0f}",
+    }

@@ -1,15 +1,21 @@
 """Owners' calls from the first word to the goodbye, over the memory stores."""
 
 import asyncio
+import contextlib
 
 from tests.support.house import NUMBER, PIN, House, incoming
 from tests.support.retrieval_call import OwnerCall, Prompter
 from tests.support.speech import correlates, decode_mp3, say
 from tests.support.voicemail_exchange import Exchange, audio_of
 from um.core.account import GreetingKind
+from um.core.errors import AuthenticationError
 from um.core.message import SEEN, FlagOperation, MessageKind
+from um.policy.quota import Room
 from um.telephony.application import EndReason
-from voicemail import preferences
+from voicemail import preferences, spoken
+
+MIB = 1024 * 1024
+PROMISED = Room.PROMISED
 
 
 def story(tell, **account):
@@ -388,6 +394,43 @@ def test_faxes_and_invoices_are_counted_aloud():
             "digits/1",
             "um-invoice",
         ]
+
+    story(tell)
+
+
+def test_a_mailbox_that_fills_up_is_told_aloud():
+    """From 80 % on, after the counts; below it nothing is said."""
+
+    async def tell(exchange, account):
+        for number, said_percent in ((78, 0), (3, 81), (30, 100)):
+            size = MIB * number // 100 + 1
+            await exchange.house.delivery.deliver(
+                incoming(
+                    account, f"f{number}", size_octets=size, kind=MessageKind.MAIL, room=PROMISED
+                )
+            )
+            call = await OwnerCall(exchange, account).begin()
+            said = await call.press(f"{PIN}#")
+            tail = ["um-mailbox-is", *spoken.number(said_percent, "en"), "um-percent-full"]
+            assert said == ["vm-youhave", "vm-no", "vm-messages", *(tail if said_percent else [])]
+
+    story(tell, quota_octets=MIB)
+
+
+def test_guesses_at_the_same_moment_lock_and_tell_once():
+    """Three lines guess together as the lock falls: one notice."""
+
+    async def tell(exchange, account):
+        for _ in range(9):
+            with contextlib.suppress(AuthenticationError):
+                await exchange.house.authenticator.verify_pin(account.id, "111111")
+        calls = [await OwnerCall(exchange, account).begin() for _ in range(3)]
+        for call in calls:
+            for key in "111111#":
+                call.application.digit(key)
+        for call in calls:
+            await call.settle()
+        assert [each.kind for each in await entries(exchange, account)] == [MessageKind.NOTICE]
 
     story(tell)
 
