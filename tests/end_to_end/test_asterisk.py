@@ -7,10 +7,10 @@ import pytest
 
 from tests.support.asterisk import Asterisk
 from tests.support.asterisk_callers import CALLERS, call, check, message_by, words
-from tests.support.chroot import free_port
 from tests.support.desk_phone import BUSY, DeskPhone
 from tests.support.inbox import PASSWORD, connect
 from tests.support.listening import heard_within
+from tests.support.ports import free_port
 from tests.support.server import Server
 from tests.support.speech import decode_mp3, save_wav, say
 from tests.support.telephone import HangUp, Telephone, WaitForBeep

@@ -1,6 +1,5 @@
 """Message waiting, end to end: a change anywhere is seen by a core and by a telephone within 1 s."""
 
-import socket
 import time
 import wave
 from collections.abc import Iterator
@@ -9,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.inbox import PASSWORD, connect, send_lmtp
+from tests.support.ports import free_port
 from tests.support.server import Server
 from tests.support.sip_agent import Agent
 
@@ -21,12 +21,6 @@ WITHIN_SECONDS = 1.0
 def core() -> Iterator[Agent]:
     with Agent() as agent:
         yield agent
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def make(folder: Path, *targets: str, port: int = 0) -> Server:

@@ -8,13 +8,13 @@ here is the rest of a PBX: transports, modules, callers.
 """
 
 import itertools
-import socket
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from tests.support.chroot import LOOPBACK, Peer, PeerError, free_port, inside, recipe, root, tail
+from tests.support.chroot import Peer, PeerError, inside, recipe, root, tail
+from tests.support.ports import LOOPBACK, free_port, free_ports
 from tests.support.server import Address
 
 START_SECONDS = 60.0
@@ -119,15 +119,14 @@ class Asterisk(Peer):
         super().__init__(folder, "asterisk", log="log/full")
         self.sip = Address(LOOPBACK, port or free_port())
         self._calls = itertools.count(1)
-        rtp, udptl = _port_range(rtp_ports), _port_range(100)
-        self.rtp_ports = range(rtp, rtp + rtp_ports)
+        self.rtp_ports, udptl = free_ports(rtp_ports), free_ports(100)
         self._facts = {
             "loopback": LOOPBACK,
             "sip": self.sip.port,
-            "rtp": rtp,
-            "rtp_end": rtp + rtp_ports - 1,
-            "udptl": udptl,
-            "udptl_end": udptl + 99,
+            "rtp": self.rtp_ports[0],
+            "rtp_end": self.rtp_ports[-1],
+            "udptl": udptl[0],
+            "udptl_end": udptl[-1],
             "codecs": codecs,
             "phones": "".join(map(_phone, (phones or {}).items())),
             "globals": "",
@@ -227,24 +226,6 @@ def _asterisk_conf(folder: Path) -> str:
     }
     directories = "".join(f"{name} => {place}\n" for name, place in places.items())
     return f"[directories]\n{directories}[options]\nverbose = 4\ndocumentation_language = en_US\n"
-
-
-def _port_range(size: int) -> int:
-    """The first, even, of `size` UDP ports of which the first and the last are free now."""
-    while True:
-        first = free_port() & ~1
-        if first + size > 65_535:
-            continue
-        try:
-            with (
-                socket.socket(type=socket.SOCK_DGRAM) as low,
-                socket.socket(type=socket.SOCK_DGRAM) as high,
-            ):
-                low.bind((LOOPBACK, first))
-                high.bind((LOOPBACK, first + size - 1))
-        except OSError:
-            continue
-        return first
 
 
 def _phone(place: tuple[str, int]) -> str:

@@ -8,7 +8,6 @@ with the test that started it. A root that is missing is made; where that cannot
 import os
 import select
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Mapping
@@ -17,7 +16,6 @@ from pathlib import Path
 
 from tests.support.server import PROJECT
 
-LOOPBACK = "127.0.0.1"
 MAKING_SECONDS = 280.0
 
 
@@ -149,13 +147,6 @@ def children(process_id: int) -> list[int]:
         for child in direct:
             found += [child, *children(child)]
     return found
-
-
-def free_port(kind: socket.SocketKind = socket.SOCK_DGRAM) -> int:
-    """A port that nobody has now."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
 
 
 def tail(text: str, lines: int = 40) -> str:

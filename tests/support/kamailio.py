@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from tests.support.chroot import LOOPBACK, Peer, free_port, recipe
+from tests.support.chroot import Peer, recipe
+from tests.support.ports import LOOPBACK, free_port
 from tests.support.server import Address
 
 
