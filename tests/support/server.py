@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Self
 
 PROJECT = Path(__file__).resolve().parents[2]
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 STOP_SECONDS = 60.0
 COMMAND_SECONDS = 120.0
 LOOPBACK = "127.0.0.1"

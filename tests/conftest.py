@@ -1,0 +1,35 @@
+"""How the suite runs beside itself: which tests come first, and who gives way to whom.
+
+With workers (`-n`), a module is run by one of them, so that what its tests share is started once.
+Tests that place real calls mostly wait, but need the processor at once when a packet is due; the
+others only compute. So the former come first, and a worker that has come to the latter steps back.
+"""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REAL_TIME = Path(__file__).parent / "end_to_end"
+LONGEST = ("test_call_faults", "test_voicemail", "test_asterisk", "test_media", "test_sip_calls")
+"""Modules that are begun first, so that no worker is left with one of them at the end."""
+GIVE_WAY = 10
+"""Steps of niceness: a tenth of the processor where another wants it."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Real time before computing, long before short, else as written."""
+    items.sort(key=_turn)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Give way to the real-time tests of the other workers, from the first computing test on."""
+    if hasattr(item.config, "workerinput") and REAL_TIME not in item.path.parents:
+        os.setpriority(os.PRIO_PROCESS, 0, max(GIVE_WAY, os.getpriority(os.PRIO_PROCESS, 0)))
+
+
+def _turn(item: pytest.Item) -> tuple[bool, int]:
+    name = item.path.stem
+    order = LONGEST.index(name) if name in LONGEST else len(LONGEST)
+    return REAL_TIME not in item.path.parents, order
