@@ -175,6 +175,8 @@ class VoicemailCall:
         """The greeting, and what the owner lets callers do; the default in case of trouble."""
         account_id, cause = self._call.account.id, self._call.info.cause
         number = self._call.number.e164
+        settings = self._house.settings
+        operator = settings.operator is not None
         try:
             kind = wanted(await self._house.greetings.kinds(account_id), cause)
             data = await self._house.greetings.get(account_id, kind) if kind else None
@@ -184,11 +186,12 @@ class VoicemailCall:
             )
         except (UMError, OSError) as error:
             log.warning("voicemail.default-greeting", error=repr(error))
-            return greeting(number, cause), Offers(review=self._house.settings.review)
+            return greeting(number, cause), Offers(review=settings.review, operator=operator)
         offers = Offers(
-            review=self._house.settings.review,
+            review=preferences.is_on(chosen, preferences.REVIEW, default=settings.review),
             urgent=preferences.is_on(chosen, preferences.URGENT, default=True),
             log_in=preferences.is_on(chosen, preferences.STAR_LOGIN),
+            operator=operator,
         )
         return greeting(number, cause, kind=kind, recording=recording), offers
 
@@ -228,6 +231,9 @@ class VoicemailCall:
             case events.Finish(keep, urgent):
                 self._settled = True
                 self._house.spawn(self._finish(keep=keep, urgent=urgent))
+            case events.Transfer():
+                operator = self._house.settings.operator or ""
+                self._call.transfer(operator, lambda: self._line.feed(events.TransferRefused()))
             case events.LogIn():
                 self._settled = True
                 self._owner = RetrievalCall(self._house, self._call, door=Door.GREETING)

@@ -34,6 +34,8 @@ from voicemail.events import (
     StartRecording,
     StopPlaying,
     TimerExpired,
+    Transfer,
+    TransferRefused,
     Words,
 )
 from voicemail.keymaps import ASTERISK
@@ -49,6 +51,10 @@ APOLOGY = ("im-sorry", "please-try-call-later", "vm-goodbye")
 
 REVIEW: Words = ("vm-review",)
 MARKED: Mapping[bool, Words] = {True: ("vm-marked-urgent",), False: ("vm-marked-nonurgent",)}
+OFFER_OPERATOR: Words = ("vm-reachoper",)
+CONNECTING: Words = ("transfer",)
+NOBODY_THERE: Words = ("im-sorry", *BEEP)
+"""The operator cannot be reached: the caller leaves a message instead."""
 OFFER_MARK: Mapping[bool, Words] = {True: ("vm-review-nonurgent",), False: ("vm-review-urgent",)}
 """By whether the message is urgent already."""
 
@@ -68,6 +74,7 @@ _SAYINGS: dict[Effect, Words] = {
     Effect.SAY_SAVED: MESSAGE_SAVED,
     Effect.SAY_TOO_SHORT: TOO_SHORT,
     Effect.APOLOGISE: APOLOGY,
+    Effect.SAY_NOBODY: NOBODY_THERE,
 }
 
 _CONTEXTS = {
@@ -86,7 +93,7 @@ _SIGNALS = {
     Action.URGENT: Signal.URGENT,
     Action.LOG_IN: Signal.LOG_IN,
 }
-"""What a key asks for; FINISH depends on what was said."""
+"""What a key asks for; FINISH and OPERATOR depend on what was said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +106,8 @@ class Offers:
     """Mark it as urgent; within the review."""
     log_in: bool = False
     """Be the owner."""
+    operator: bool = False
+    """Be connected with the operator."""
 
 
 NO_OFFERS = Offers()
@@ -172,7 +181,8 @@ class Deposit:
         if self.state is State.RECORDING and self._deadline is not None:
             silent_at = self._heard_at + self._limits.silence_seconds + CLOCK_GRACE_SECONDS
             return min(self._deadline, silent_at)
-        return self._deadline if self.state in {State.SAVING, State.REVIEW} else None
+        timed = {State.SAVING, State.SAVING_FIRST, State.REVIEW}
+        return self._deadline if self.state in timed else None
 
     def receive(self, event: Event, now: float) -> list[Output]:
         """Take one event at the monotonic time `now` in seconds; returns what is to be done."""
@@ -232,6 +242,8 @@ class Deposit:
                 self._deadline = None
                 self._urgent = not self._urgent
                 self._out.append(Play(MARKED[self._urgent] + self._review()))
+            case Effect.TRANSFER:
+                self._out += [Play(CONNECTING), Transfer()]
             case Effect.LOG_IN:
                 self._out.append(LogIn())
             case Effect.HANG_UP:
@@ -261,7 +273,10 @@ class Deposit:
         if action is Action.FINISH:
             look_back = self._offers.review and self._worth_keeping()
             self._signal(Signal.LOOK_BACK if look_back else self._end_of_message(), now)
-        elif action is not None and self._may(action):
+        elif action is Action.OPERATOR and self._offers.operator:
+            keep = self._worth_keeping()
+            self._signal(Signal.SAVE_AND_OPERATOR if keep else Signal.OPERATOR, now)
+        elif action in _SIGNALS and self._may(action):
             self._signal(_SIGNALS[action], now)
 
     def _may(self, action: Action) -> bool:
@@ -278,6 +293,7 @@ class Deposit:
 
     def _review(self) -> Words:
         words = REVIEW + (OFFER_MARK[self._urgent] if self._offers.urgent else ())
+        words += OFFER_OPERATOR if self._offers.operator else ()
         return in_keys(words, Context.CALLER_REVIEW, self._keys)
 
     def _expire(self, now: float) -> None:
@@ -285,7 +301,7 @@ class Deposit:
         if due is None or now < due:
             return
         match self.state:
-            case State.SAVING:
+            case State.SAVING | State.SAVING_FIRST:
                 self._signal(Signal.FAILED, now)
             case State.REVIEW:
                 self._signal(Signal.ACCEPT, now)
@@ -305,5 +321,6 @@ _PLAIN_SIGNALS: dict[type[Event], Signal] = {
     PlaybackFinished: Signal.SPOKEN,
     Saved: Signal.SAVED,
     Failed: Signal.FAILED,
+    TransferRefused: Signal.NO_OPERATOR,
     Ended: Signal.ENDED,
 }

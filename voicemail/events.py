@@ -56,6 +56,11 @@ class Failed:
 
 
 @dataclass(frozen=True, slots=True)
+class TransferRefused:
+    """The core does not connect the caller with the operator: the call goes on."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The call is over, whoever ended it."""
 
@@ -82,6 +87,7 @@ Event = (
     | TimerExpired
     | Saved
     | Failed
+    | TransferRefused
     | Ended
     | Replied
     | Refused
@@ -139,6 +145,11 @@ class RecordAgain:
 
 
 @dataclass(frozen=True, slots=True)
+class Transfer:
+    """Connect the caller with the operator; `Ended` follows, or `TransferRefused`."""
+
+
+@dataclass(frozen=True, slots=True)
 class LogIn:
     """The caller is the owner and wants to listen: no message is left."""
 
@@ -164,6 +175,7 @@ Output = (
     | Pause
     | PlayRecording
     | RecordAgain
+    | Transfer
     | LogIn
     | HangUp
     | Perform

@@ -37,11 +37,18 @@ _MENU = MappingProxyType(
 
 ASTERISK: KeyMap = MappingProxyType(
     {
-        Context.GREETING: MappingProxyType({"#": _A.SKIP, "*": _A.LOG_IN}),
-        Context.RECORDING: MappingProxyType({"#": _A.FINISH}),
+        Context.GREETING: MappingProxyType({"#": _A.SKIP, "*": _A.LOG_IN, "0": _A.OPERATOR}),
+        Context.RECORDING: MappingProxyType({"#": _A.FINISH, "0": _A.OPERATOR}),
         Context.CLOSING: MappingProxyType({"#": _A.SKIP}),
         Context.CALLER_REVIEW: MappingProxyType(
-            {"1": _A.ACCEPT, "2": _A.HEAR, "3": _A.RECORD_AGAIN, "4": _A.URGENT, "#": _A.ACCEPT}
+            {
+                "1": _A.ACCEPT,
+                "2": _A.HEAR,
+                "3": _A.RECORD_AGAIN,
+                "4": _A.URGENT,
+                "0": _A.OPERATOR,
+                "#": _A.ACCEPT,
+            }
         ),
         Context.MAIN: _MENU,
         Context.MESSAGE: _MENU,
@@ -87,11 +94,18 @@ ASTERISK: KeyMap = MappingProxyType(
 
 FREESWITCH: KeyMap = MappingProxyType(
     {
-        Context.GREETING: ASTERISK[Context.GREETING],
-        Context.RECORDING: ASTERISK[Context.RECORDING],
+        Context.GREETING: MappingProxyType({"#": _A.SKIP, "*": _A.LOG_IN, "9": _A.OPERATOR}),
+        Context.RECORDING: MappingProxyType({"#": _A.FINISH, "9": _A.OPERATOR}),
         Context.CLOSING: ASTERISK[Context.CLOSING],
         Context.CALLER_REVIEW: MappingProxyType(
-            {"1": _A.HEAR, "2": _A.ACCEPT, "3": _A.RECORD_AGAIN, "4": _A.URGENT, "#": _A.ACCEPT}
+            {
+                "1": _A.HEAR,
+                "2": _A.ACCEPT,
+                "3": _A.RECORD_AGAIN,
+                "4": _A.URGENT,
+                "9": _A.OPERATOR,
+                "#": _A.ACCEPT,
+            }
         ),
         Context.MAIN: MappingProxyType(
             {

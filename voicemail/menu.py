@@ -48,6 +48,8 @@ class Action(StrEnum):
     """The recording is complete."""
     LOG_IN = "log-in"
     """The caller is the owner (only where the owner allows it)."""
+    OPERATOR = "operator"
+    """Be connected with the operator (only where one is configured)."""
     ACCEPT = "accept"
     HEAR = "hear"
     RECORD_AGAIN = "record-again"
@@ -146,10 +148,10 @@ _RECORDED = frozenset({Action.ACCEPT, Action.HEAR, Action.RECORD_AGAIN})
 
 ALLOWED: Mapping[Context, frozenset[Action]] = MappingProxyType(
     {
-        Context.GREETING: frozenset({Action.SKIP, Action.LOG_IN}),
-        Context.RECORDING: frozenset({Action.FINISH}),
+        Context.GREETING: frozenset({Action.SKIP, Action.LOG_IN, Action.OPERATOR}),
+        Context.RECORDING: frozenset({Action.FINISH, Action.OPERATOR}),
         Context.CLOSING: frozenset({Action.SKIP}),
-        Context.CALLER_REVIEW: _RECORDED | {Action.URGENT},
+        Context.CALLER_REVIEW: _RECORDED | {Action.URGENT, Action.OPERATOR},
         Context.MAIN: _MENU,
         Context.MESSAGE: _MENU,
         Context.ENVELOPE: frozenset({Action.SKIP}),

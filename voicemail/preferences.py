@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 SKIP_PIN = "phone.skip-pin"
 """`yes`: the own line opens the mailbox without the PIN."""
+REVIEW = "voicemail.review"
+"""`no`: after `#` callers cannot hear and replace what they said."""
 URGENT = "voicemail.urgent"
 """`no`: callers cannot mark a message as urgent."""
 STAR_LOGIN = "voicemail.star-login"

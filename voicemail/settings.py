@@ -19,7 +19,9 @@ class VoicemailSettings:
     """What each key asks for."""
     audio_format: AudioFormat = AudioFormat.MP3
     review: bool = True
-    """After `#` the caller may hear, replace and mark the message."""
+    """After `#` the caller may hear, replace and mark the message, unless the owner says no."""
+    operator: str | None = None
+    """Whom the core connects a caller with who asks for the operator; None: nobody."""
     sync_seconds: float = 5.0
     """So much of a recording may be lost with the machine, no more."""
     longest_file_seconds: int = 3600

@@ -19,6 +19,11 @@ class State(StrEnum):
     REVIEW = auto()
     HEARING = auto()
     """The caller hears what was recorded."""
+    ASKING_OPERATOR = auto()
+    """The core is asked to connect the caller with the operator; nothing was recorded yet."""
+    SAVING_FIRST = auto()
+    """What was said is made durable; then the core is asked."""
+    SAVED_ASKING_OPERATOR = auto()
     SAVING = auto()
     CLOSING = auto()
     HANGING_UP = auto()
@@ -47,6 +52,12 @@ class Signal(StrEnum):
     RECORD_AGAIN = auto()
     URGENT = auto()
     LOG_IN = auto()
+    OPERATOR = auto()
+    """The caller wants the operator and has left nothing worth keeping."""
+    SAVE_AND_OPERATOR = auto()
+    """The caller wants the operator; what was said is kept."""
+    NO_OPERATOR = auto()
+    """The core does not connect them."""
     WARNING = auto()
     SAVED = auto()
     FAILED = auto()
@@ -73,6 +84,8 @@ class Effect(StrEnum):
     PLAY_BACK = auto()
     RECORD_AGAIN = auto()
     MARK = auto()
+    TRANSFER = auto()
+    SAY_NOBODY = auto()
     LOG_IN = auto()
 
 
@@ -92,6 +105,7 @@ _REVIEW: dict[Signal, Transition] = {
     Signal.HEAR: Transition(State.HEARING, (Effect.HUSH, Effect.PLAY_BACK)),
     Signal.RECORD_AGAIN: Transition(State.BEEP, (Effect.HUSH, Effect.RECORD_AGAIN, Effect.BEEP)),
     Signal.URGENT: Transition(State.REVIEW, (Effect.HUSH, Effect.MARK)),
+    Signal.SAVE_AND_OPERATOR: Transition(State.SAVING_FIRST, (Effect.HUSH, Effect.FINISH)),
     Signal.FAILED: _FAILED,
     Signal.ENDED: _ENDED_WITHOUT_MESSAGE,
 }
@@ -106,6 +120,7 @@ _MOVES: dict[State, dict[Signal, Transition]] = {
         Signal.SPOKEN: Transition(State.BEEP, (Effect.BEEP,)),
         Signal.SKIP: Transition(State.BEEP, (Effect.HUSH, Effect.BEEP)),
         Signal.LOG_IN: Transition(State.LOGGED_IN, (Effect.HUSH, Effect.LOG_IN)),
+        Signal.OPERATOR: Transition(State.ASKING_OPERATOR, (Effect.HUSH, Effect.TRANSFER)),
         Signal.FAILED: _FAILED,
         Signal.ENDED: _ENDED_WITHOUT_MESSAGE,
     },
@@ -118,6 +133,8 @@ _MOVES: dict[State, dict[Signal, Transition]] = {
         Signal.WARNING: Transition(State.RECORDING, (Effect.WARN,)),
         Signal.MESSAGE: Transition(State.SAVING, (Effect.HUSH, Effect.FINISH)),
         Signal.LOOK_BACK: Transition(State.REVIEW, (Effect.HUSH, Effect.PAUSE, Effect.ASK_REVIEW)),
+        Signal.OPERATOR: Transition(State.ASKING_OPERATOR, (Effect.HUSH, Effect.TRANSFER)),
+        Signal.SAVE_AND_OPERATOR: Transition(State.SAVING_FIRST, (Effect.HUSH, Effect.FINISH)),
         Signal.NOTHING_SAID: Transition(
             State.CLOSING, (Effect.HUSH, Effect.FINISH, Effect.SAY_TOO_SHORT)
         ),
@@ -126,6 +143,20 @@ _MOVES: dict[State, dict[Signal, Transition]] = {
     },
     State.REVIEW: {Signal.SPOKEN: Transition(State.REVIEW, (Effect.AWAIT_REVIEW,)), **_REVIEW},
     State.HEARING: {Signal.SPOKEN: Transition(State.REVIEW, (Effect.ASK_REVIEW,)), **_REVIEW},
+    State.ASKING_OPERATOR: {
+        Signal.NO_OPERATOR: Transition(State.BEEP, (Effect.HUSH, Effect.SAY_NOBODY)),
+        Signal.FAILED: _FAILED,
+        Signal.ENDED: _ENDED_WITHOUT_MESSAGE,
+    },
+    State.SAVING_FIRST: {
+        Signal.SAVED: Transition(State.SAVED_ASKING_OPERATOR, (Effect.TRANSFER,)),
+        Signal.FAILED: _FAILED,
+        Signal.ENDED: Transition(State.ENDED),
+    },
+    State.SAVED_ASKING_OPERATOR: {
+        Signal.NO_OPERATOR: Transition(State.CLOSING, (Effect.HUSH, Effect.SAY_SAVED)),
+        Signal.ENDED: Transition(State.ENDED),
+    },
     State.SAVING: {
         Signal.SAVED: Transition(State.CLOSING, (Effect.SAY_SAVED,)),
         Signal.FAILED: _FAILED,

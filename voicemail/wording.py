@@ -97,6 +97,7 @@ SENTENCES: Mapping[Context, Mapping[str, Sentence]] = MappingProxyType(
         Context.CALLER_REVIEW: {
             "vm-review": _of(_REVIEW),
             "vm-review-urgent": _of({"4": _A.URGENT}),
+            "vm-reachoper": _of({"0": _A.OPERATOR}),
             "vm-review-nonurgent": _of({"4": _A.URGENT}, phrase="um-to-unmark"),
         },
         Context.FORWARD: {"vm-forwardoptions": _of({"1": _A.INTRODUCE, "2": _A.SEND})},

@@ -31,7 +31,7 @@ def owners(house):
 class Exchange:
     """A house with voicemail, and calls to it."""
 
-    def __init__(self, house, *, prompts=PROMPTS, review=False, fax_tones=None):
+    def __init__(self, house, *, prompts=PROMPTS, review=False, fax_tones=None, **more):
         self.house = house
         self.voicemail = VoicemailService(
             house.spool,
@@ -39,7 +39,7 @@ class Exchange:
             house.store,
             house.clock,
             prompts,
-            VoicemailSettings(DOMAIN, review=review),
+            VoicemailSettings(DOMAIN, review=review, **more),
             owners(house),
             fax_tones=fax_tones,
         )

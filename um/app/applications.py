@@ -78,6 +78,7 @@ def voicemail_service(services: Services) -> VoicemailService:
             domain=ports.config.server.domain,
             limits=limits,
             keys=key_map(ports.config),
+            operator=ports.config.telephony.operator,
         ),
         Owners(
             greetings=ports.greetings,

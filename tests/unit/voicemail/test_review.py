@@ -20,7 +20,8 @@ SECOND = "Forget what I said before, please call my brother about seventeen blue
 
 def story(tell, **chosen):
     async def told():
-        exchange = Exchange(House(), prompts=Prompter(), review=True)
+        operator = chosen.pop("operator", None)
+        exchange = Exchange(House(), prompts=Prompter(), review=True, operator=operator)
         account = await exchange.house.add()
         for key, value in chosen.items():
             await exchange.house.store.run(
@@ -186,3 +187,71 @@ def test_the_greeting_fits_the_reason_of_the_call():
     assert wanted({kinds.NAME, kinds.UNAVAILABLE}, DivertCause.BUSY) is kinds.UNAVAILABLE
     assert wanted({kinds.NAME}, DivertCause.DIRECT) is kinds.NAME
     assert wanted(set(kinds), DivertCause.BUSY) is kinds.TEMPORARY
+
+
+def test_the_owner_may_switch_the_review_off():
+    """The pound key then saves at once."""
+
+    async def tell(exchange, account):
+        call, application = await exchange.to_recording(account)
+        exchange.speak(application, say(FIRST))
+        application.digit("#")
+        await settle()
+        assert call.played[-1] == b"<vm-msgsaved><vm-goodbye>"
+        await delivered(exchange, account, application)
+
+    story(tell, **{preferences.REVIEW: "no"})
+
+
+def test_zero_leads_to_the_operator_and_the_message_is_kept():
+    """The configured extension is asked of the core, after what was said is safe."""
+
+    async def tell(exchange, account):
+        call, application = await exchange.to_recording(account)
+        exchange.speak(application, say(FIRST))
+        application.digit("0")
+        await settle()
+        ((target, _),) = call.transfers
+        assert target == "100"
+        assert call.played[-1] == b"<transfer>"
+        application.ended(EndReason.TRANSFERRED)
+        await exchange.voicemail.drain()
+        assert len(await exchange.inbox(account)) == 1
+
+    story(tell, operator="100")
+
+
+def test_zero_in_the_greeting_and_nobody_there():
+    """The caller is told and leaves a message after the beep; once transferred it is a missed call."""
+
+    async def tell(exchange, account):
+        call, application = await exchange.ring(account)
+        application.digit("0")
+        call.transfers[0][1]()
+        assert call.played[-1] == b"<im-sorry><beep>"
+        application.digit("0")  # means nothing during the beep
+        application.playback_finished()
+        application.digit("0")
+        assert len(call.transfers) == 2
+        application.ended(EndReason.TRANSFERRED)
+        await exchange.voicemail.drain()
+        assert await exchange.inbox(account) == []
+        assert [kind for kind, _, _ in await exchange.history(account)] == ["missed-voice"]
+
+    story(tell, operator="sip:desk@192.0.2.1")
+
+
+def test_without_an_operator_zero_means_nothing():
+    """Nothing dials out by itself."""
+
+    async def tell(exchange, account):
+        call, application = await exchange.ring(account)
+        application.digit("0")
+        application.playback_finished()
+        application.playback_finished()
+        exchange.speak(application, say(FIRST))
+        application.digit("0")
+        assert call.transfers == []
+        await delivered(exchange, account, application)
+
+    story(tell)
