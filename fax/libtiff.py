@@ -1,8 +1,9 @@
 """Full decoding of CCITT images by libtiff, bound by cffi: the only judge of whether a page is whole.
 
 libtiff reports success for images that break off; what it says of single rows goes to its warning
-and error functions only, so those are counted. The functions are the library's own globals: one
-decode at a time, behind a lock. Only TIFFs that `fax.tiff.write_page` wrote are shown to libtiff.
+and error functions only, so those are counted. The functions are the library's own globals, set once;
+each thread hears the reports of its own decoding, so that pages are decoded side by side. Only TIFFs
+that `fax.tiff.write_page` wrote are shown to libtiff.
 """
 
 import os
@@ -62,18 +63,18 @@ class _Decoder:
         except OSError as error:
             raise LibtiffMissingError(f"{LIBRARY} cannot be loaded: install libtiff6") from error
         self._libc: Any = self._ffi.dlopen(None)
-        self._reports: list[str] = []
-        self._lock = threading.Lock()
-        self._thread = 0
+        self._listeners: dict[int, list[str]] = {}
+        """By thread, the reports of the page it decodes now."""
         self._handle = self._ffi.callback("report", self._on_report)
 
     def _on_report(self, _module: Any, form: Any, arguments: Any) -> None:
-        # SpanDSP writes its TIFF through the same library on another thread: not our page.
-        if threading.get_ident() == self._thread and len(self._reports) < _MAX_REPORTS:
+        # SpanDSP writes its TIFF through the same library on another thread: nobody listens there.
+        reports = self._listeners.get(threading.get_ident())
+        if reports is not None and len(reports) < _MAX_REPORTS:
             buffer = self._ffi.new("char[]", 256)
             self._libc.vsnprintf(buffer, 256, form, arguments)
             text = self._ffi.string(buffer)
-            self._reports.append(text.decode("ascii", "replace") if isinstance(text, bytes) else "")
+            reports.append(text.decode("ascii", "replace") if isinstance(text, bytes) else "")
 
     def decode(self, page: TiffPage) -> Decoded:
         fd = os.memfd_create("fax-page", os.MFD_CLOEXEC)
@@ -81,28 +82,27 @@ class _Decoder:
             with os.fdopen(os.dup(fd), "wb") as file:
                 file.write(write_page(page))
             os.lseek(fd, 0, os.SEEK_SET)
-            with self._lock:
-                return self._decode(page, fd)
+            return self._decode(page, fd)
         finally:
             os.close(fd)
 
     def _decode(self, page: TiffPage, fd: int) -> Decoded:
         """`fd` stays open: libtiff gets a duplicate that TIFFClose closes."""
-        self._reports.clear()
-        self._thread = threading.get_ident()
-        self._tiff.TIFFSetWarningHandler(self._handle)
+        self._tiff.TIFFSetWarningHandler(self._handle)  # always the same two: no race
         self._tiff.TIFFSetErrorHandler(self._handle)
         own = os.dup(fd)
         handle = self._tiff.TIFFFdOpen(own, b"page", b"rm")
         if handle == self._ffi.NULL:
             os.close(own)
             return Decoded(b"", page.rows, 0, broken_off=True)
+        reports = self._listeners[threading.get_ident()] = []
         try:
-            return self._read_strips(page, handle)
+            return self._read_strips(page, handle, reports)
         finally:
+            del self._listeners[threading.get_ident()]
             self._tiff.TIFFClose(handle)
 
-    def _read_strips(self, page: TiffPage, handle: Any) -> Decoded:
+    def _read_strips(self, page: TiffPage, handle: Any, reports: list[str]) -> Decoded:
         stride = (page.width + 7) // 8
         bitmap = bytearray()
         bad: set[int] = set()
@@ -111,20 +111,31 @@ class _Decoder:
             first = number * page.rows_per_strip
             rows = min(page.rows_per_strip, page.rows - first)
             buffer = self._ffi.new("char[]", stride * rows)
-            self._reports.clear()
+            reports.clear()
             got = self._tiff.TIFFReadEncodedStrip(handle, number, buffer, stride * rows)
             bitmap += self._ffi.buffer(buffer, stride * rows)
-            for report in self._reports:
+            for report in reports:
                 line = _LINE.search(report)
                 bad.add(first + min(int(line[1]), rows - 1) if line else first)
-            broken_off |= got != stride * rows or any("EOF" in text for text in self._reports)
+            broken_off |= got != stride * rows or any("EOF" in text for text in reports)
         return Decoded(bytes(bitmap), len(bad), min(bad, default=None), broken_off)
 
 
+_LOADING = threading.Lock()
+
+
 @cache
-def load() -> _Decoder:
-    """Load the library once. Raises LibtiffMissingError."""
+def _loaded() -> _Decoder:
     return _Decoder()
+
+
+def load() -> _Decoder:
+    """Load the library once: a second decoder would take the first one's reports away.
+
+    Raises LibtiffMissingError.
+    """
+    with _LOADING:
+        return _loaded()
 
 
 def decode(page: TiffPage) -> Decoded:

@@ -6,7 +6,9 @@ stand for themselves, may have as many bad rows as T.30 lets pass, and says so i
 """
 
 import io
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 from PIL import Image
@@ -18,6 +20,7 @@ from um.core.errors import RefusedDocumentError
 _INVERTED = bytes(range(255, -1, -1))
 _MAX_BAD_SHARE = 0.15
 """T.30 receivers call a page bad above this (SpanDSP's copy quality, after T.30 I.1)."""
+_MAX_THREADS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,8 @@ class Salvaged:
     dropped: int
     notes: tuple[str, ...]
     """One sentence for each page that was dropped or kept with flaws."""
+    numbers: tuple[int, ...]
+    """The place of each kept page among all pages of the document, from 1."""
 
 
 def salvage(documents: Sequence[bytes], *, max_pages: int = MAX_PAGES) -> Salvaged:
@@ -36,24 +41,46 @@ def salvage(documents: Sequence[bytes], *, max_pages: int = MAX_PAGES) -> Salvag
 
     Raises RefusedDocumentError with the reasons if none is whole.
     """
-    found: list[TiffPage | BadPage] = []
-    for document in documents:
-        found += read_pages(document, max_pages=max_pages)
-        if len(found) > max_pages:
-            raise RefusedDocumentError(f"The fax has more than {max_pages} pages")
+    found = find_pages(documents, max_pages=max_pages)
     pages: list[TiffPage] = []
     notes: list[str] = []
-    for number, page in enumerate(found, start=1):
-        kept, note = (None, page.reason) if isinstance(page, BadPage) else whole_page(page)
+    numbers: list[int] = []
+    for number, (kept, note) in enumerate(_judged(found), start=1):
         if kept:
             pages.append(kept)
+            numbers.append(number)
         if note:
             what = "was kept" if kept else "could not be read"
             notes.append(f"Page {number} {what}: {note}.")
     if not pages:
         more = f" ({len(notes)} pages)" if len(notes) > 1 else ""
         raise RefusedDocumentError(f"No page could be read{more}. {notes[0]}")
-    return Salvaged(tuple(pages), len(found) - len(pages), tuple(notes))
+    return Salvaged(tuple(pages), len(found) - len(pages), tuple(notes), tuple(numbers))
+
+
+def find_pages(
+    documents: Sequence[bytes], *, max_pages: int = MAX_PAGES
+) -> list[TiffPage | BadPage]:
+    """All pages of the TIFFs in order, undecoded. Raises RefusedDocumentError."""
+    found: list[TiffPage | BadPage] = []
+    for document in documents:
+        found += read_pages(document, max_pages=max_pages)
+        if len(found) > max_pages:
+            raise RefusedDocumentError(f"The fax has more than {max_pages} pages")
+    return found
+
+
+def _judged(found: Sequence[TiffPage | BadPage]) -> Iterator[tuple[TiffPage | None, str]]:
+    """`whole_page` of each, on all processors: libtiff decodes without holding the interpreter."""
+    if len(found) < 2:
+        yield from map(_judge, found)
+        return
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, _MAX_THREADS)) as pool:
+        yield from pool.map(_judge, found)
+
+
+def _judge(page: TiffPage | BadPage) -> tuple[TiffPage | None, str]:
+    return (None, page.reason) if isinstance(page, BadPage) else whole_page(page)
 
 
 def whole_page(page: TiffPage) -> tuple[TiffPage | None, str]:
@@ -103,4 +130,5 @@ def _encoded(page: TiffPage, decoded: Decoded) -> TiffPage:
     (again,) = read_pages(out.getvalue())
     if not isinstance(again, TiffPage) or len(again.strips) != 1:
         raise RefusedDocumentError("A page could not be encoded")
-    return replace(again, photometric=0, x_dpi=page.x_dpi, y_dpi=page.y_dpi)
+    bad_rows = max(page.bad_rows, decoded.bad_rows)
+    return replace(again, photometric=0, x_dpi=page.x_dpi, y_dpi=page.y_dpi, bad_rows=bad_rows)

@@ -1,88 +1,114 @@
-"""The worker process that makes PDFs: `python -m fax.pdf_worker`, one job after another.
+"""The worker process that makes PDFs: `python -m fax.pdf_worker IN OUT`, one job after another.
 
-A job comes on standard input, its answer goes to standard output, both as frames: a length of four
-octets, a JSON head, then octets. The server kills it when a job takes too long; what a job may use
-of memory, processor and disk it limits itself. Imports img2pdf and Pillow, which the server does not.
+What a job is stands in a JSON head on standard input, behind its length in four octets; its documents
+stand in the memory file IN. The answer goes the same way: a head on standard output, octets in OUT.
+The server kills the process when a job takes too long; what a job may use of memory, processor and
+disk it limits itself. Imports img2pdf and Pillow, which the server does not.
 """
 
 import json
 import math
+import os
 import resource
 import signal
 import struct
 import sys
+import threading
 from typing import Any, BinaryIO
 
-import img2pdf
-
 from fax import libtiff
-from fax.layout import page_points
-from fax.pages import Salvaged, salvage
-from fax.tiff import write_page
+from fax.document import Additions, make_pdf
+from fax.pages import find_pages, salvage
+from fax.text_layer import Word
+from fax.tiff import BadPage
+from fax.upright import upright
 from um.core.errors import RefusedDocumentError, UMError
 
 ADDRESS_SPACE_OCTETS = 700 * 1024 * 1024
 CPU_SECONDS = 10
 FILE_OCTETS = 100 * 1024 * 1024
-MAX_FRAME_OCTETS = 256 * 1024 * 1024
+_STACK_OCTETS = 1024 * 1024
+"""Of a decoding thread: the usual 8 MiB would count against the address space."""
+
+_Answer = tuple[dict[str, Any], list[bytes]]
 
 
-def write_frame(stream: BinaryIO, head: dict[str, Any], bodies: list[bytes]) -> None:
-    """One frame: the head says how long each body is."""
-    text = json.dumps({**head, "sizes": [len(body) for body in bodies]}).encode()
-    stream.write(struct.pack("!I", len(text)) + text + b"".join(bodies))
-    stream.flush()
+class Frames:
+    """One side of the conversation: heads through two pipes, bodies through two memory files."""
+
+    def __init__(self, jobs: BinaryIO, answers: BinaryIO, incoming: int, outgoing: int) -> None:
+        self._jobs, self._answers = jobs, answers
+        self._incoming, self._outgoing = incoming, outgoing
+
+    def read(self) -> _Answer | None:
+        """The next job; None at the end of input."""
+        length = self._jobs.read(4)
+        if len(length) < 4:
+            return None
+        head = json.loads(self._jobs.read(struct.unpack("!I", length)[0]))
+        bodies, at = [], 0
+        for size in head["sizes"]:
+            bodies.append(os.pread(self._incoming, size, at))
+            at += size
+        return head, bodies
+
+    def write(self, head: dict[str, Any], bodies: list[bytes]) -> None:
+        """The answer; its head says how long each body is."""
+        at = 0
+        for body in bodies:
+            view = memoryview(body)
+            while view:
+                written = os.pwrite(self._outgoing, view, at)
+                view, at = view[written:], at + written
+        text = json.dumps({**head, "sizes": [len(body) for body in bodies]}).encode()
+        self._answers.write(struct.pack("!I", len(text)) + text)
+        self._answers.flush()
 
 
-def _read_frame(stream: BinaryIO) -> tuple[dict[str, Any], list[bytes]] | None:
-    length = stream.read(4)
-    if len(length) < 4:
-        return None
-    head = json.loads(stream.read(struct.unpack("!I", length)[0]))
-    return head, [stream.read(size) for size in head["sizes"]]
-
-
-def make_pdf(salvaged: Salvaged, *, paper: str) -> bytes:
-    """One PDF of whole pages, their G4 octets passed through; equal pages give equal octets."""
-    pages = iter(salvaged.pages)
-
-    def layout(
-        _width: int, _height: int, _dpi: tuple[float, float]
-    ) -> tuple[float, float, float, float]:
-        page = next(pages)  # img2pdf asks once for each image, in order
-        width, height = page_points(
-            page.width, page.rows, x_dpi=page.x_dpi, y_dpi=page.y_dpi, paper=paper
-        )
-        return width, height, width, height
-
-    pdf = img2pdf.convert(
-        [write_page(page) for page in salvaged.pages],
-        layout_fun=layout,
-        engine=img2pdf.Engine.internal,
-        nodate=True,
-        producer="um",
-    )
-    if not isinstance(pdf, bytes):
-        raise RefusedDocumentError
-    return pdf
-
-
-def _work(head: dict[str, Any], documents: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
+def _work(head: dict[str, Any], documents: list[bytes]) -> _Answer:
+    task = _upright if "upright" in head else _convert
     try:
-        salvaged = salvage(documents, max_pages=head["max_pages"])
-        pdf = make_pdf(salvaged, paper=head["paper"])
+        return task(head, documents)
     except UMError as error:
         return {"refused": error.public}, []
     except MemoryError:
         return {"refused": "The document needs too much memory"}, []
+
+
+def _convert(head: dict[str, Any], documents: list[bytes]) -> _Answer:
+    """All pages that decode, as one PDF."""
+    salvaged = salvage(documents, max_pages=head["max_pages"])
+    words = {int(number): [Word(*word) for word in page] for number, page in head["words"].items()}
+    additions = Additions(header=head["header"], words=words)
+    pdf = make_pdf(salvaged, paper=head["paper"], additions=additions)
     return {
         "pages": len(salvaged.pages),
         "dropped": salvaged.dropped,
         "notes": list(salvaged.notes),
+        "numbers": list(salvaged.numbers),
+        "bad_rows": [page.bad_rows for page in salvaged.pages],
     }, [pdf]
 
 
-def _allow_one_job() -> None:
+def _upright(head: dict[str, Any], documents: list[bytes]) -> _Answer:
+    """One page as a picture for reading; an empty one if the page cannot be read."""
+    pages = find_pages(documents, max_pages=head["max_pages"])
+    number = head["upright"]
+    if number > len(pages):
+        raise RefusedDocumentError("There is no such page")
+    page = pages[number - 1]
+    picture = None if isinstance(page, BadPage) else upright(page)
+    return {"pages": len(pages)}, [picture or b""]
+
+
+def limit_memory_and_files() -> None:
+    """From here on the kernel refuses more than a job may have."""
+    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_OCTETS, ADDRESS_SPACE_OCTETS))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_OCTETS, FILE_OCTETS))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def allow_one_job() -> None:
     """Another ten seconds of processor for the next job; beyond them the kernel ends the process."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     soft = math.ceil(used.ru_utime + used.ru_stime) + CPU_SECONDS
@@ -91,18 +117,18 @@ def _allow_one_job() -> None:
 
 def main() -> None:
     """Work until standard input ends."""
-    jobs, answers = sys.stdin.buffer, sys.stdout.buffer
+    incoming, outgoing = (int(argument) for argument in sys.argv[1:3])
+    frames = Frames(sys.stdin.buffer, sys.stdout.buffer, incoming, outgoing)
     # A signal to the whole group is the server's to obey: it closes our input in its time.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     libtiff.load()
-    resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_OCTETS, ADDRESS_SPACE_OCTETS))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_OCTETS, FILE_OCTETS))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    write_frame(answers, {"ready": True}, [])
-    while (job := _read_frame(jobs)) is not None:
-        _allow_one_job()
-        write_frame(answers, *_work(*job))
+    threading.stack_size(_STACK_OCTETS)
+    limit_memory_and_files()
+    frames.write({"ready": True}, [])
+    while (job := frames.read()) is not None:
+        allow_one_job()
+        frames.write(*_work(*job))
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ _TYPE_SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8}
 WIDTH, LENGTH, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
 STRIP_OFFSETS, SAMPLES, ROWS_PER_STRIP, STRIP_COUNTS = 273, 277, 278, 279
 X_RESOLUTION, Y_RESOLUTION, T4_OPTIONS, RESOLUTION_UNIT, TILE_WIDTH = 282, 283, 292, 296, 322
+BAD_FAX_LINES = 326
 
 _REVERSED = bytes(int(f"{octet:08b}"[::-1], 2) for octet in range(256))
 
@@ -46,6 +47,8 @@ class TiffPage:
     y_dpi: float
     rows_per_strip: int
     strips: tuple[bytes, ...]
+    bad_rows: int = 0
+    """BadFaxLines: rows that its receiver could not read and made up (RFC 2306 §2.2.4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,15 @@ class _Reader:
             y_dpi=y_dpi,
             rows_per_strip=rows_per_strip,
             strips=self._strips(entries, -(-rows // rows_per_strip)),
+            bad_rows=self._bad_rows(entries, rows),
         )
+
+    def _bad_rows(self, entries: dict[int, _Entry], rows: int) -> int:
+        """What a broken tag says of bad rows is no reason to lose the page."""
+        try:
+            return min(self._number(entries, BAD_FAX_LINES, 0), rows)
+        except _PageError:
+            return 0
 
     def _strips(self, entries: dict[int, _Entry], count: int) -> tuple[bytes, ...]:
         offsets = self._numbers(entries, STRIP_OFFSETS)
@@ -267,6 +278,8 @@ def write_page(page: TiffPage) -> bytes:
     ]
     if page.compression == CCITT_T4:
         entries.insert(-1, (T4_OPTIONS, 4, 1, page.t4_options))
+    if page.bad_rows:
+        entries.append((BAD_FAX_LINES, 4, 1, page.bad_rows))
     struct.pack_into("<I", body, 4, len(body))
     body += struct.pack("<H", len(entries))
     for tag, kind, count, value in entries:

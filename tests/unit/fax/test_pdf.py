@@ -200,7 +200,7 @@ def test_ghostscript_makes_fax_pages_in_a_sandbox():
     bubblewrap = subprocess.run(
         ["bwrap", "--unshare-all", "--ro-bind", "/", "/", "true"], check=False
     )
-    assert bool(asyncio.run(ghostscript.sandbox())) == (bubblewrap.returncode == 0)
+    assert bool(asyncio.run(ghostscript.sandbox.around())) == (bubblewrap.returncode == 0)
 
 
 @pytest.mark.parametrize(
