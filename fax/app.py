@@ -9,6 +9,7 @@ from fax.call import FaxReception
 from fax.child import FaxChild
 from fax.deposit import FaxDeposits, Outcome
 from fax.facts import KIND
+from fax.ocr import FaxReader
 from fax.pdf import PdfMaker
 from fax.settings import FaxSettings
 from um.core.account import Account
@@ -54,8 +55,17 @@ class FaxService:
             workers=settings.pdf_workers,
             metrics=metrics,
         )
+        self._reader = fax_reader(self._pdf, settings, metrics)
         self.deposits = FaxDeposits(
-            delivery, store, quarantine, self._pdf, clock, settings, steps=steps, metrics=metrics
+            delivery,
+            store,
+            quarantine,
+            self._pdf,
+            clock,
+            settings,
+            steps=steps,
+            metrics=metrics,
+            reader=self._reader,
         )
         self._tasks = Tasks("fax", metrics)
 
@@ -101,6 +111,8 @@ class FaxService:
 
     async def close(self) -> None:
         """End the calls with what they have, deliver it, end the processes."""
+        if self._reader:
+            self._reader.close()
         await self.child.close()
         await self.drain()
         await self._pdf.close()
@@ -108,3 +120,17 @@ class FaxService:
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run `work` as a task that is kept; one that fails is logged, its pages stay."""
         return self._tasks.spawn(work)
+
+
+def fax_reader(
+    pdf: PdfMaker, settings: FaxSettings, metrics: Metrics | None = None
+) -> FaxReader | None:
+    """What reads the text of faxes; None if nobody wants it."""
+    if not settings.ocr:
+        return None
+    return FaxReader(
+        pdf,
+        language=settings.ocr_language,
+        total_seconds=settings.ocr_seconds,
+        metrics=metrics,
+    )

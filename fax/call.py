@@ -116,7 +116,8 @@ class FaxReception:
     async def page_waiting(self, page: int, octets: int) -> bool:
         """Grow the reservation by one page; refuse the page if that is not possible."""
         kept = sum(self._kept_octets.values()) + octets
-        needed = message_octets(kept, len(self._kept_octets) + 1)
+        count = len(self._kept_octets) + 1
+        needed = message_octets(kept, count, ocr=self._house.settings.ocr)
         if needed > self._reserved_octets:
             try:
                 await self._grow(needed)

@@ -17,7 +17,8 @@ import structlog
 from fax.facts import MISSED, TAKEN, ReceptionFacts
 from fax.ghostscript import Ghostscript, is_pdf
 from fax.keep import is_page
-from fax.message import render
+from fax.message import header_line, render
+from fax.ocr import FaxReader, page_texts
 from fax.pdf import FaxDocument, PdfMaker
 from fax.settings import FaxSettings
 from um.core.account import Account
@@ -50,11 +51,13 @@ class FaxDeposits:
         *,
         steps: Steps = no_steps,
         metrics: Metrics | None = None,
+        reader: FaxReader | None = None,
     ) -> None:
         self._delivery = delivery
         self._store = store
         self._quarantine = quarantine
         self._pdf = pdf
+        self._reader = reader
         self._clock = clock
         self._settings = settings
         self._steps = steps
@@ -103,9 +106,8 @@ class FaxDeposits:
             cause="",
             reservation_id=None,
         )
-        document = await self._document(account, data, key)
         reception = ReceptionFacts(complete=True, detail="")
-        message = self._render(account, call, reception, document, key)
+        document, message = await self._from_file(account, call, reception, data, key)
         delivered = await self._delivery.deliver(
             self._incoming(call, document, message, key, room=Room.NORMAL)
         )
@@ -115,20 +117,45 @@ class FaxDeposits:
             log.warning("fax.not-in-history", call=key, error=error.code)
         return delivered
 
-    async def _document(self, account: Account, data: bytes, key: str) -> FaxDocument:
+    async def _from_file(
+        self, account: Account, call: CallFacts, reception: ReceptionFacts, data: bytes, key: str
+    ) -> tuple[FaxDocument, bytes]:
         name = f"fax-{key}.{'pdf' if is_pdf(data) else 'tif'}"
         try:
             if is_pdf(data):
                 tiff = await self._ghostscript.to_fax_tiff(data, paper=self._settings.paper)
             else:
                 tiff = data
-            document = await self._pdf.convert(tiff)
+            made = await self._made(account, call, reception, tiff, key)
         except RefusedDocumentError:
             await self._quarantine.put(account.id, name, data)
             raise
-        if document.dropped:
+        if made[0].dropped:
             await self._quarantine.put(account.id, name, data)
-        return document
+        return made
+
+    async def _made(
+        self,
+        account: Account,
+        call: CallFacts,
+        reception: ReceptionFacts,
+        pages: bytes | list[bytes],
+        key: str,
+    ) -> tuple[FaxDocument, bytes]:
+        """The document of these pages and the message around it, with their text if it is wanted."""
+        words = await self._reader.read(pages, account.language) if self._reader else {}
+        header = header_line(account, call, reception) if self._settings.header_line else ""
+        document = await self._pdf.convert(pages, header=header, words=words)
+        message = render(
+            account,
+            call,
+            reception,
+            document,
+            identifier=key,
+            domain=self._settings.domain,
+            page_texts=page_texts(words),
+        )
+        return document, message
 
     async def _attempt(self, entry: SpoolEntry) -> Outcome:
         try:
@@ -143,10 +170,9 @@ class FaxDeposits:
         pages = [entry.read(name) for name in sorted(entry.names()) if is_page(name)]
         if not pages:
             return await self._miss(entry, call, reception)
-        document = await self._pdf.convert(pages)
+        document, message = await self._made(account, call, reception, pages, entry.id)
         if document.dropped:
             await self._keep_originals(account, entry, pages)
-        message = self._render(account, call, reception, document, entry.id)
         try:
             await self._deliver(entry, call, reception, document, message)
         except NotFoundError:  # purged while we rendered
@@ -186,18 +212,6 @@ class FaxDeposits:
             await self._delivery.release(call.reservation_id)
         await entry.discard()
         return Outcome.MISSED
-
-    def _render(
-        self,
-        account: Account,
-        call: CallFacts,
-        reception: ReceptionFacts,
-        document: FaxDocument,
-        key: str,
-    ) -> bytes:
-        return render(
-            account, call, reception, document, identifier=key, domain=self._settings.domain
-        )
 
     def _incoming(
         self, call: CallFacts, document: FaxDocument, message: bytes, key: str, *, room: Room

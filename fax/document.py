@@ -8,19 +8,17 @@ import hashlib
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import img2pdf
 
 from fax.layout import page_points
 from fax.pages import Salvaged
+from fax.settings import SRGB_PROFILE
 from fax.stamp import BAND_POINTS, FONT_MATRIX, StampFont, deflated, stamp
 from fax.text_layer import Word, layer, to_unicode
 from fax.tiff import TiffPage, write_page
 
-SRGB_PROFILE = Path("/usr/share/color/icc/ghostscript/srgb.icc")
-"""Debian's libgs-common, which ghostscript brings: an ICC profile of version 2, as PDF 1.4 asks."""
 _VERSION = "1.4"
 
 

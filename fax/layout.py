@@ -5,6 +5,8 @@ undone here, so that an A4 page comes out as an A4 page (T.4 §2, T.30 table 2).
 """
 
 POINTS_PER_INCH = 72
+READING_DPI = 204
+"""Of a page's picture for character recognition, both ways: a fax's own dots across."""
 PAPER_WIDTH_POINTS = {"a4": 210 / 25.4 * POINTS_PER_INCH, "letter": 8.5 * POINTS_PER_INCH}
 
 _PER_MM_ACROSS = {204: 8.031496, 203: 8.031496, 205: 8.031496, 408: 16.062992, 406: 16.062992}

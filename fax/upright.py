@@ -5,13 +5,11 @@ A standard fax has half as many dots down as across; read as they are, its lette
 
 from PIL import Image
 
-from fax.layout import true_dpi
+from fax.layout import READING_DPI, true_dpi
 from fax.libtiff import decode
 from fax.pages import whole_page
 from fax.tiff import TiffPage
 
-READING_DPI = 204
-"""What the picture has both ways: a fax's own dots across, which most of them keep."""
 _INVERTED = bytes(range(255, -1, -1))
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.fax_pixels import pages_of_pdf, same_pixels
-from tests.support.inbox import PASSWORD, check_books, read_inbox
+from tests.support.inbox import PASSWORD, check_books, connect, read_inbox
 from tests.support.server import PROJECT, Server
-from tests.support.tiffs import FINE, text_page, write_tiff
+from tests.support.tiffs import FINE, readable_page, text_page, write_tiff
 
 pytestmark = pytest.mark.slow
 
@@ -126,7 +126,7 @@ def test_the_death_of_the_child_costs_the_page_in_hand_and_nothing_else(server, 
     first_child = child_of(server)
     os.kill(first_child, signal.SIGKILL)
     (found,) = inbox(server)
-    assert str(found.message["Subject"]).endswith("1 page (partial)")
+    assert str(found.message["Subject"]).endswith("partial, 1 page received")
     assert same_pixels(SENT[:1], pages_of(found.message))
     assert result_of(machine)["pages_confirmed"] <= 1
     wait_for(lambda: child_of(server), "a new child")
@@ -147,7 +147,7 @@ def test_the_death_of_the_server_keeps_the_confirmed_page(server, tmp_path):
     machine.wait()
     server.start()
     (found,) = inbox(server)
-    assert str(found.message["Subject"]).endswith("1 page (partial)")
+    assert str(found.message["Subject"]).endswith("partial, 1 page received")
     assert same_pixels(SENT[:1], pages_of(found.message))
     check_books(server, "alice", [found])
     assert kept_pages(server) == []
@@ -162,7 +162,7 @@ def test_a_page_that_cannot_be_written_is_not_confirmed(server, tmp_path):
     assert sent["pages_confirmed"] == 1
     assert sent["code"] != 0
     (found,) = inbox(server)
-    assert str(found.message["Subject"]).endswith("1 page (partial)")
+    assert str(found.message["Subject"]).endswith("partial, 1 page received")
     assert "could not be stored" in next(found.message.iter_parts()).get_content()
 
 
@@ -181,3 +181,22 @@ def test_documents_by_hand(server, tmp_path):
     assert refused.returncode != 0
     assert "no TIFF" in refused.stderr
     check_books(server, "alice", found)
+
+
+def test_imap_finds_the_words_of_a_fax(tmp_path):
+    """`fax.ocr = true`: SEARCH TEXT and BODY find what stands on a page, and nothing else."""
+    overrides = {"fax": {"ocr": True}}
+    with Server(tmp_path / "server", overrides=overrides) as server:
+        server.add_account("alice", password=PASSWORD, numbers=[f"{NUMBER}:fax"])
+        for name, pages in (("words", [readable_page()]), ("other", SENT[1:])):
+            file = write_tiff(tmp_path / f"{name}.tif", pages)
+            server.um("deliver", "fax", "alice", str(file))
+        client = connect(server, "alice")
+        client.select("INBOX", readonly=True)
+        for key, text, found in (
+            ("BODY", "brown fox jumps", b"1"),
+            ("TEXT", "ANNA BELL", b"1"),
+            ("BODY", "Zanzibar", b""),
+        ):
+            assert client.search(None, key, f'"{text}"')[1] == [found]
+        client.logout()

@@ -4,11 +4,12 @@ Pages are made by Pillow's libtiff; the damaged set is made of them by hand.
 """
 
 import io
+import random
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
 A4_FINE_ROWS = 2292
 FINE = (204, 196)
@@ -23,6 +24,24 @@ def text_page(text: str, *, width: int = 1728, rows: int = 400, spacing: int = 4
     for number, top in enumerate(range(10, max(rows - 20, 11), spacing), start=1):
         draw.text((100, top), f"{text}, line {number}: the quick brown fax jumps", fill=0)
     return page
+
+
+READABLE = (
+    "Invoice number 4711 for Anna Bell",
+    "The quick brown fox jumps over the lazy dog",
+    "Total amount 1234.56 payable in December",
+)
+"""What `readable_page` says."""
+
+
+def readable_page(*, rows: int = 1146) -> Image.Image:
+    """An A4 page with READABLE in letters of an office's size, squeezed to so many rows."""
+    page = Image.new("1", (1728, A4_FINE_ROWS), 1)
+    draw = ImageDraw.Draw(page)
+    typeface = ImageFont.load_default(40)
+    for number, line in enumerate(READABLE):
+        draw.text((150, 200 + 120 * number), line, fill=0, font=typeface)
+    return page.resize((1728, rows))
 
 
 def dense_page(text: str, *, rows: int = A4_FINE_ROWS) -> Image.Image:
@@ -140,20 +159,20 @@ def with_loop(data: bytes) -> bytes:
     return data[:end] + struct.pack("<I", offsets[0]) + data[end + 4 :]
 
 
-def many_pages(count: int) -> bytes:
-    """A TIFF of `count` tiny directories that share one strip."""
+def many_pages(count: int, *, width: int = 1728, rows: int = 32) -> bytes:
+    """A TIFF of `count` tiny directories that share one strip of 32 rows of 1728 dots."""
     page = tiff([text_page("bomb", rows=32)])
     start, length = strip_of(page)
     strip = page[start : start + length]
     out = bytearray(b"II*\0" + struct.pack("<I", 8 + len(strip)) + strip)
     tags = [
-        (256, 1728),
-        (257, 32),
+        (256, width),
+        (257, rows),
         (258, 1),
         (259, 4),
         (262, 0),
         (273, 8),
-        (278, 32),
+        (278, rows),
         (279, length),
     ]
     for number in range(count):
@@ -177,9 +196,55 @@ def damaged_set() -> dict[str, bytes]:
         "no rows": with_value(one, 257, 0),
         "10^6 x 10^6": with_value(with_value(one, 256, 10**6), 257, 10**6),
         "1728 x 2*10^9": with_value(one, 257, 2 * 10**9),
+        "60000 x 60000": with_value(with_value(one, 256, 60_000), 257, 60_000),
+        "50 x 1.8 Gpx": many_pages(50, width=60_000, rows=30_000),
+        "foreign compression": with_value(one, 259, 7),
         "5000 pages": many_pages(5000),
         "truncated strip": truncated_strip(one),
         "directory outside": b"II*\0" + struct.pack("<I", 10**6),
         "strip outside": with_value(one, 273, 10**8),
         "big tiff": b"II+\0\x08\0\0\0" + bytes(64),
     }
+
+
+def salvageable_set() -> dict[str, tuple[bytes, int, int]]:
+    """Damaged documents of which something can be delivered, by name.
+
+    Each with the pages that are delivered and those that are dropped (F15's hopeful half).
+    """
+    five = tiff([text_page(f"page {number}", rows=300 + number) for number in range(5)])
+    g3 = tiff([text_page("one"), text_page("two", rows=300)], compression="group3")
+    return {
+        "truncated strip of page 2": (truncated_strip(five, page=1), 4, 1),
+        "cut at 60 %": (five[: len(five) * 6 // 10], 3, 1),
+        "40 bit flips in G4": (flipped(five, range(1000, 9000, 200), page=2), 4, 1),
+        "40 bit flips in G3": (flipped(g3, range(1000, 33_000, 800)), 1, 1),
+        "IFD loop": (with_loop(five), 5, 0),
+        "one page of foreign compression": (with_value(five, 259, 34661, page=3), 4, 1),
+        "one page of 10^6 x 10^6": (
+            with_value(with_value(five, 256, 10**6, page=4), 257, 10**6, page=4),
+            4,
+            1,
+        ),
+    }
+
+
+def mutants(count: int, *, seed: int) -> Iterator[tuple[str, bytes]]:
+    """`count` TIFFs with 1 to 40 bits turned over anywhere, headers and directories included."""
+    dice = random.Random(seed)
+    pages = [text_page("one", rows=200), text_page("two", rows=150)]
+    kinds = {
+        "G4": tiff(pages),
+        "G3": tiff(pages, compression="group3"),
+        "RLE": tiff(pages, compression="tiff_ccitt"),
+        "G4 in strips": tiff(pages, rows_per_strip=32),
+    }
+    for number in range(count):
+        kind = dice.choice(sorted(kinds))
+        data = bytearray(kinds[kind])
+        for _ in range(dice.randint(1, 40)):
+            # Half of the flips hit the first and last kilobyte, where the structure stands.
+            within = len(data) if dice.random() < 0.5 else 1024
+            position = dice.randrange(min(within, len(data)))
+            data[-1 - position if dice.random() < 0.5 else position] ^= 1 << dice.randrange(8)
+        yield f"{kind} {number}", bytes(data)

@@ -115,5 +115,9 @@ def fax_settings(config: Config) -> FaxSettings:
         ecm=config.fax.ecm,
         max_pages=config.fax.max_pages,
         paper=config.fax.paper,
+        header_line=config.fax.header_line,
+        ocr=config.fax.ocr,
+        ocr_language=config.fax.ocr_language,
+        ocr_seconds=config.fax.ocr_seconds,
         max_call_seconds=config.telephony.max_call_seconds,
     )

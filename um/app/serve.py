@@ -22,6 +22,7 @@ from twisted.internet.error import CannotListenError
 from um import logs
 from um.app.failpoints import steps_from
 from um.app.loop import run_in_one_loop
+from um.app.programs import missing_programs
 from um.app.readiness import announce
 from um.config import Config, Role, inactive_keys
 from um.core.errors import UMError, UnavailableError
@@ -76,6 +77,8 @@ async def serve(
 
     for key, reason in inactive_keys(config).items():
         log.info("key does nothing yet", setting=key, reason=reason)
+    for key, reason in missing_programs(config).items():
+        log.warning("not installed", setting=key, reason=reason)
     metrics = PrometheusMetrics()
     async with AsyncExitStack() as stack:
         ports = await stack.enter_async_context(

@@ -20,19 +20,22 @@ if TYPE_CHECKING:
 
 
 def check_config(json: JsonOption = False, config: ConfigOption = None) -> None:
-    """Check the configuration file and name each key that does nothing yet."""
+    """Check the configuration file; name each key that does nothing yet and programs not installed."""
     from um.app.keys import key_map
+    from um.app.programs import missing_programs
     from um.config import inactive_keys
 
     settings = read_config(config)
     key_map(settings)
-    inactive = inactive_keys(settings)
+    inactive, missing = inactive_keys(settings), missing_programs(settings)
     if json:
-        print_json({"valid": True, "inactive": inactive})
+        print_json({"valid": True, "inactive": inactive, "missing": missing})
         return
     say(f"{config}: valid")
     for key, reason in inactive.items():
         say(f"{key}: does nothing yet: {reason}")
+    for key, reason in missing.items():
+        say(f"{key}: {reason}")
 
 
 def purge(

@@ -183,6 +183,14 @@ class FaxConfig(Section):
     max_pages: Positive = 200
     paper: Literal["a4", "letter"] = "a4"
     """Sets the page's width; its height follows what was received."""
+    header_line: Switch = True
+    """Sender, time and page number in a band above each page."""
+    ocr: Switch = False
+    """Read the pages by tesseract before delivery: IMAP SEARCH finds their words."""
+    ocr_language: str = Field(default="", pattern=r"^([a-z_]{3,20}(\+[a-z_]{3,20}){0,4})?$")
+    """Tesseract's names (`deu+eng`); empty: the account's language."""
+    ocr_seconds: Positive = 60
+    """How long at most a fax waits for its text."""
 
 
 class WebConfig(Section):

@@ -159,3 +159,17 @@ def test_check_config_names_the_keys_that_do_nothing():
     assert "smtp.relay" in json.loads(done.stdout)["inactive"]
     plain = um("check-config", "--config", "um.example.toml").stdout
     assert "smtp.relay: does nothing yet" in plain
+
+
+def test_check_config_names_programs_that_are_not_installed(tmp_path):
+    """OCR without tesseract, or without the language's data; nothing if OCR is off."""
+    file = tmp_path / "um.toml"
+    file.write_text("[fax]\nocr = true\n")
+    assert json.loads(um("check-config", "--config", str(file), "--json").stdout)["missing"] == {}
+    bare = um("check-config", "--config", str(file), PATH=str(tmp_path)).stdout
+    assert "fax.ocr: tesseract (tesseract-ocr) is not installed" in bare
+    file.write_text('[fax]\nocr = true\nocr_language = "kat+eng"\n')
+    told = um("check-config", "--config", str(file)).stdout
+    assert "fax.ocr: tesseract-ocr-kat is not installed: faxes are read as eng" in told
+    file.write_text('[fax]\nocr_language = "kat"\n')
+    assert "tesseract" not in um("check-config", "--config", str(file), PATH=str(tmp_path)).stdout

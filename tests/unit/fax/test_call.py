@@ -1,8 +1,10 @@
 """Fax calls on the server's side, over the memory stores, with a child that the test plays."""
 
 import asyncio
+import re
 import socket
-from dataclasses import dataclass, field
+import subprocess
+from dataclasses import dataclass, field, replace
 from email import message_from_bytes
 from email.policy import default
 
@@ -12,12 +14,14 @@ from fax.app import FaxService, FaxSettings, Outcome
 from fax.keep import page_name
 from fax.protocol import Ended
 from fax.room import FIRST_PAGE_OCTETS, message_octets
+from fax.tiff import read_pages, write_page
 from tests.support.fake_call import CALLER, FakeCall
 from tests.support.house import DOMAIN, NUMBER, House, incoming
-from tests.support.tiffs import text_page, tiff, truncated_strip
+from tests.support.tiffs import READABLE, readable_page, text_page, tiff, truncated_strip
 from um.core.errors import QuotaExceededError, RefusedDocumentError, UnavailableError
 from um.core.ids import E164
 from um.core.message import MessageKind
+from um.mime.build.caller import shown_number
 from um.telephony.application import EndReason, MediaHandOver
 
 PAGES = [tiff([text_page(name, rows=300)]) for name in ("one", "two", "three")]
@@ -68,7 +72,7 @@ class FaxCallOnPaper(FakeCall):
 class Story:
     """A house with one account, a fax service and its played child."""
 
-    def __init__(self):
+    def __init__(self, **settings):
         self.house = House()
         self.steps = []
         self.fax = FaxService(
@@ -77,7 +81,7 @@ class Story:
             self.house.store,
             self.house.quarantine,
             self.house.clock,
-            FaxSettings(domain=DOMAIN, pdf_workers=1),
+            FaxSettings(domain=DOMAIN, pdf_workers=1, **settings),
             steps=self.steps.append,
         )
         self.child = self.fax.child = PlayedChild()
@@ -103,8 +107,8 @@ class Story:
             self.child.call.page_kept(number)
         return granted
 
-    def over(self, *, complete=True, detail="OK"):
-        facts = {"station_id": "+1 555 000", "bit_rate": 14400, "ecm": True}
+    def over(self, *, complete=True, detail="OK", station_id="+1 555 000"):
+        facts = {"station_id": station_id, "bit_rate": 14400, "ecm": True}
         self.child.call.ended_by_child(
             Ended(
                 self.child.order.call,
@@ -146,11 +150,11 @@ class Story:
         await self.house.delivery.deliver(incoming(self.account, "fill", size_octets=size))
 
 
-def story(tell):
+def story(tell, **settings):
     """Run an async test."""
 
     async def told():
-        one = Story()
+        one = Story(**settings)
         one.account = await one.house.add(quota_octets=2_000_000)
         await tell(one)
         await one.fax.close()
@@ -208,7 +212,7 @@ def test_a_broken_off_fax_keeps_its_pages_and_says_partial():
         await one.fax.drain()
         ((_, content, message),) = await one.inbox()
         assert content.pages == 1
-        assert message["Subject"].endswith("1 page (partial)")
+        assert message["Subject"].endswith("partial, 1 page received")
         assert "partial: the sender hung up" in next(message.iter_parts()).get_content()
 
     story(tell)
@@ -364,7 +368,7 @@ def test_what_a_dead_process_left_is_delivered_once():
         assert await one.fax.recover(entry) is Outcome.DELIVERED
         ((_, content, message),) = await one.inbox()
         assert content.pages == 2
-        assert message["Subject"].endswith("(partial)")
+        assert message["Subject"].endswith("partial, 2 pages received")
 
     story(tell)
 
@@ -407,7 +411,7 @@ def test_a_kept_page_that_rots_is_noted_and_its_original_kept():
         await one.fax.drain()
         ((_, content, message),) = await one.inbox()
         assert content.pages == 1
-        assert "1 of 2 pages (partial)" in message["Subject"]
+        assert "partial, 1 of 2 pages received" in message["Subject"]
         text = next(message.iter_parts()).get_content()
         assert "Result: partial: 1 of its pages could not be read" in text
         assert "Page 2 could not be read" in next(message.iter_parts()).get_content()
@@ -469,5 +473,103 @@ def test_a_document_by_hand_obeys_the_quota():
         await one.fill(3000)
         with pytest.raises(QuotaExceededError):
             await by_hand(one, tiff([text_page("a")]))
+
+    story(tell)
+
+
+def words_in(pdf, folder):
+    """What poppler finds to read in a PDF."""
+    (folder / "fax.pdf").write_bytes(pdf)
+    command = ["pdftotext", "-layout", folder / "fax.pdf", "-"]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+def test_the_line_above_a_page_says_who_when_and_which(tmp_path):
+    """Station and number, the account's own time, the page; a hostile station writes plain letters."""
+
+    async def tell(one):
+        _, application = await one.ring()
+        application.answered()
+        await one.page(1)
+        await one.page(2)
+        one.over(complete=False, station_id="+1 555\r\n\0\u202e(evil")
+        await one.fax.drain()
+        ((_, _, message),) = await one.inbox()
+        _, pdf = message.iter_parts()
+        first, second, *_ = words_in(pdf.get_content(), tmp_path).split("\f")
+        line = rf"2026-\S+ \S+ E[SD]T +From \+1 555 \(evil \({re.escape(shown_number(CALLER))}\)"
+        assert re.search(rf"{line} +To {re.escape(NUMBER)} +partial +Page 1 of 2", first)
+        assert "Page 2 of 2" in second
+
+    story(tell)
+
+
+def test_without_the_line_a_page_is_the_image_alone(tmp_path):
+    """`fax.header_line = false`."""
+
+    async def tell(one):
+        await by_hand(one, tiff([text_page("a")]))
+        ((_, _, message),) = await one.inbox()
+        _, pdf = message.iter_parts()
+        assert words_in(pdf.get_content(), tmp_path).strip() == ""
+
+    story(tell, header_line=False)
+
+
+def test_the_words_of_a_fax_are_in_its_text_and_its_document(tmp_path):
+    """`fax.ocr = true`: a received one and one by hand; the room that was reserved is enough."""
+
+    async def tell(one):
+        PAGES[0], kept = tiff([readable_page()]), PAGES[0]
+        _, application = await one.ring()
+        application.answered()
+        await one.page(1)
+        PAGES[0] = kept
+        one.over()
+        await one.fax.drain()
+        await by_hand(one, tiff([text_page("a", rows=20), readable_page()]))
+        found = [message for _, _, message in await one.inbox()]
+        for message, page in zip(found, (1, 2), strict=True):
+            text, pdf = message.iter_parts()
+            assert f"[Page {page}]\r\n{READABLE[0]}" in text.get_content()
+            assert (
+                READABLE[1].split()
+                == re.findall(r"The.*dog", words_in(pdf.get_content(), tmp_path))[0].split()
+            )
+
+    story(tell, ocr=True)
+
+
+def test_a_fax_does_not_wait_for_its_text():
+    """The time is up, or the server closes: it is delivered without."""
+
+    async def tell(one):
+        await by_hand(one, tiff([readable_page()]))
+        one.fax._reader.close()
+        await by_hand(one, tiff([readable_page()]))
+        for _, content, message in await one.inbox():
+            assert content.pages == 1
+            assert "[Page 1]" not in next(message.iter_parts()).get_content()
+
+    story(tell, ocr=True, ocr_seconds=0.01)
+
+
+def test_lines_that_came_damaged_are_counted():
+    """What the receiver noted in a kept page is told for each page."""
+
+    async def tell(one):
+        (page,) = read_pages(PAGES[0])
+        noted, kept = write_page(replace(page, bad_rows=12)), PAGES[1]
+        _, application = await one.ring()
+        application.answered()
+        await one.page(1)
+        PAGES[1] = noted
+        await one.page(2)
+        PAGES[1] = kept
+        one.over()
+        await one.fax.drain()
+        ((_, _, message),) = await one.inbox()
+        assert message["X-UM-Fax-Bad-Lines"] == "0, 12"
+        assert "Bad lines: 12 on page 2" in next(message.iter_parts()).get_content()
 
     story(tell)

@@ -1,10 +1,12 @@
 """The messages that we write: as agreed, readable by others, and immune to what callers send."""
 
+import re
 from datetime import UTC, datetime
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -141,12 +143,61 @@ def test_a_fax_message() -> None:
 def test_a_partial_fax_says_so() -> None:
     """In the subject and in the text, with what was expected if that is known."""
     known = parsed(fax_message(fax(pages=2, pages_expected=5, note="Page 3 did not decode.")))
-    assert known["Subject"] == "Fax from +1 555 123 4567, 2 of 5 pages (partial)"
+    assert known["Subject"] == "Fax from +1 555 123 4567, partial, 2 of 5 pages received"
     text = next(iter(known.iter_parts())).get_content()
     assert "This fax is incomplete" in text
     assert "Page 3 did not decode." in text
     unknown = parsed(fax_message(fax(pages=1, partial=True)))
-    assert unknown["Subject"] == "Fax from +1 555 123 4567, 1 page (partial)"
+    assert unknown["Subject"] == "Fax from +1 555 123 4567, partial, 1 page received"
+
+
+def test_bad_lines_and_the_text_of_the_pages() -> None:
+    """Counted by page in a field and in the text; what was read is in the text part."""
+    facts = fax(
+        pages=3,
+        page_numbers=(1, 2, 4),
+        bad_lines=(0, 12, 3),
+        page_texts={1: "Rechnung Nr. 4711\nGrüße", 4: "Page four"},
+    )
+    message = parsed(fax_message(facts))
+    assert message["X-UM-Fax-Bad-Lines"] == "0, 12, 3"
+    text = next(iter(message.iter_parts())).get_content().replace("\r\n", "\n")
+    assert "Bad lines: 12 on page 2, 3 on page 4" in text
+    assert "[Page 1]\nRechnung Nr. 4711\nGrüße\n\n[Page 4]\nPage four" in text
+    clean = parsed(fax_message(fax(bad_lines=(0, 0, 0))))
+    assert "Bad lines: none" in next(iter(clean.iter_parts())).get_content()
+    unknown = parsed(fax_message(fax()))
+    assert unknown["X-UM-Fax-Bad-Lines"] is None
+    assert "Bad lines" not in next(iter(unknown.iter_parts())).get_content()
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        "1\r\nBcc: everyone@example.net",
+        "\0\x1b[2J",
+        "\u202e\u2066fdp.exe",
+        "9" * 5000,
+        "../../etc/passwd",
+        "=?utf-8?q?=0d=0aX:_y?=",
+        '"; filename="x.exe',
+        "<script>alert(1)</script>",
+    ],
+)
+def test_what_a_station_calls_itself_stays_a_value(hostile) -> None:
+    """TSI, name and number: never a field of their own, never a control, never in a file name."""
+    facts = fax(station_id=hostile, caller_name=hostile, caller_number=hostile)
+    raw = fax_message(facts)
+    header, _, _ = raw.partition(b"\r\n\r\n")
+    assert all(len(line) <= 998 for line in raw.split(b"\r\n"))
+    assert not (set(range(32)) - {10, 13}) & set(header)
+    message = parsed(raw)
+    assert message.keys() == parsed(fax_message(fax(station_id="1"))).keys()
+    _, document = message.iter_parts()
+    assert re.fullmatch(r"fax-20261123T021500Z-[A-Za-z0-9._+-]+-3p\.pdf", document.get_filename())
+    assert len(document.get_filename()) <= 110
+    for value in (str(message["Subject"]), str(message["From"])):
+        assert not re.search(r"[\x00-\x1f\u202a-\u202e\u2066-\u2069]", value)
 
 
 def test_a_notice() -> None:

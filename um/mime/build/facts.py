@@ -1,5 +1,6 @@
 """What a voice message, a fax or a notice is made of, before it is a message."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -70,6 +71,12 @@ class FaxFacts:
     """How the session ended, in words."""
     note: str = ""
     """More for the reader, such as pages that could not be decoded."""
+    page_numbers: tuple[int, ...] = ()
+    """Of each page in the document: its place among all that were sent, from 1."""
+    bad_lines: tuple[int, ...] = ()
+    """Of each page in the document: lines that came damaged; empty if it is not known."""
+    page_texts: Mapping[int, str] = field(default_factory=dict)
+    """What was read from the pages, by their place among all that were sent."""
     call_id: str = ""
     redirect_cause: str = ""
 

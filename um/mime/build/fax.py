@@ -14,6 +14,9 @@ from um.mime.build.writer import (
 )
 from um.mime.clean import clean_text
 
+_MAX_ROW = 400
+"""Characters of one line of facts: the bad lines of twenty pages."""
+
 
 def fax_message(facts: FaxFacts) -> bytes:
     """Render a fax (RFC 5322, CRLF, 7-bit). A partial one says so in subject and text."""
@@ -41,6 +44,9 @@ def _header(facts: FaxFacts) -> list[bytes]:
         text_field("X-FaxNumberOfPages", str(facts.pages)),
         text_field("X-UM-Kind", "fax"),
     ]
+    if facts.bad_lines:
+        counts = ", ".join(str(lines) for lines in facts.bad_lines)
+        fields.append(text_field("X-UM-Fax-Bad-Lines", counts))
     if facts.call_id:
         fields.append(text_field("X-UM-Call-ID", facts.call_id, 250))
     if facts.redirect_cause:
@@ -55,12 +61,24 @@ def _sender(facts: FaxFacts) -> str:
 
 
 def _pages(facts: FaxFacts) -> str:
+    """`3 pages`, or what there is of a partial fax: `partial, 2 of 3 pages received`."""
     noun = "page" if facts.pages == 1 else "pages"
     if not facts.is_partial:
         return f"{facts.pages} {noun}"
     if facts.pages_expected and facts.pages_expected > facts.pages:
-        return f"{facts.pages} of {facts.pages_expected} pages (partial)"
-    return f"{facts.pages} {noun} (partial)"
+        return f"partial, {facts.pages} of {facts.pages_expected} pages received"
+    return f"partial, {facts.pages} {noun} received"
+
+
+def _bad_lines(facts: FaxFacts) -> str:
+    """`12 on page 2`; `none`; empty if nobody counted."""
+    numbers = facts.page_numbers or range(1, len(facts.bad_lines) + 1)
+    bad = [
+        f"{lines} on page {number}"
+        for number, lines in zip(numbers, facts.bad_lines, strict=False)
+        if lines
+    ]
+    return ", ".join(bad) or ("none" if facts.bad_lines else "")
 
 
 def _text(facts: FaxFacts) -> str:
@@ -73,9 +91,10 @@ def _text(facts: FaxFacts) -> str:
         ("Resolution", facts.resolution),
         ("Rate", f"{facts.rate_bps} bit/s" if facts.rate_bps else ""),
         ("Error correction", "" if facts.ecm is None else ("yes" if facts.ecm else "no")),
+        ("Bad lines", _bad_lines(facts)),
         ("Result", facts.result),
     ]
-    lines = [f"{name}: {clean_text(value)}" for name, value in rows if value]
+    lines = [f"{name}: {clean_text(value, _MAX_ROW)}" for name, value in rows if value]
     if facts.is_partial:
         lines += [
             "",
@@ -83,4 +102,14 @@ def _text(facts: FaxFacts) -> str:
         ]
     if facts.note:
         lines += ["", facts.note]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_page_texts(facts)])
+
+
+def _page_texts(facts: FaxFacts) -> list[str]:
+    """What was read from the pages, so that a search finds it."""
+    if not facts.page_texts:
+        return []
+    lines = ["", "Text of the pages, read by a machine and not free of errors:"]
+    for number, text in sorted(facts.page_texts.items()):
+        lines += ["", f"[Page {number}]", text]
+    return lines
