@@ -37,6 +37,9 @@ REASONS = {
     "no rows": "none of a fax's",
     "10^6 x 10^6": "none of a fax's",
     "1728 x 2*10^9": "none of a fax's",
+    "60000 x 60000": "none of a fax's",
+    "50 x 1.8 Gpx": r"\(50 pages\).*none of a fax's",
+    "foreign compression": r"its compression \(JPEG\)",
     "5000 pages": "more than 200 pages",
     "truncated strip": "breaks off after row",
     "directory outside": "outside the file",
@@ -115,6 +118,16 @@ def test_a_g3_page_with_a_bad_row_is_kept_and_says_so():
     salvaged = salvage([flipped(tiff([PAGE], compression="group3"), [3000])])
     assert len(salvaged.pages) == 1
     assert salvaged.notes == ("Page 1 was kept: 1 of 400 rows are damaged.",)
+
+
+def test_rows_that_the_receiver_made_up_are_counted_through_every_step():
+    """BadFaxLines (RFC 2306) is read, kept by G4, added up with G3's own, and written again."""
+    (page,) = read_pages(tiff([PAGE]))
+    noted = write_page(replace(page, bad_rows=12))
+    assert salvage([noted]).pages[0].bad_rows == 12
+    assert salvage([with_value(noted, 326, 10**6)]).pages[0].bad_rows == 400
+    flipped_row = salvage([flipped(tiff([PAGE], compression="group3"), [3000])])
+    assert flipped_row.pages[0].bad_rows == 1
 
 
 def test_a_loop_of_directories_ends():

@@ -5,7 +5,6 @@ import io
 import os
 import signal
 import subprocess
-from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -18,7 +17,6 @@ from fax.pdf import PdfMaker
 from fax.room import message_octets
 from tests.support.tiffs import (
     FINE,
-    damaged_set,
     dense_page,
     flipped,
     text_page,
@@ -93,28 +91,6 @@ def test_the_reserved_room_covers_the_message():
     assert octets <= promised <= octets * 1.05 + 64 * 1024
 
 
-def test_the_damaged_set_is_refused():
-    """Each with its reason, all by one worker, that lives on."""
-
-    async def go():
-        maker = PdfMaker(workers=1)
-        await maker.start()
-        worker, reasons = maker._idle[0], {}
-        for name, document in damaged_set().items():
-            try:
-                await maker.convert(document)
-            except RefusedDocumentError as error:
-                reasons[name] = error.public
-        still_there = maker._idle == [worker] and worker.alive
-        await maker.close()
-        return reasons, still_there
-
-    reasons, still_there = asyncio.run(go())
-    assert reasons.keys() == damaged_set().keys()
-    assert all(reasons.values())
-    assert still_there
-
-
 def test_what_decodes_is_delivered_with_a_note():
     """One page of two, and the sentence that says so."""
     document = convert(truncated_strip(tiff(PAGES), page=1))
@@ -164,22 +140,6 @@ def test_a_worker_that_takes_too_long_is_killed(monkeypatch):
     monkeypatch.setattr(pdf, "WALL_SECONDS", 0.01)
     with pytest.raises(RefusedDocumentError, match="too long"):
         convert(tiff([dense_page("x")] * 20), workers=1)
-
-
-def test_a_worker_has_its_limits():
-    """Memory, file size and core as the module says."""
-
-    async def go():
-        maker = PdfMaker(workers=1)
-        await maker.start()
-        limits = Path(f"/proc/{maker._idle[0]._process.pid}/limits").read_text()
-        await maker.close()
-        return limits
-
-    shown = asyncio.run(go())
-    assert f"Max address space         {700 * 1024 * 1024}" in shown
-    assert f"Max file size             {100 * 1024 * 1024}" in shown
-    assert "Max core file size        0" in shown
 
 
 def pdf_of(*pages):
