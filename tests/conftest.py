@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 REAL_TIME = Path(__file__).parent / "end_to_end"
-LONGEST = ("test_call_faults", "test_voicemail", "test_asterisk", "test_media", "test_sip_calls")
+LONGEST = (
+    "test_call_faults",
+    "test_purge_faults",
+    "test_cli",
+    "test_lmtp_faults",
+    "test_serve",
+    "test_voicemail",
+    "test_asterisk",
+)
 """Modules that are begun first, so that no worker is left with one of them at the end."""
 GIVE_WAY = 10
 """Steps of niceness: a tenth of the processor where another wants it."""
