@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 REAL_TIME = Path(__file__).parent / "end_to_end"
 LONGEST = (
@@ -41,3 +42,13 @@ def _turn(item: pytest.Item) -> tuple[bool, int]:
     name = item.path.stem
     order = LONGEST.index(name) if name in LONGEST else len(LONGEST)
     return REAL_TIME not in item.path.parents, order
+
+
+# An example may take long because another worker has the processor: that says nothing of the code.
+settings.register_profile(
+    "beside-others",
+    parent=settings.get_profile(settings.get_current_profile_name()),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("beside-others")
