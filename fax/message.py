@@ -65,7 +65,7 @@ def render(
         FaxFacts(
             id=identifier,
             domain=domain,
-            recipient=call.number,
+            recipient=call.number or account.name,
             recipient_name=account.full_name,
             received_at=call.started_at,
             timezone=account.timezone,

@@ -189,7 +189,7 @@ class VoicemailCall:
             return greeting(number, cause), Offers(review=settings.review, operator=operator)
         offers = Offers(
             review=preferences.is_on(chosen, preferences.REVIEW, default=settings.review),
-            urgent=preferences.is_on(chosen, preferences.URGENT, default=True),
+            urgent=preferences.is_on(chosen, preferences.URGENT),
             log_in=preferences.is_on(chosen, preferences.STAR_LOGIN),
             operator=operator,
         )

@@ -14,7 +14,7 @@ def render(
         VoiceFacts(
             id=identifier,
             domain=domain,
-            recipient=facts.number,
+            recipient=facts.number or account.name,
             recipient_name=account.full_name,
             received_at=facts.started_at,
             timezone=account.timezone,

@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.inbox import PASSWORD, check_books, connect, read_inbox
 from tests.support.server import Server
+from tests.support.tiffs import text_page, write_tiff
 
 pytestmark = pytest.mark.slow
 SOON_SECONDS = 1.0
@@ -157,6 +158,37 @@ def test_what_is_delivered_by_hand_reaches_an_idle_session(server, files):
         "voice": 1,
     }
     check_books(server, "alice", found)
+
+
+def test_an_account_without_a_number_gets_recordings_and_faxes(server, files, tmp_path):
+    """They are addressed to its name."""
+    server.add_account("quiet", password=PASSWORD)
+    fax = write_tiff(tmp_path / "fax.tif", [text_page("no number")])
+    server.um("deliver", "voice", "quiet", str(files / "voice.wav"))
+    server.um("deliver", "fax", "quiet", str(fax))
+    found = [each.message for each in read_inbox(server, "quiet")]
+    assert [message["Message-Context"] for message in found] == ["voice-message", "fax-message"]
+    assert all("quiet@um.example.net" in message["To"] for message in found)
+
+
+def test_the_telephone_menu_is_chosen_by_command(server):
+    """PIN and preferences; no PIN on any command line."""
+    server.add_account("dialler", password=PASSWORD)
+    shown = server.um("account", "phone", "dialler", "--skip-pin", "--no-review", "--json")
+    assert json.loads(shown.stdout) == {
+        "voicemail.review": False,
+        "voicemail.urgent": True,
+        "phone.skip-pin": True,
+        "voicemail.star-login": False,
+    }
+    refused = server.um("account", "pin", "dialler", "--pin-stdin", stdin="123456\n", check=False)
+    assert refused.returncode == 1
+    assert "run" in refused.stderr
+    server.um("account", "pin", "dialler", "--pin-stdin", stdin="280519\n")
+    assert server.um_json("account", "show", "dialler")["pin_set"]
+    server.um("account", "pin", "dialler", "--clear")
+    assert not server.um_json("account", "show", "dialler")["pin_set"]
+    assert server.um("account", "pin", "dialler", check=False).returncode == 2
 
 
 def test_a_mail_delivered_twice_is_there_once(server, files):

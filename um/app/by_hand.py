@@ -4,8 +4,9 @@ import re
 
 from um.app.applications import fax_service, voicemail_service
 from um.app.services import Services
-from um.core.account import Number, NumberUse
-from um.core.errors import InvalidError, RefusedDocumentError
+from um.core.account import NumberUse
+from um.core.errors import RefusedDocumentError
+from um.core.ids import E164
 from um.core.message import MessageKind
 from um.service.accounts import AccountOverview
 from um.service.delivery import Delivered
@@ -26,7 +27,7 @@ async def deliver_voice(
     return await voicemail_service(services).deliver_file(
         overview.account,
         data,
-        number=_number(overview, NumberUse.VOICE).e164,
+        number=_number(overview, NumberUse.VOICE),
         caller_number=normal_number(caller, services.settings.default_region),
         caller_name=caller_name,
     )
@@ -42,7 +43,7 @@ async def deliver_fax(
         return await fax.deliver_document(
             overview.account,
             data,
-            number=_number(overview, NumberUse.FAX).e164,
+            number=_number(overview, NumberUse.FAX),
             caller_number=normal_number(caller, services.settings.default_region),
             caller_name=caller_name,
         )
@@ -74,9 +75,10 @@ async def deliver_mail(services: Services, name: str, data: bytes, kind: Message
     return await reception.deliver(prepared, overview.account)
 
 
-def _number(overview: AccountOverview, use: NumberUse) -> Number:
-    """The account's first number for that use, else its first. Raises InvalidError without one."""
+def _number(overview: AccountOverview, use: NumberUse) -> E164:
+    """The account's first number for that use, else its first; empty if it has none.
+
+    An account may have no number: its messages are then addressed to its name.
+    """
     fitting = [each for each in overview.numbers if each.use in (use, NumberUse.BOTH)]
-    if not overview.numbers:
-        raise InvalidError(f"{overview.account.name} has no number: um number add first")
-    return (fitting or overview.numbers)[0]
+    return next((each.e164 for each in fitting or overview.numbers), E164(""))

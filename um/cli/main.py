@@ -12,6 +12,7 @@ from um.cli.numbers import numbers
 from um.cli.options import ConfigOption
 from um.cli.run import guarded
 from um.cli.serve import serve
+from um.cli.telephone import phone, pin
 
 app = typer.Typer(
     name="um",
@@ -23,6 +24,8 @@ app = typer.Typer(
 app.command("serve")(serve)
 app.command("check-config")(check_config)
 app.add_typer(accounts, name="account")
+accounts.command("pin")(pin)
+accounts.command("phone")(phone)
 app.add_typer(numbers, name="number")
 app.add_typer(deliver, name="deliver")
 app.command("purge")(purge)

@@ -7,7 +7,7 @@ Laws:
 - Numbers are `um.service.numbering`'s business, save that they follow the account's life.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import uuid4
@@ -191,6 +191,37 @@ class AccountService:
             self._audit(tx, account, "pin", actor)
 
         await self._store.run("set-pin", set_pin_txn)
+
+    async def clear_pin(self, name: str, *, actor: str = "operator") -> None:
+        """Remove the phone PIN, and its lock: the next call from the own line sets a new one."""
+
+        def clear_pin_txn(tx: Transaction) -> None:
+            account = named_txn(tx, name, self._settings.domain)
+            tx.accounts.save(replace(account, pin_hash=None))
+            tx.lockouts.clear(lockout.pin_subject(account.id))
+            self._audit(tx, account, "pin", actor, "cleared")
+
+        await self._store.run("clear-pin", clear_pin_txn)
+
+    async def preferences(self, name: str) -> dict[str, str]:
+        """What was chosen for the account, by key; what was not is not there."""
+        return await self._store.read(
+            "show-preferences",
+            lambda tx: tx.accounts.preferences(named_txn(tx, name, self._settings.domain).id),
+        )
+
+    async def set_preferences(
+        self, name: str, values: Mapping[str, str], *, actor: str = "operator"
+    ) -> None:
+        """Choose for the account; keys that are not named stay as they are."""
+
+        def set_preferences_txn(tx: Transaction) -> None:
+            account = named_txn(tx, name, self._settings.domain)
+            for key, value in values.items():
+                tx.accounts.set_preference(account.id, key, value)
+                self._audit(tx, account, "preference", actor, f"{key}={value}")
+
+        await self._store.run("set-preferences", set_preferences_txn)
 
     async def set_voicemail(self, name: str, *, on: bool, actor: str = "operator") -> None:
         """Switch answering on or off; kept messages stay."""

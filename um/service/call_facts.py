@@ -16,7 +16,7 @@ class CallFacts:
 
     account_id: AccountId
     number: E164
-    """The number that was called."""
+    """The number that was called; empty for a file delivered to an account without one."""
     caller_number: str
     """Empty if withheld."""
     caller_name: str

@@ -1,15 +1,23 @@
 """Accounts as an operator keeps them: adding, closing, secrets, numbers, addresses."""
 
 import asyncio
+import contextlib
 from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.house import DOMAIN, NUMBER, PASSWORD, House, incoming
+from tests.support.house import DOMAIN, NUMBER, PASSWORD, PIN, House, incoming
 from um.core.account import AccountState, NumberState, NumberUse
-from um.core.errors import AlreadyExistsError, InvalidError, LifeCycleError, NotFoundError
+from um.core.errors import (
+    AlreadyExistsError,
+    AuthenticationError,
+    InvalidError,
+    LifeCycleError,
+    LockedOutError,
+    NotFoundError,
+)
 from um.core.message import MessageKind
 from um.service.accounts import NewAccount
 from um.service.numbers import find_number, normal_number, parse_number
@@ -308,5 +316,41 @@ def test_mail_addresses_find_their_account():
             assert await directory.find(address) is None
         closed = await house.accounts.close("alice")
         assert await directory.find(f"{NUMBER}@{DOMAIN}") == closed
+
+    run(story())
+
+
+def test_clearing_the_pin_lifts_its_lock():
+    """The box has no PIN then, and the next one begins with a clean slate."""
+
+    async def story():
+        house = House()
+        alice = await house.add()
+        for _ in range(10):
+            with contextlib.suppress(AuthenticationError):
+                await house.authenticator.verify_pin(alice.id, "111111")
+        with pytest.raises(LockedOutError):
+            await house.authenticator.verify_pin(alice.id, PIN)
+        await house.accounts.clear_pin("alice")
+        assert (await house.accounts.show("alice")).account.pin_hash is None
+        with pytest.raises(AuthenticationError):
+            await house.authenticator.verify_pin(alice.id, PIN)
+        await house.accounts.set_pin("alice", PIN)
+        await house.authenticator.verify_pin(alice.id, PIN)
+
+    run(story())
+
+
+def test_preferences_are_set_and_shown_by_name():
+    """Those that are not named stay."""
+
+    async def story():
+        house = House()
+        await house.add()
+        await house.accounts.set_preferences("alice", {"a": "yes", "b": "no"})
+        await house.accounts.set_preferences("alice", {"b": "yes"})
+        assert await house.accounts.preferences("alice") == {"a": "yes", "b": "yes"}
+        with pytest.raises(NotFoundError):
+            await house.accounts.set_preferences("nobody", {"a": "yes"})
 
     run(story())
