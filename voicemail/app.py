@@ -90,14 +90,15 @@ class VoicemailService:
         """The `ApplicationFactory` of a call to the access code from any other line."""
         return RetrievalCall(self, call, door=Door.STRANGER)
 
-    def announcement(self, name: str, *, language: str = FALLBACK_LANGUAGE) -> bytes:
+    def announcement(self, name: str, language: str = "") -> bytes:
         """What is spoken to a call that is not taken: linear samples, native order.
 
         Args:
             name: the code of the error that refused it (`account-closed` …) or `voicemail-off`.
-            language: of the account that was called.
+            language: of the account that was called; empty if there is none.
         """
-        return self.prompts.spoken(greeting.announcement(name), language=language)
+        words = greeting.announcement(name)
+        return self.prompts.spoken(words, language=language or FALLBACK_LANGUAGE)
 
     async def preload(self) -> None:
         """Make the prompts that no pack has, and read those of a deposit ahead; off the loop."""

@@ -33,7 +33,7 @@ class Door(StrEnum):
     """How an owner's call came in."""
 
     OWN_LINE = auto()
-    """From a line of `call.account`, as the core vouches."""
+    """From a line of `call.account`; whether the core vouches for that, the call says."""
     STRANGER = auto()
     """From anywhere; `call.account` means nothing."""
     GREETING = auto()
@@ -61,7 +61,7 @@ class RetrievalCall:
         self._house = house
         self._call = call
         self._account = None if door is Door.STRANGER else call.account
-        self._vouched = door is Door.OWN_LINE
+        self._vouched = door is Door.OWN_LINE and call.info.is_vouched_for
         self._desk = Desk(
             house, self._account, vouched=self._vouched, caller=call.info.caller_number
         )

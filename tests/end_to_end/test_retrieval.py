@@ -38,9 +38,16 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def dial(server: Server, user: str, *steps: Step, caller: str) -> CallReport:
     sip = server.address("sip")
     uri = f"sip:{user}@{sip.host}:{sip.port}"
-    report = Telephone().call((sip.host, sip.port), uri, steps, caller=caller)
+    report = Telephone().call(
+        (sip.host, sip.port), uri, steps, caller=caller, headers=asserted(caller)
+    )
     assert report.status == 200
     return report
+
+
+def asserted(caller: str) -> tuple[tuple[str, str], ...]:
+    """The core's word for who calls (RFC 3325)."""
+    return (("P-Asserted-Identity", f"<sip:{caller}@core.example.net>"),)
 
 
 def retrieve(server: Server, *steps: Step, caller: str = NUMBER) -> CallReport:

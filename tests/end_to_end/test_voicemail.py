@@ -242,14 +242,22 @@ def test_a_full_mailbox_is_said_before_the_beep(tmp_path: Path) -> None:
         assert server.um_json("account", "show", "anna")["counts"] == before
 
 
-def test_a_suspended_account_answers_with_an_announcement(tmp_path: Path) -> None:
-    """While `um serve` runs, the command line suspends; the next caller hears an announcement."""
+@pytest.mark.parametrize(
+    "command",
+    [("suspend", "anna", "--reason", "unpaid"), ("close", "anna"), ("voicemail", "anna", "off")],
+)
+def test_an_account_that_takes_no_messages_says_so(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """While `um serve` runs, the command line ends the service: the next caller is told, no more."""
     with Server(tmp_path) as server:
         server.add_account("anna", password=PASSWORD, numbers=[f"{NUMBER}:voice"])
-        server.um("account", "suspend", "anna", "--reason", "unpaid")
+        server.um("account", *command)
         report = call(server, WaitForHangUp(40))
-        assert report.heard_packets > 50 or report.status >= 400
+        assert report.status == 200
+        assert report.heard_packets > 50
         assert not report.beeped
+        assert report.hung_up_by_server
         assert server.um_json("account", "show", "anna")["counts"] == {}
 
 

@@ -23,6 +23,7 @@ class FakeCall:
             caller_name="Anna",
             cause=DivertCause.NO_ANSWER,
             peer="192.0.2.1:5060",
+            is_vouched_for=True,
         )
     )
     waveform: bool = True

@@ -34,12 +34,16 @@ class Prompter:
 class OwnerCall:
     """One call to the access code. Threads are real, so that `settle` waits for the tasks."""
 
-    def __init__(self, exchange: Exchange, account=None, *, caller=NUMBER) -> None:
+    def __init__(
+        self, exchange: Exchange, account=None, *, caller=NUMBER, vouched: bool = True
+    ) -> None:
         self.exchange = exchange
         self.voicemail = exchange.voicemail
         owner = account or STRANGER.account
         self.call = FakeCall.to(owner, NUMBER)
-        self.call.info = replace(self.call.info, caller_number=caller, dialled="*98")
+        self.call.info = replace(
+            self.call.info, caller_number=caller, dialled="*98", is_vouched_for=vouched
+        )
         make = self.voicemail.retrieval if account else self.voicemail.login
         self.application = make(self.call)
 

@@ -205,7 +205,7 @@ def main(folder: Path, words: list[str]) -> None:
         settings(words),
         router=Names(),
         applications={name: partial(kind, folder=folder) for name, kind in APPLICATIONS.items()},
-        announcements=lambda name: tone(600, 0.5) if name == "account-closed" else b"",
+        announcements=lambda name, _: tone(600, 0.5) if name == "account-closed" else b"",
         clock=SystemClock(),
         metrics=NoMetrics(),
         reactor=reactor,

@@ -20,7 +20,7 @@ REFUSALS: Mapping[CallRefusal, Refusal] = MappingProxyType(
         CallRefusal.SUSPENDED: Refusal(480, "Temporarily Unavailable", "account-suspended"),
         CallRefusal.CLOSED: Refusal(410, "Gone", "account-closed"),
         CallRefusal.OWN_CLOSED: Refusal(410, "Gone", "own-account-closed"),
-        CallRefusal.VOICEMAIL_OFF: Refusal(480, "Temporarily Unavailable"),
+        CallRefusal.VOICEMAIL_OFF: Refusal(480, "Temporarily Unavailable", "voicemail-off"),
         CallRefusal.FULL: Refusal(486, "Busy Here", "quota-exceeded"),
     }
 )
@@ -37,7 +37,9 @@ class ServiceRouter:
     async def route(self, candidates: list[str], info: CallInfo) -> Route | Refusal:
         """The first of `candidates` that is a number of ours; never raises."""
         try:
-            decided = await self._door.decide(candidates, caller=info.caller_number)
+            decided = await self._door.decide(
+                candidates, caller=info.caller_number, is_vouched_for=info.is_vouched_for
+            )
         except UMError as error:
             log.warning("call not routed", error=error.code, call_id=info.call_id)
             return Refusal(503, "Service Unavailable")
@@ -49,5 +51,6 @@ class ServiceRouter:
         self._metrics.count(f"calls_refused_{decided.reason.replace('-', '_')}")
         refusal = REFUSALS[decided.reason]
         to_machine = decided.number is not None and decided.number.use is NumberUse.FAX
-        # A fax machine is told by the status alone.
-        return replace(refusal, announcement=None) if to_machine else refusal
+        if to_machine:  # a fax machine is told by the status alone
+            return replace(refusal, announcement=None)
+        return replace(refusal, language=decided.account.language if decided.account else "")

@@ -94,15 +94,18 @@ class CallDoor:
         self._octets = {"voice": voice_octets, "fax": fax_octets}
 
     async def decide(
-        self, candidates: Sequence[str], *, caller: str = ""
+        self, candidates: Sequence[str], *, caller: str = "", is_vouched_for: bool = False
     ) -> CallPlace | RefusedCall:
         """The first of `candidates` (dialled names, in order of trust) that is a number of ours.
 
-        An access code among them is an owner's call; `caller` is then the line that calls, as the
-        core vouches for it. Raises UnavailableError.
+        An access code among them is an owner's call; `caller` is then the line that calls, by its
+        own word or (`is_vouched_for`) the core's: it picks the mailbox and opens nothing.
+        Raises UnavailableError.
         """
         if self._access_codes.intersection(candidates):
-            return await self._store.read("route-owner", lambda tx: self._owner_txn(tx, caller))
+            return await self._store.read(
+                "route-owner", lambda tx: self._owner_txn(tx, caller, is_vouched_for=is_vouched_for)
+            )
         return await self._store.read("route-call", lambda tx: self._decide_txn(tx, candidates))
 
     async def find_number(self, dialled: str) -> tuple[Account, Number] | None:
@@ -121,13 +124,17 @@ class CallDoor:
                 return account, number
         return None
 
-    def _owner_txn(self, tx: Transaction, caller: str) -> CallPlace | RefusedCall:
+    def _owner_txn(
+        self, tx: Transaction, caller: str, *, is_vouched_for: bool
+    ) -> CallPlace | RefusedCall:
         found = self._find_txn(tx, [caller]) if caller else None
         if found is None:
             return self._stranger
         account, number = found
         if answer(account.state, Door.PHONE) not in {Answer.ALLOWED, Answer.READ_ONLY}:
-            return RefusedCall(CallRefusal.OWN_CLOSED, account, number)
+            # Who only claims to be the owner learns that after the right PIN.
+            closed = RefusedCall(CallRefusal.OWN_CLOSED, account, number)
+            return closed if is_vouched_for else self._stranger
         return CallPlace("retrieval", account, number)
 
     def _decide_txn(self, tx: Transaction, candidates: Sequence[str]) -> CallPlace | RefusedCall:

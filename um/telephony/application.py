@@ -41,6 +41,8 @@ class CallInfo:
     cause: DivertCause
     peer: str
     """Address of the core, for logs."""
+    is_vouched_for: bool = False
+    """`caller_number` is asserted by a core that is trusted to (RFC 3325), not just claimed in From."""
 
 
 class EndReason(StrEnum):
@@ -210,6 +212,8 @@ class Refusal:
     status: int
     reason: str
     announcement: str | None = None
+    language: str = ""
+    """Of the announcement; empty: the house's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,8 @@ def call_info(
         normalise: a number to E.164 where possible, else unchanged.
         asserted: P-Asserted-Identity of this core is believed (RFC 3325 §5).
     """
-    number, name = _caller(request, asserted=asserted)
+    known = _addresses(request, "p-asserted-identity") if asserted else []
+    number, name = _caller(request, known)
     return CallInfo(
         call_id=clean_text(request.call_id),
         dialled=dialled,
@@ -70,6 +71,7 @@ def call_info(
         caller_name=name,
         cause=_cause(request),
         peer=peer,
+        is_vouched_for=bool(number) and any(map(_number, known)),
     )
 
 
@@ -130,7 +132,7 @@ def _addresses(request: Request, name: str) -> list[NameAddr]:
 # ---- the caller
 
 
-def _caller(request: Request, *, asserted: bool) -> tuple[str, str]:
+def _caller(request: Request, known: Sequence[NameAddr]) -> tuple[str, str]:
     """Number and name; ("", "anonymous") when withheld (RFC 3323 §4.1, RFC 3325 §9.3)."""
     privacy = {
         value.strip().lower()
@@ -139,7 +141,6 @@ def _caller(request: Request, *, asserted: bool) -> tuple[str, str]:
     }
     if privacy & {"id", "user", "header"}:
         return "", ANONYMOUS
-    known = _addresses(request, "p-asserted-identity") if asserted else []
     identities = [*known, request.from_]
     number = next((value for value in map(_number, identities) if value), "")
     name = next((value for value in (clean_text(each.display) for each in identities) if value), "")

@@ -83,7 +83,8 @@ class TelephonyServer:
         settings: addresses and limits.
         router: finds the mailbox of a call.
         applications: by the name that a `Route` or a `HandOver` carries.
-        announcements: samples of an announcement by its name; b"" if it cannot be spoken.
+        announcements: samples of an announcement by its name and language; b"" if it cannot be
+            spoken.
         normalise: a caller's number to E.164 where possible, else unchanged.
         clock: monotonic time of all engines.
         metrics: see docs/protocols/sip.md for the names.
@@ -101,7 +102,7 @@ class TelephonyServer:
         *,
         router: Router,
         applications: Mapping[str, ApplicationFactory],
-        announcements: Callable[[str], bytes],
+        announcements: Callable[[str, str], bytes],
         normalise: Callable[[str], str] = str,
         clock: Clock,
         metrics: Metrics,
@@ -320,17 +321,19 @@ class TelephonyServer:
         return next((name for name in names if self._normalise(name) == route.number.e164), None)
 
     def _refuse(self, call: LiveCall, refusal: Refusal) -> None:
-        samples = self._samples(refusal.announcement) if refusal.announcement else b""
+        samples = self._samples(refusal.announcement, refusal.language)
         log.info("telephony.call-refused", call=call.info.call_id, status=refusal.status)
         if samples:
             call.begin_with(partial(Announcement, samples=samples))
         else:
             call.reject(refusal.status, refusal.reason)
 
-    def _samples(self, announcement: str) -> bytes:
+    def _samples(self, announcement: str | None, language: str) -> bytes:
         """What cannot be spoken is said by the status alone."""
+        if announcement is None:
+            return b""
         try:
-            return self._announcements(announcement)
+            return self._announcements(announcement, language)
         except Exception:
             log.exception("telephony.announcement-failed", announcement=announcement)
             return b""

@@ -1,8 +1,8 @@
 """An owner's call from the welcome to the goodbye: who it is, and the first set-up.
 
 Laws:
-- From the own line the mailbox is known; its PIN is asked unless the owner switched that off or
-  there is none yet, which is when it is set.
+- From the own line the mailbox is known; its PIN is asked unless the core vouches for the line and
+  the owner switched that off or there is none yet, which is when it is set.
 - From any other line mailbox and PIN are asked; which of them was wrong is not told.
 - Three tries a call; how long a lock lasts is not this call's business.
 """
@@ -21,11 +21,12 @@ from voicemail.steps import Collect, Do, Say, Script
 
 @dataclass(frozen=True, slots=True)
 class OwnLine:
-    """The call comes from a line of one of our accounts, as the core vouches."""
+    """The call comes from a line of one of our accounts."""
 
     has_pin: bool
+    """True where the core does not vouch for the line, too: no PIN is set from there."""
     asks_pin: bool = True
-    """The owner has not switched the question off."""
+    """The owner has not switched the question off for a line that is vouched for."""
 
 
 def retrieval(own: OwnLine | None) -> Script[None]:

@@ -1,6 +1,7 @@
 """The router: each answer of the services has its words of SIP, and nothing escapes as an error."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -23,7 +24,7 @@ class Door:
     def __init__(self, answer):
         self.answer = answer
 
-    async def decide(self, candidates, *, caller):
+    async def decide(self, candidates, *, caller, is_vouched_for):
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
@@ -60,6 +61,15 @@ def test_announcements_are_ones_that_voicemail_knows():
     """A misspelt name would be spoken as a fault."""
     names = {refusal.announcement for refusal in REFUSALS.values()} - {None}
     assert names <= set(ANNOUNCEMENTS)
+
+
+def test_whoever_is_refused_a_voicemail_is_told_why():
+    """Off, suspended, closed, full: in the language of the account; an unknown number is a status."""
+    for reason in set(CallRefusal) - {CallRefusal.UNKNOWN}:
+        refusal = routed(RefusedCall(reason, replace(ACCOUNT, language="fr"), VOICE))
+        assert refusal.announcement in ANNOUNCEMENTS
+        assert refusal.language == "fr"
+    assert routed(RefusedCall(CallRefusal.UNKNOWN)).announcement is None
 
 
 def test_a_fax_machine_is_not_spoken_to():

@@ -50,7 +50,10 @@ def test_a_call_finds_its_mailbox_or_the_reason_why_not():
 
 
 def test_an_access_code_is_an_owners_call():
-    """From a line of ours to its own mailbox, from any other to the login, closed: refused."""
+    """From a line of ours to its own mailbox, from any other to the login; closed: refused.
+
+    Who only claims that line is not told that it is closed.
+    """
 
     async def story():
         house = House()
@@ -66,6 +69,8 @@ def test_an_access_code_is_an_owners_call():
         await house.accounts.suspend("alice", reason="unpaid")
         assert (await door.decide(["*98"], caller=NUMBER)).application == "retrieval"
         await house.accounts.close("alice")
-        assert (await door.decide(["*98"], caller=NUMBER)).reason is CallRefusal.OWN_CLOSED
+        told = await door.decide(["*98"], caller=NUMBER, is_vouched_for=True)
+        assert told.reason is CallRefusal.OWN_CLOSED
+        assert (await door.decide(["*98"], caller=NUMBER)).application == "login"
 
     run(story())

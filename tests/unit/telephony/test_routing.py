@@ -94,6 +94,25 @@ def test_the_asserted_identity_goes_before_from():
     assert (plain.caller_number, plain.caller_name) == ("+15559870001", "Alice")
 
 
+@pytest.mark.parametrize(
+    ("fields", "vouched"),
+    [
+        ("", False),
+        ("P-Asserted-Identity: <sip:+15550007@pbx>\r\n", True),
+        ("P-Asserted-Identity: <tel:+15550007>\r\n", True),
+        ("P-Asserted-Identity: <sip:anonymous@anonymous.invalid>\r\n", False),
+        ("P-Asserted-Identity: ,,\r\n", False),
+        ("P-Preferred-Identity: <sip:+15550007@pbx>\r\n", False),
+        ("Privacy: id\r\nP-Asserted-Identity: <sip:+15550007@pbx>\r\n", False),
+    ],
+)
+def test_only_an_asserted_number_is_vouched_for(fields, vouched):
+    """From is what the caller says: it opens no mailbox. Without a number nothing is vouched for."""
+    message = invite(fields)
+    assert info(message).is_vouched_for is vouched
+    assert not info(message, asserted=False).is_vouched_for
+
+
 @pytest.mark.parametrize("privacy", ["id", "user;critical", "header", "ID"])
 def test_a_withheld_caller_is_anonymous(privacy):
     """RFC 3323, RFC 3325 §9.3: no number, no name, whatever was asserted."""

@@ -102,7 +102,8 @@ class House:
 
         return factory
 
-    def announce(self, name):
+    def announce(self, name, language):
+        self.announced = (name, language)
         if name == "broken":
             raise ZeroDivisionError
         return tone(600, 0.1)
@@ -311,8 +312,9 @@ def test_a_refresh_by_us_leaves_the_media_as_it_is():
 
 def test_an_announcement_is_spoken_and_ends_the_call():
     async def story():
-        house = House(Refusal(410, "Gone", "account-closed"))
+        house = House(Refusal(410, "Gone", "account-closed", "fr"))
         await house.up()
+        assert house.announced == ("account-closed", "fr")
         house.reactor.pass_time(0.3)
         assert house.sent() == ["BYE"]
         assert house.server.calls == 0

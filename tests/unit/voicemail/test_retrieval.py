@@ -167,6 +167,27 @@ def test_a_mailbox_without_pin_opens_from_nowhere_else():
     story(tell)
 
 
+def test_an_own_line_that_nobody_vouches_for_is_only_a_guess():
+    """Its mailbox is filled in, but the PIN is asked, and without a PIN nothing opens or is set."""
+
+    async def tell(exchange, account):
+        await exchange.house.store.run(
+            "t", lambda tx: tx.accounts.set_preference(account.id, preferences.SKIP_PIN, "yes")
+        )
+        call = await OwnerCall(exchange, account, vouched=False).begin()
+        assert call.said == ["vm-password"]
+        assert await call.press(f"{PIN}#") == ["vm-youhave", "vm-no", "vm-messages"]
+        await without_pin(exchange, account)
+        call = await OwnerCall(exchange, account, vouched=False).begin()
+        for _ in range(3):
+            assert call.said == ["vm-password"]
+            assert await call.press(f"{PIN}#") == ["vm-incorrect"]
+            await call.listen()
+        assert call.said == ["vm-goodbye"]
+
+    story(tell)
+
+
 def test_another_line_opens_by_mailbox_and_pin():
     """From any telephone: the number in any spelling, then the PIN."""
 
