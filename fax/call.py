@@ -15,7 +15,7 @@ import structlog
 from fax.child import FaxChild
 from fax.deposit import FaxDeposits
 from fax.facts import KIND, ReceptionFacts
-from fax.protocol import Ended, Receive
+from fax.protocol import Ended, Media, Receive
 from fax.room import FIRST_PAGE_OCTETS, message_octets
 from fax.settings import FaxSettings
 from um.core.errors import QuotaExceededError, UMError
@@ -24,7 +24,7 @@ from um.core.steps import Steps
 from um.service import history
 from um.service.call_facts import CallFacts
 from um.service.delivery import Delivery
-from um.telephony.application import Call, EndReason
+from um.telephony.application import Call, EndReason, FaxMedia
 
 if TYPE_CHECKING:
     from um.core.ids import ReservationId
@@ -79,6 +79,7 @@ class FaxReception:
         self._is_up = False
         self._handed_over = False
         self._over = False
+        self._ended = False
         house.spawn(self._prepare())
 
     # -- CallApplication ---------------------------------------------------------------------------
@@ -134,10 +135,29 @@ class FaxReception:
 
     def ended_by_child(self, ended: Ended) -> None:
         """The fax is over: seal what there is, deliver it; hang up unless the sender does."""
+        self._ended = True
+        self._note(ended)
         if not self._over:
             self._call.call_later(_GOODBYE_SECONDS, self._hang_up)
         seconds = self._house.clock.monotonic() - self._answered_at
         self._house.spawn(self._house_keeps(ReceptionFacts.of(ended, seconds=seconds)))
+
+    def _note(self, ended: Ended) -> None:
+        log.info(
+            "fax.ended",
+            call=self._call.info.call_id,
+            mode=_mode(ended.t38),
+            complete=ended.complete,
+            detail=ended.detail,
+            pages=len(self._kept_octets),
+            bit_rate=ended.bit_rate,
+            ecm=ended.ecm,
+            bad_rows=ended.bad_rows,
+            recovered_ifps=ended.recovered_ifps,
+            lost_ifps=ended.lost_ifps,
+            repeated_datagrams=ended.repeated_datagrams,
+            bad_packets=ended.bad_packets,
+        )
 
     def _hang_up(self) -> None:
         if not self._over:
@@ -160,9 +180,15 @@ class FaxReception:
         if self._over:  # the sender did not wait
             await self._house_keeps(ReceptionFacts())
         elif self._is_up:
+            self._take_t38()
             self._lend_line(self._entry)
         else:
+            self._take_t38()
             self._call.answer()
+
+    def _take_t38(self) -> None:
+        if self._house.settings.enable_t38:
+            self._call.take_t38(self._media_changed)
 
     async def _refuse(self, error: UMError) -> None:
         log.info("fax.refused", call=self._call.info.call_id, error=error.code)
@@ -189,9 +215,7 @@ class FaxReception:
                 station_id=self._call.number.e164,
                 ecm=self._house.settings.ecm,
                 max_pages=self._house.settings.max_pages,
-                host=media.remote[0],
-                port=media.remote[1],
-                payload_type=media.payload_type,
+                media=_media(FaxMedia(media.remote, media.payload_type, media.t38)),
                 sequence=media.next_sequence,
                 timestamp=media.next_timestamp,
                 ssrc=media.ssrc,
@@ -202,6 +226,26 @@ class FaxReception:
             self._call.hang_up()
             return
         self._handed_over = True
+        if self._house.settings.enable_t38 and media.t38 is None:
+            self._offer_t38_later()
+
+    def _offer_t38_later(self) -> None:
+        """The core may offer T.38 by itself; else we do, once the machines are talking (T.38 §D.2.2.4)."""
+        seconds = self._house.settings.t38_offer_seconds
+        if seconds > 0:
+            self._call.call_later(seconds, self._offer_t38)
+
+    def _offer_t38(self) -> None:
+        if not self._over and not self._ended:
+            self._call.offer_t38()
+
+    def _media_changed(self, media: FaxMedia) -> None:
+        """Both sides agreed to go on otherwise; nothing to do once the fax is over."""
+        if self._entry is not None and not self._ended:
+            log.info(
+                "fax.media-changed", call=self._call.info.call_id, mode=_mode(media.t38 is not None)
+            )
+            self._house.child.change_media(self._entry.id, _media(media))
 
     async def _grow(self, octets: int) -> None:
         if self._reservation is None:
@@ -236,3 +280,23 @@ class FaxReception:
     @property
     def _longest_seconds(self) -> float:
         return self._house.settings.max_call_seconds + _RESERVED_SECONDS
+
+
+def _mode(t38: bool) -> str:
+    return "T.38" if t38 else "G.711"
+
+
+def _media(media: FaxMedia) -> Media:
+    """As the child is told."""
+    (host, port), terms = media.remote, media.t38
+    if terms is None:
+        return Media(host, port, media.payload_type)
+    return Media(
+        host,
+        port,
+        media.payload_type,
+        t38=True,
+        max_datagram=terms.max_datagram,
+        correction=terms.correction.value,
+        local_tcf=terms.local_tcf,
+    )

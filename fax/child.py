@@ -15,8 +15,10 @@ import structlog
 
 from fax.protocol import (
     MAX_MESSAGE_OCTETS,
+    ChangeMedia,
     Ended,
     HangUp,
+    Media,
     PageAnswer,
     PageKept,
     PageWaiting,
@@ -112,6 +114,11 @@ class FaxChild:
                 raise UnavailableError("The fax receiver does not answer") from error
         self._calls[order.call] = call
 
+    def change_media(self, call: str, media: Media) -> None:
+        """The call goes on with other media on the socket that the child has."""
+        if call in self._calls:
+            self._send(ChangeMedia(call, media))
+
     def hang_up(self, call: str) -> None:
         """The far end hung up; `ended_by_child` follows if it has not come yet."""
         if call in self._calls:
@@ -169,9 +176,19 @@ class FaxChild:
             self._calls[message.call].page_kept(message.page)
         elif isinstance(message, Ended) and message.call in self._calls:
             self._failures = 0
-            if message.bad_packets:
-                self._metrics.count("rtp_malformed_packets", message.bad_packets)
+            self._count(message)
             self._calls.pop(message.call).ended_by_child(message)
+
+    def _count(self, ended: Ended) -> None:
+        self._metrics.count("fax_calls_t38" if ended.t38 else "fax_calls_g711")
+        for name, amount in (
+            ("rtp_malformed_packets", ended.bad_packets),
+            ("fax_ifps_recovered", ended.recovered_ifps),
+            ("fax_ifps_lost", ended.lost_ifps),
+            ("fax_bad_rows", ended.bad_rows),
+        ):
+            if amount:
+                self._metrics.count(name, amount)
 
     async def _answer(self, waiting: PageWaiting) -> None:
         call = self._calls.get(waiting.call)

@@ -1,14 +1,15 @@
-"""The DCN of T.30, as sound: how a fax that cannot be kept is broken off without confirming it.
+"""The DCN of T.30, as sound and as packets: how a fax that cannot be kept is broken off unconfirmed.
 
 SpanDSP has its confirmation queued by the time a page turns out not to be safe, and no way to take
 it back; so its state is left alone and the line gets this instead: one second of V.21 channel 2
-flags and one HDLC frame (T.30 §5.3, V.21 §3).
+flags and one HDLC frame (T.30 §5.3, V.21 §3), over T.38 what stands for them (T.38 §7).
 """
 
 import math
 import struct
 from functools import cache
 
+from fax.terminals import OutgoingIfp
 from um.telephony.application import SAMPLE_RATE
 
 _BIT_RATE = 300
@@ -18,6 +19,15 @@ _AMPLITUDE = 7000
 _FLAG = (0, 1, 1, 1, 1, 1, 1, 0)
 _PREAMBLE_FLAGS = 38
 """One second of flags (T.30 §5.3.1)."""
+_PREAMBLE_TICKS = 50
+"""The same second, in ticks of 20 ms."""
+_NO_SIGNAL, _V21_PREAMBLE = b"\x00", b"\x06"
+"""T.38 indicators (§7.3.1)."""
+_HDLC_DATA = b"\xc0\x01\x80"
+"""V.21 data, one field of HDLC octets follows (§7.3.2, §7.4); the length less one comes next."""
+_HDLC_FRAME_ENDS = b"\xc0\x01\x40"
+"""Frame check right, and the signal ends."""
+_INDICATOR_TIMES = 3
 _DCN_FRAME = bytes([0xFF, 0xC8, 0x5F])
 """Address, control (final frame) and DCN = X101 1111 with X = 0, in the order sent, left to right."""
 
@@ -61,3 +71,18 @@ def disconnect_samples() -> bytes:
         phase += 2 * math.pi * (_MARK_HZ if bit else _SPACE_HZ) / SAMPLE_RATE
         out += struct.pack("=h", round(_AMPLITUDE * math.sin(phase)))
     return bytes(out)
+
+
+@cache
+def disconnect_packets() -> tuple[list[OutgoingIfp], ...]:
+    """The same over T.38: what is to be sent in each tick of 20 ms."""
+    frame = _HDLC_DATA + (len(_DCN_FRAME) - 1).to_bytes(2, "big") + _DCN_FRAME
+    pause: list[list[OutgoingIfp]] = [[] for _ in range(_PREAMBLE_TICKS)]
+    return (
+        [OutgoingIfp(_V21_PREAMBLE, _INDICATOR_TIMES)],
+        *pause,
+        [OutgoingIfp(frame, 1)],
+        [],
+        [OutgoingIfp(_HDLC_FRAME_ENDS, _INDICATOR_TIMES)],
+        [OutgoingIfp(_NO_SIGNAL, _INDICATOR_TIMES)],
+    )

@@ -48,6 +48,17 @@ class RtpLine:
         """Samples that ticks told as a gap since the last packet."""
         self.bad_packets = 0
 
+    @property
+    def heard_ssrc(self) -> int | None:
+        """Of the last packet that came."""
+        return self._last.ssrc if self._last is not None else None
+
+    def resumed(self, payload_type: int) -> "RtpLine":
+        """A line that goes on sending where this one stopped, and has heard nothing yet."""
+        return RtpLine(
+            payload_type, sequence=self._sequence, timestamp=self._timestamp, ssrc=self._ssrc
+        )
+
     def packet(self, samples: bytes) -> bytes:
         """The next packet to be sent, of these 16-bit samples."""
         packet = RtpPacket(

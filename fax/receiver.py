@@ -1,7 +1,7 @@
 """The fax child process: `python -m fax.receiver FD` serves all fax calls of one server.
 
 It exists so that a crash inside SpanDSP takes fax calls with it and nothing else. Each call brings
-its RTP socket over the control socket; signalling, spool and delivery stay with the server. When
+its media socket over the control socket; signalling, spool and delivery stay with the server. When
 the server goes, its end of the control socket closes and this process ends.
 Every call runs on one loop at 20 ms a tick; pages are decoded and synced on threads.
 """
@@ -16,17 +16,21 @@ import sys
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from fax import libtiff, spandsp
 from fax.keep import RECEIVING, keep_page, read_received_page
-from fax.line import Gap, RtpLine
+from fax.line import RtpLine
+from fax.medium import AudioMedium, Medium, T38Medium, Terms
 from fax.protocol import (
     MAX_MESSAGE_OCTETS,
+    ChangeMedia,
     Ended,
     FromChild,
     HangUp,
+    Media,
     PageAnswer,
     PageKept,
     PageWaiting,
@@ -48,33 +52,111 @@ log = logging.getLogger("fax.receiver")
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """What the media of a call before the present one came to."""
+
+    pages: int = 0
+    bad_rows: int = 0
+    bad_packets: int = 0
+    recovered: int = 0
+    lost: int = 0
+    repeated: int = 0
+
+    def and_then(self, medium: Medium) -> "_Earlier":
+        """The sum with one more."""
+        counts = medium.counts
+        return _Earlier(
+            self.pages + medium.session.pages_kept,
+            self.bad_rows + medium.session.bad_rows,
+            self.bad_packets + counts.bad_packets,
+            self.recovered + counts.recovered,
+            self.lost + counts.lost,
+            self.repeated + counts.repeated,
+        )
+
+
 class _Call:
-    """One fax call: its socket, its line, its session."""
+    """One fax call: its socket and what is spoken on it.
+
+    A call may go over from G.711 to T.38, or back: T.30 then begins anew, the pages kept stay.
+    """
 
     def __init__(self, order: Receive, sock: socket.socket, child: "Receiver") -> None:
         self.id = order.call
         self._folder = Path(order.folder)
         self._child = child
         self._socket = sock
-        self._remote = (order.host, order.port)
+        self._order = order
+        self._remote = (order.media.host, order.media.port)
         self._latched = False
         self._quiet_ticks = 0
         self._keeping: asyncio.Task[None] | None = None
         self._answers: dict[int, asyncio.Future[bool]] = {}
         self._line = RtpLine(
-            order.payload_type,
+            order.media.payload_type,
             sequence=order.sequence,
             timestamp=order.timestamp,
             ssrc=order.ssrc,
         )
-        self._modem = spandsp.AudioFax(
-            self._folder / RECEIVING, station_id=order.station_id, ecm=order.ecm
-        )
-        self._session = FaxSession(self._modem, max_pages=order.max_pages)
+        self._earlier = _Earlier()
+        self._is_t38 = order.media.t38
+        self._changing = False
+        self._medium = self._new_medium(order.media)
         self._loop = asyncio.get_running_loop()
         self._next_tick = self._loop.time()
         self._timer = self._loop.call_at(self._next_tick, self._tick)
         self._loop.add_reader(sock, self._readable)
+
+    def _new_medium(self, media: Media) -> Medium:
+        """What is spoken from now on; T.30 begins. Raises UMError."""
+        order = self._order
+        terms = Terms(
+            self._folder / RECEIVING,
+            station_id=order.station_id,
+            ecm=order.ecm,
+            max_pages=order.max_pages - self._earlier.pages,
+        )
+        if media.t38:
+            return T38Medium(media, terms, old_ssrc=self._line.heard_ssrc)
+        self._line = self._line.resumed(media.payload_type)
+        return AudioMedium(self._line, terms)
+
+    @property
+    def _session(self) -> FaxSession:
+        return self._medium.session
+
+    def change_media(self, media: Media) -> None:
+        """The far end goes on elsewhere, or by other means."""
+        if self._session.ended:
+            return
+        self._remote, self._latched = (media.host, media.port), False
+        if media.t38 != self._is_t38:
+            self._is_t38 = media.t38
+            self._timer.cancel()
+            self._changing = True
+            self._child.spawn(self._change(media))
+
+    async def _change(self, media: Media) -> None:
+        """Go over to the other medium once the page in hand is decided on."""
+        if self._keeping is not None:
+            await self._keeping
+        if self._session.ended or media.t38 != self._is_t38:
+            return  # hung up, or changed back, meanwhile
+        self._changing = False
+        self._earlier = self._earlier.and_then(self._medium)
+        self._medium.close()
+        (self._folder / RECEIVING).unlink(missing_ok=True)
+        try:
+            self._medium = self._new_medium(media)
+        except UMError as error:
+            log.exception("no other media call=%s", self.id)
+            self._session.stop(f"no terminal: {error}")
+            self._look_for_events()
+            return
+        self._quiet_ticks = 0
+        self._next_tick = self._loop.time()
+        self._timer = self._loop.call_at(self._next_tick, self._tick)
 
     def _readable(self) -> None:
         for _ in range(_MAX_PACKETS_A_WAKE):
@@ -84,26 +166,19 @@ class _Call:
                 return
             except OSError:  # ICMP port unreachable: the far end is not there yet, or no more
                 continue
+            if self._changing:
+                continue
             if not self._latched or source == self._remote:
                 self._take(data, source)
             if self._session.ended:
                 return
 
     def _take(self, data: bytes, source: tuple[str, int]) -> None:
-        pieces = self._line.receive(data, self._loop.time())
-        if pieces is None:
+        if not self._medium.receive(data, self._loop.time()):
             return
-        # Symmetric RTP: answer to where the first packet came from (RFC 4961).
+        # Symmetric media: answer to where the first packet came from (RFC 4961).
         self._latched, self._remote = True, source
         self._quiet_ticks = 0
-        for piece in pieces:
-            self._hear(piece)
-
-    def _hear(self, piece: Any) -> None:
-        if isinstance(piece, Gap):
-            self._session.receive_nothing(piece.count)
-        else:
-            self._session.receive(piece.samples)
         self._look_for_events()
 
     def _tick(self) -> None:
@@ -112,16 +187,14 @@ class _Call:
             self._next_tick = now
         while self._next_tick <= now and not self._session.ended:
             self._next_tick += TICK_SECONDS
-            self._one_tick()
+            self._one_tick(now)
         if not self._session.ended:
             self._timer = self._loop.call_at(self._next_tick, self._tick)
 
-    def _one_tick(self) -> None:
-        for piece in self._line.tick(self._loop.time()):
-            self._hear(piece)
-        samples = self._session.transmit()
-        with suppress(OSError):
-            self._socket.sendto(self._line.packet(samples), self._remote)
+    def _one_tick(self, now: float) -> None:
+        for data in self._medium.tick(now):
+            with suppress(OSError):
+                self._socket.sendto(data, self._remote)
         self._quiet_ticks += 1
         if self._quiet_ticks > NO_MEDIA_TICKS:
             self._session.stop("no media for 30 s")
@@ -130,25 +203,25 @@ class _Call:
     def _look_for_events(self) -> None:
         while (event := self._session.next_event()) is not None:
             if isinstance(event, PageReceived):
-                self._keeping = self._child.spawn(self._make_safe(event.number))
+                self._keeping = self._child.spawn(self._make_safe(self._session, event.number))
             else:
                 self._end(event)
 
-    async def _make_safe(self, number: int) -> None:
-        """Only when this has gone through is the page confirmed."""
-        run = self._child.in_thread
+    async def _make_safe(self, session: FaxSession, received: int) -> None:
+        """Only when this has gone through is the session's page `received` confirmed."""
+        run, number = self._child.in_thread, self._earlier.pages + received
         try:
-            page = await run(lambda: read_received_page(self._folder, number))
+            page = await run(lambda: read_received_page(self._folder, received))
             if not await self._has_room(number, len(page)):
-                self._session.page_refused(number, "there is no room for the page")
+                session.page_refused(received, "there is no room for the page")
                 return
             await run(lambda: keep_page(self._folder, number, page))
         except (OSError, UMError, ValueError) as error:
             log.warning("page not kept call=%s page=%s error=%r", self.id, number, error)
-            self._session.page_refused(number, "the page could not be stored")
+            session.page_refused(received, "the page could not be stored")
             return
         self._child.send(PageKept(self.id, number))
-        self._session.page_kept(number)
+        session.page_kept(received)
 
     async def _has_room(self, number: int, octets: int) -> bool:
         answer: asyncio.Future[bool] = self._loop.create_future()
@@ -184,7 +257,7 @@ class _Call:
         """Wait until the page in hand is decided on, free the modem, tell the server."""
         if self._keeping is not None:
             await self._keeping
-        statistics = self._session.statistics
+        statistics, total = self._session.statistics, self._earlier.and_then(self._medium)
         ended = Ended(
             self.id,
             complete=event.complete,
@@ -193,9 +266,14 @@ class _Call:
             bit_rate=statistics.bit_rate,
             ecm=statistics.ecm,
             y_resolution_dpi=round(statistics.y_resolution_dpm / _DOTS_A_METRE_PER_INCH),
-            bad_packets=self._line.bad_packets,
+            bad_packets=total.bad_packets,
+            t38=self._is_t38,
+            recovered_ifps=total.recovered,
+            lost_ifps=total.lost,
+            repeated_datagrams=total.repeated,
+            bad_rows=total.bad_rows,
         )
-        self._modem.close()
+        self._medium.close()
         self._child.finish(self.id, ended)
 
 
@@ -253,6 +331,8 @@ class Receiver:
         message = decode(data)
         if isinstance(message, Receive):
             self._begin(message, fds)
+        elif isinstance(message, ChangeMedia) and message.call in self._calls:
+            self._calls[message.call].change_media(message.media)
         elif isinstance(message, PageAnswer) and message.call in self._calls:
             self._calls[message.call].answer(message.page, granted=message.granted)
         elif isinstance(message, HangUp) and message.call in self._calls:

@@ -1,9 +1,9 @@
-"""One fax being received: an engine between the modem and whoever makes pages safe.
+"""One fax being received: an engine between a T.30 terminal and whoever makes pages safe.
 
-Knows neither network nor disk. Samples go in by `receive`, one frame every 20 ms comes out of
-`transmit` (which is also its clock), events by `next_event`.
+What audio (`fax.audio_session`) and T.38 (`fax.t38_session`) share: which page waits, and whether it
+may be confirmed. Knows neither network nor disk; `transmit` is its clock, events leave by `next_event`.
 Law: after `PageReceived(n)` nothing but silence leaves until `page_kept(n)` was called; after
-`page_refused(n)` the modem never speaks again, the line gets a DCN: page n is not confirmed.
+`page_refused(n)` the terminal never speaks again, the line gets a DCN: page n is not confirmed.
 """
 
 from collections import deque
@@ -11,20 +11,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from fax.disconnect import disconnect_samples
-from fax.gap import GapFilling
 from fax.hold import ConfirmationHold
-from fax.spandsp import FRAME_SAMPLES, FaxStatistics
-
-_FRAME_OCTETS = FRAME_SAMPLES * 2
-_SILENCE = bytes(_FRAME_OCTETS)
+from fax.terminals import FaxStatistics
 
 
-class Modem(Protocol):
-    """What a session needs of `fax.spandsp.AudioFax`."""
+class Terminal(Protocol):
+    """What a session needs of a terminal, whatever its line."""
 
-    def receive(self, samples: bytes) -> None: ...
-    def transmit(self) -> bytes: ...
     @property
     def pages_received(self) -> int: ...
     @property
@@ -37,7 +30,7 @@ class Modem(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PageReceived:
-    """Page `number` (from 1) is whole in the modem's file and waits for its confirmation."""
+    """Page `number` (from 1) is whole in the terminal's file and waits for its confirmation."""
 
     number: int
 
@@ -53,7 +46,9 @@ class SessionEnded:
 Event = PageReceived | SessionEnded
 
 
-class _State(StrEnum):
+class State(StrEnum):
+    """How far a session is."""
+
     TALKING = "talking"
     HOLDING = "holding"
     DISCONNECTING = "disconnecting"
@@ -63,131 +58,109 @@ class _State(StrEnum):
 class FaxSession:
     """See the module. `max_pages`: the page after the last one allowed is refused."""
 
-    def __init__(self, modem: Modem, *, max_pages: int) -> None:
-        self._modem = modem
+    def __init__(self, terminal: Terminal, *, max_pages: int) -> None:
+        self._terminal = terminal
         self._max_pages = max_pages
-        self._state = _State.TALKING
+        self._state = State.TALKING
         self._hold = ConfirmationHold()
-        self._gap = GapFilling(b"")
         self._pages = 0
         self._page_is_safe = False
+        self._pages_kept = 0
         self._why = ""
-        self._disconnect = b""
         self._unsaid = False
+        self._bad_rows = 0
         self._events: deque[Event] = deque()
 
     @property
     def ended(self) -> bool:
         """Whether the session has nothing more to say."""
-        return self._state is _State.ENDED
+        return self._state is State.ENDED
 
     @property
     def statistics(self) -> FaxStatistics:
-        """What the modem counted so far."""
-        return self._modem.statistics()
+        """What the terminal counted so far."""
+        return self._terminal.statistics()
+
+    @property
+    def pages_kept(self) -> int:
+        """Pages that are durable, the last one perhaps not confirmed."""
+        return self._pages_kept
+
+    @property
+    def bad_rows(self) -> int:
+        """Rows that did not decode, of all pages so far (without ECM)."""
+        return self._bad_rows
 
     @property
     def remote_identity(self) -> str:
         """TSI as received."""
-        return self._modem.remote_identity()
+        return self._terminal.remote_identity()
 
     def next_event(self) -> Event | None:
         """The oldest event not yet taken."""
         return self._events.popleft() if self._events else None
 
-    def receive(self, samples: bytes) -> None:
-        """Take samples from the line; while a page is held only their level counts."""
-        self._gap = GapFilling(samples[-_FRAME_OCTETS:])
-        self._hear(samples)
-
-    def receive_nothing(self, count: int) -> None:
-        """Take `count` lost samples."""
-        self._hear(self._gap.fill(count))
-
-    def _hear(self, samples: bytes) -> None:
-        if self._state is _State.TALKING:
-            self._modem.receive(samples)
-            self._look_at_modem()
-        else:
-            self._hold.hear(_level(samples))
-
-    def transmit(self) -> bytes:
-        """Let 20 ms pass and return the 160 samples to be sent in them."""
-        if self._state is _State.HOLDING:
-            self._tick_hold()
-        if self._state is _State.DISCONNECTING:
-            return self._tick_disconnect()
-        if self._state is not _State.TALKING:
-            return _SILENCE
-        samples = self._modem.transmit()
-        self._look_at_modem()
-        return samples
-
     def page_kept(self, number: int) -> None:
         """Page `number` is durable: it may be confirmed."""
-        if self._state is _State.HOLDING and number == self._pages:
-            self._page_is_safe = True
+        if number == self._pages:
+            self._pages_kept = number
+            self._page_is_safe = self._state is State.HOLDING
 
     def page_refused(self, number: int, why: str) -> None:
         """Page `number` could not be kept: break off without confirming it."""
-        if self._state is _State.HOLDING and number == self._pages:
+        if self._state is State.HOLDING and number == self._pages:
             self._break_off(why)
 
     def stop(self, why: str) -> None:
         """The call is over (hang-up, no media): what was kept stays."""
-        if self._state is _State.ENDED:
+        if self._state is State.ENDED:
             return
-        undecided = self._state is not _State.TALKING and not self._page_is_safe
+        undecided = self._state is not State.TALKING and not self._page_is_safe
         # After the last page's confirmation a hang-up is as good as a DCN: SpanDSP knows.
-        self._modem.terminate()
-        complete = self._modem.completion == 0 and not undecided
+        self._terminal.terminate()
+        complete = self._terminal.completion == 0 and not undecided
         self._end(complete=complete, detail=self._why or ("OK" if complete else why))
 
-    def _look_at_modem(self) -> None:
-        if self._modem.pages_received > self._pages:
-            self._pages = self._modem.pages_received
+    def _look_at_terminal(self) -> None:
+        if self._terminal.pages_received > self._pages:
+            self._pages = self._terminal.pages_received
+            self._bad_rows += self._terminal.statistics().bad_rows
             self._page_is_safe = False
             self._hold = ConfirmationHold()
-            self._state = _State.HOLDING
+            self._state = State.HOLDING
             if self._pages > self._max_pages:
                 self._break_off(f"more than {self._max_pages} pages")
             else:
                 self._events.append(PageReceived(self._pages))
-        elif self._modem.completion is not None:
-            self._end(complete=self._modem.completion == 0, detail=self._modem.completion_text())
+        elif self._terminal.completion is not None:
+            self._end(
+                complete=self._terminal.completion == 0, detail=self._terminal.completion_text()
+            )
 
     def _tick_hold(self) -> None:
         self._hold.tick()
         if self._page_is_safe and self._hold.may_answer:
-            self._state = _State.TALKING
+            self._state = State.TALKING
         elif self._hold.expired:
             self._break_off("the page could not be stored in time")
 
     def _break_off(self, why: str) -> None:
         self._why = why
-        self._disconnect = disconnect_samples()
         self._unsaid = True
-        self._state = _State.DISCONNECTING
+        self._state = State.DISCONNECTING
 
-    def _tick_disconnect(self) -> bytes:
+    def _may_disconnect(self) -> bool:
+        """Whether the DCN is heard by now; once it has begun it is."""
         if self._unsaid and not (self._hold.may_answer or self._hold.expired):
             self._hold.tick()
-            return _SILENCE
+            return False
         self._unsaid = False
-        frame, self._disconnect = (
-            self._disconnect[:_FRAME_OCTETS],
-            self._disconnect[_FRAME_OCTETS:],
-        )
-        if not frame:
-            self._end(complete=False, detail=self._why)
-        return frame.ljust(_FRAME_OCTETS, b"\0")
+        return True
+
+    def _disconnected(self) -> None:
+        """The DCN has been said."""
+        self._end(complete=False, detail=self._why)
 
     def _end(self, *, complete: bool, detail: str) -> None:
-        self._state = _State.ENDED
+        self._state = State.ENDED
         self._events.append(SessionEnded(complete, detail))
-
-
-def _level(samples: bytes) -> float:
-    """Mean absolute level of every eighth sample: enough to tell a modem from silence."""
-    some = memoryview(samples[: len(samples) & ~1]).cast("h")[::8].tolist()
-    return sum(map(abs, some)) / len(some) if some else 0.0

@@ -18,6 +18,10 @@ class FaxSettings:
     ecm: bool = True
     """Offer error correction to senders."""
     max_pages: int = MAX_PAGES
+    enable_t38: bool = True
+    """Take T.38 where it is offered, and offer it."""
+    t38_offer_seconds: float = 2.5
+    """So long after the fax has begun we offer T.38; 0: only the core does."""
     paper: str = "a4"
     """`a4` or `letter`: the width of a PDF's pages."""
     header_line: bool = True

@@ -1,6 +1,7 @@
 """A `Call` without a telephone: what an application does to it can be looked at."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from um.core.account import Account, Number
 from um.core.ids import E164
@@ -33,6 +34,8 @@ class FakeCall:
     hung_up: int = 0
     timers: list = field(default_factory=list)
     transfers: list = field(default_factory=list)
+    media_changed: Any = None
+    t38_offers: int = 0
 
     @classmethod
     def to(cls, account, number, **changes):
@@ -69,6 +72,12 @@ class FakeCall:
 
     def hand_over_media(self):
         raise AssertionError("not in a deposit")
+
+    def take_t38(self, changed):
+        self.media_changed = changed
+
+    def offer_t38(self):
+        self.t38_offers += 1
 
     def fire_timers(self):
         """Run what waits now, not what it sets up anew."""

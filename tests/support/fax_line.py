@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from fax.audio_session import AudioSession
 from fax.keep import RECEIVING, keep_page, read_received_page
-from fax.session import FaxSession, PageReceived, SessionEnded
-from fax.spandsp import AudioFax
+from fax.session import PageReceived, SessionEnded
+from fax.terminals import AudioFax
 from tests.support.fax_machine import SendingFax, compress, expand
 
 TICKS_A_SECOND = 50
@@ -32,7 +33,7 @@ class FaxLine:
     ) -> None:
         self.sender = sender
         self.modem = AudioFax(folder / RECEIVING, station_id="+15551230001", ecm=ecm)
-        self.session = FaxSession(self.modem, max_pages=max_pages)
+        self.session = AudioSession(self.modem, max_pages=max_pages)
         self.ended: SessionEnded | None = None
         self.ticks = 0
         self.page_came: dict[int, int] = {}

@@ -114,6 +114,8 @@ def fax_settings(config: Config) -> FaxSettings:
         domain=config.server.domain,
         ecm=config.fax.ecm,
         max_pages=config.fax.max_pages,
+        enable_t38=config.fax.enable_t38,
+        t38_offer_seconds=config.fax.t38_offer_seconds,
         paper=config.fax.paper,
         header_line=config.fax.header_line,
         ocr=config.fax.ocr,

@@ -32,7 +32,6 @@ INACTIVE: dict[str, Inactive] = {
     "smtp.relay": Inactive("mail is not forwarded yet"),
     "smtp.forward_from": Inactive("mail is not forwarded yet"),
     "telephony.mwi_targets": Inactive("targets over TLS are not told yet", _a_stream),
-    "fax.enable_t38": Inactive("faxes are received over G.711 only", _truthy),
     "web.listen_tls": Inactive("there is no portal and no API yet", _truthy),
     "web.public_url": Inactive("there is no portal yet"),
 }

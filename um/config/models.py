@@ -179,6 +179,8 @@ class FaxConfig(Section):
     """[fax]: reception of faxes."""
 
     enable_t38: Switch = True
+    t38_offer_seconds: Annotated[float, Field(ge=0, le=30)] = 2.5
+    """0: we take T.38 and do not offer it."""
     ecm: Switch = True
     max_pages: Positive = 200
     paper: Literal["a4", "letter"] = "a4"

@@ -12,7 +12,7 @@ import pytest
 
 from fax.app import FaxService, FaxSettings, Outcome
 from fax.keep import page_name
-from fax.protocol import Ended
+from fax.protocol import Ended, Media
 from fax.room import FIRST_PAGE_OCTETS, message_octets
 from fax.tiff import read_pages, write_page
 from tests.support.fake_call import CALLER, FakeCall
@@ -22,7 +22,9 @@ from um.core.errors import QuotaExceededError, RefusedDocumentError, Unavailable
 from um.core.ids import E164
 from um.core.message import MessageKind
 from um.mime.build.caller import shown_number
-from um.telephony.application import EndReason, MediaHandOver
+from um.telephony.application import EndReason, FaxMedia, MediaHandOver
+from um.telephony.t38 import T38Terms
+from um.telephony.udptl import ErrorCorrection
 
 PAGES = [tiff([text_page(name, rows=300)]) for name in ("one", "two", "three")]
 
@@ -36,6 +38,7 @@ class PlayedChild:
         self.call = None
         self.media = None
         self.hung_up = []
+        self.changes = []
 
     def check_running(self):
         if not self.running:
@@ -45,6 +48,10 @@ class PlayedChild:
         media.close()
         self.check_running()
         self.order, self.call = order, call
+
+    def change_media(self, call, media):
+        assert call == self.order.call
+        self.changes.append(media)
 
     def hang_up(self, call):
         self.hung_up.append(call)
@@ -58,6 +65,7 @@ class FaxCallOnPaper(FakeCall):
     """A fake call that may be rejected and gives its media away."""
 
     rejected: tuple | None = None
+    t38: T38Terms | None = None
     sockets: list = field(default_factory=list)
 
     def reject(self, status, reason):
@@ -66,7 +74,7 @@ class FaxCallOnPaper(FakeCall):
     def hand_over_media(self):
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.sockets.append(sock)
-        return MediaHandOver(sock, ("192.0.2.7", 4000), 0, 20, 11, 22, 33)
+        return MediaHandOver(sock, ("192.0.2.7", 4000), 0, 20, 11, 22, 33, self.t38)
 
 
 class Story:
@@ -170,7 +178,7 @@ def test_a_fax_is_in_the_mailbox():
         assert call.answered
         application.answered()
         order = one.child.order
-        assert (order.station_id, order.host, order.port) == (NUMBER, "192.0.2.7", 4000)
+        assert (order.station_id, order.media.host, order.media.port) == (NUMBER, "192.0.2.7", 4000)
         assert (order.sequence, order.timestamp, order.ssrc) == (11, 22, 33)
         assert await one.page(1)
         assert await one.page(2)
@@ -501,6 +509,36 @@ def test_the_line_above_a_page_says_who_when_and_which(tmp_path):
         assert re.search(rf"{line} +To {re.escape(NUMBER)} +partial +Page 1 of 2", first)
         assert "Page 2 of 2" in second
 
+
+# ---- T.38
+
+TERMS = T38Terms(max_datagram=72, correction=ErrorCorrection.FEC, local_tcf=True)
+T38_MEDIA = Media(
+    "192.0.2.7",
+    4002,
+    0,
+    t38=True,
+    max_datagram=72,
+    correction="t38UDPFEC",
+    local_tcf=True,
+)
+
+
+def test_t38_is_offered_a_moment_after_the_fax_has_begun():
+    """2.5 s: the core may be first; once the fax is over nothing is offered."""
+
+    async def tell(one):
+        call, application = await one.ring()
+        application.answered()
+        assert [seconds for seconds, _ in call.timers] == [2.5]
+        assert not one.child.order.media.t38
+        call.fire_timers()
+        assert call.t38_offers == 1
+        one.over()
+        application._offer_t38()
+        assert call.t38_offers == 1
+        application.ended(EndReason.CALLER)
+
     story(tell)
 
 
@@ -571,5 +609,52 @@ def test_lines_that_came_damaged_are_counted():
         ((_, _, message),) = await one.inbox()
         assert message["X-UM-Fax-Bad-Lines"] == "0, 12"
         assert "Bad lines: 12 on page 2" in next(message.iter_parts()).get_content()
+
+
+def test_the_child_is_told_of_other_media():
+    """Where UDPTL goes, how long its datagrams may be, what makes them good; not after the end."""
+
+    async def tell(one):
+        call, application = await one.ring()
+        application.answered()
+        call.media_changed(FaxMedia(("192.0.2.7", 4002), 0, TERMS))
+        call.media_changed(FaxMedia(("192.0.2.7", 4004), 8, None))
+        assert one.child.changes == [T38_MEDIA, Media("192.0.2.7", 4004, 8)]
+        one.over()
+        call.media_changed(FaxMedia(("192.0.2.7", 4002), 0, TERMS))
+        assert len(one.child.changes) == 2
+        application.ended(EndReason.CALLER)
+
+    story(tell)
+
+
+def test_a_call_that_is_t38_from_the_start_is_handed_over_as_such():
+    """Then there is nothing to offer."""
+
+    async def tell(one):
+        call, application = await one.ring(t38=TERMS)
+        application.answered()
+        assert one.child.order.media == replace(T38_MEDIA, port=4000)
+        assert call.timers == []
+        one.over()
+        application.ended(EndReason.CALLER)
+
+    story(tell)
+
+
+@pytest.mark.parametrize(
+    ("settings", "takes"),
+    [({"enable_t38": False}, False), ({"t38_offer_seconds": 0}, True)],
+)
+def test_t38_can_be_switched_off_or_left_to_the_core(settings, takes):
+    """fax.enable_t38, fax.t38_offer_seconds."""
+
+    async def tell(one):
+        one.fax.settings = replace(one.fax.settings, **settings)
+        call, application = await one.ring()
+        application.answered()
+        assert (call.media_changed is not None, call.timers) == (takes, [])
+        one.over()
+        application.ended(EndReason.CALLER)
 
     story(tell)
