@@ -146,6 +146,7 @@ class FaxReception:
         log.info(
             "fax.ended",
             call=self._call.info.call_id,
+            number=self._call.number.e164,
             mode=_mode(ended.t38),
             complete=ended.complete,
             detail=ended.detail,

@@ -1,8 +1,10 @@
 """What an independent reader finds in a mailbox: imaplib over TLS, and the checks of the house."""
 
 import imaplib
+import select
 import smtplib
 import ssl
+import time
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -42,6 +44,17 @@ def read_inbox(server: Server, user: str, password: str = PASSWORD) -> list[Foun
         return [_found(item) for item in data if isinstance(item, tuple)]
     finally:
         client.logout()
+
+
+def wait_for_mail(server: Server, user: str, *, seconds: float = 30.0) -> list[Found]:
+    """INBOX as soon as there is something in it. Raises TimeoutError."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = read_inbox(server, user)
+        if found:
+            return found
+        select.select([], [], [], 0.1)
+    raise TimeoutError(f"no mail for {user} in {seconds} s\n{server.tail()}")
 
 
 def _found(item: tuple[bytes, bytes]) -> Found:
