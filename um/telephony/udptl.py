@@ -57,6 +57,11 @@ class Parity:
     span: int
     entries: tuple[bytes, ...]
 
+    @property
+    def reach(self) -> int:
+        """How many numbers back it covers."""
+        return self.span * len(self.entries)
+
 
 @dataclass(frozen=True, slots=True)
 class UdptlDatagram:
@@ -251,10 +256,13 @@ class UdptlReceiver:
             self._keep(number, datagram.primary, now)
         for back, ifp in enumerate(datagram.redundant, start=1):
             self._make_good(number - back, ifp, now)
-        if datagram.parity is not None:
+        if datagram.parity is not None and datagram.parity.reach <= WINDOW:
             self._parities.append((number, datagram.parity))
-        self._repair(now)
-        return flushed + self.take(now)
+        told = flushed + self.take(now)
+        if self._came:  # they wait for something
+            self._repair(now)
+            told += self.take(now)
+        return told
 
     def take(self, now: float) -> list[NumberedIfp]:
         """What is in order by now; what is missing for too long is given up."""
@@ -325,6 +333,8 @@ class UdptlReceiver:
 
     def _repair(self, now: float) -> None:
         """Work out missing IFPs from parity, until nothing more follows (T.38 §9.1.4.2)."""
+        while self._parities and self._parities[0][0] < self._start:
+            self._parities.popleft()  # all that it covers has been told or given up
         while any(
             self._repair_one(number + m, parity, m, now)
             for number, parity in self._parities

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fax.libtiff import decode
@@ -202,6 +202,7 @@ def test_late_rtp_of_the_same_call_moves_nothing(tmp_path):
         assert medium.counts == LineCounts()
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.binary(max_size=60), max_size=30))
 def test_any_datagrams_leave_the_terminal_alive(datagrams):
     """Hostile UDPTL and hostile packets in it: SpanDSP goes on, nothing is raised."""

@@ -3,7 +3,7 @@
 import random
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from um.telephony.udptl import (
@@ -174,6 +174,7 @@ def test_three_lost_in_a_row_are_made_good(correction, first):
 
 
 @pytest.mark.parametrize("correction", list(ErrorCorrection))
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_no_line_makes_it_tell_twice_or_out_of_order(correction, seed):
     """Loss, duplicates and reordering: what is told is in order, once, and as it was sent."""
