@@ -5,15 +5,21 @@ A frame is 20 ms; its level is the mean absolute value of its samples, the measu
 FreeSWITCH use for the same purpose. A frame at or above the threshold is sound, below it silence.
 """
 
+import warnings
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import audioop  # beyond Python 3.12: audioop-lts
 
 SAMPLE_RATE = 8000
 FRAME = 160
 """Samples of one frame: 20 ms."""
 SILENCE_LEVEL = 200
 """Precedent: FreeSWITCH and FusionPBX; below speech on a noisy line, above comfort noise."""
+_FRAME_OCTETS = 2 * FRAME
 TAIL_SECONDS = 0.2
 """Left after the last sound, so that a recording does not end in a cut word."""
 
@@ -38,9 +44,9 @@ class LevelMeter:
     """
 
     def __init__(self, *, silence_seconds: float, threshold: int = SILENCE_LEVEL) -> None:
-        self._threshold = threshold * FRAME
+        self._threshold = threshold
         self._silence = max(1, round(silence_seconds * SAMPLE_RATE / FRAME))
-        self._partial = array("h")
+        self._partial = bytearray()
         self._frames = 0
         self._first_loud: int | None = None
         self._after_loud = 0
@@ -60,24 +66,38 @@ class LevelMeter:
     def feed(self, samples: bytes) -> int:
         """Measure `samples`; returns how many of them (not octets) belong to the recording."""
         had = len(self._partial)
-        self._partial.frombytes(samples)
+        self._partial += samples
         taken = 0
-        while len(self._partial) - taken >= FRAME and not self.silent:
-            self._measure(self._partial[taken : taken + FRAME])
-            taken += FRAME
+        while len(self._partial) - taken >= _FRAME_OCTETS and not self.silent:
+            self._measure(bytes(self._partial[taken : taken + _FRAME_OCTETS]))
+            taken += _FRAME_OCTETS
         if self.silent:
-            self._partial = array("h")
-            return max(0, taken - had)
-        total = len(self._partial) - had
+            self._partial.clear()
+            return max(0, taken - had) // 2
         del self._partial[:taken]
-        return total
+        return len(samples) // 2
 
-    def _measure(self, frame: Sequence[int]) -> None:
+    def _measure(self, frame: bytes) -> None:
         self._frames += 1
-        if sum(map(abs, frame)) >= self._threshold:
+        if is_sound(frame, self._threshold):
             if self._first_loud is None:
                 self._first_loud = self._frames - 1
             self._after_loud = self._frames
+
+
+def is_sound(frame: bytes, threshold: int) -> bool:
+    """Whether the mean absolute value of the samples is at least `threshold`.
+
+    audioop has no such mean, but two bounds of it (the root mean square is no less; its square is no
+    more than the mean times the peak), which decide nearly every frame in a tenth of the time.
+    """
+    rms = audioop.rms(frame, 2)  # rounded down
+    if rms + 1 <= threshold:
+        return False
+    if rms * rms >= threshold * audioop.max(frame, 2):
+        return True
+    samples = array("h", frame)
+    return sum(map(abs, samples)) >= threshold * len(samples)
 
 
 def sound_of(samples: Sequence[int], *, threshold: int = SILENCE_LEVEL) -> Span:

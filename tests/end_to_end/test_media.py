@@ -46,7 +46,7 @@ class Recorder:
             self.process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "tests.support.telephony_server", str(folder)),
-                    "rtp_ports=[25000, 25998]",
+                    *("rtp_ports=[25000, 25998]", "send_silence=true"),
                 ],
                 cwd=PROJECT,
                 stdout=subprocess.PIPE,

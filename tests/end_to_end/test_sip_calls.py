@@ -82,7 +82,8 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    started = Server(tmp_path_factory.mktemp("telephony"), rtp_ports=[24_000, 24_998])
+    folder = tmp_path_factory.mktemp("telephony")
+    started = Server(folder, rtp_ports=[24_000, 24_998], send_silence=True)
     yield started
     started.close()
 

@@ -12,11 +12,10 @@ from tests.support.speech import correlates, decode_mp3, duration, save_wav, say
 CALLER = "+15559870001"
 OWNER = "anna"
 SPOKEN_SECONDS = 5.0
-PAUSE_SECONDS = 2.5
-"""A message may be so much longer than its words.
+PAUSE_SECONDS = 1.5
+"""A message may be so much longer than its words: a caller speaks up to 1.5 s after the beep.
 
-A caller speaks up to 1.5 s after the beep. Asterisk sends no packets while it waits, and what um makes
-up for a pause comes up to a second late: after the beep, though the pause began before it.
+Asterisk sends no packets while it waits, so this is time that um lets go on by itself.
 """
 
 CALLERS = """

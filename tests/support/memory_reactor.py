@@ -1,5 +1,7 @@
 """A reactor without a network: ports and connections in memory, time moved by hand."""
 
+from socket import AF_INET, SOCK_DGRAM, socket
+
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import CannotListenError, ConnectError, ConnectionDone
 from twisted.internet.task import Clock
@@ -139,3 +141,37 @@ class MemoryReactor(Clock):
         """In steps of 10 ms, as a real loop would wake."""
         for _ in range(round(seconds * 100)):
             self.advance(0.01)
+
+
+class MemoryMedia:
+    """`MediaSocket`; its `MemoryUdp` stands among the reactor's ports."""
+
+    def __init__(self, reactor, host, port, receive):
+        self.datagramReceived = receive
+        self.udp = reactor.listenUDP(port, self, interface=host)
+
+    def send(self, data, address):
+        self.udp.write(data, address)
+
+    def close(self):
+        self.udp.stopListening()
+
+    def detach(self):
+        self.close()
+        return socket(AF_INET, SOCK_DGRAM)
+
+
+class MemorySockets:
+    """`MediaSockets` whose datagrams are given out at once."""
+
+    def __init__(self, reactor):
+        self.reactor = reactor
+
+    def bind(self, host, port, receive):
+        try:
+            return MemoryMedia(self.reactor, host, port, receive)
+        except CannotListenError as error:
+            raise OSError("taken") from error
+
+    def read(self):
+        """Nothing waits."""

@@ -38,6 +38,7 @@ from um.core.ports import NoMetrics
 from um.telephony.application import Call, CallInfo, EndReason, HandOver, Refusal, Route
 from um.telephony.codec import Codecs
 from um.telephony.g729 import installed as g729
+from um.telephony.media_sockets import PolledSockets
 from um.telephony.rtp.g711 import G711
 from um.telephony.server import TelephonyServer
 from um.telephony.settings import TelephonySettings
@@ -209,6 +210,7 @@ def main(folder: Path, words: list[str]) -> None:
         clock=SystemClock(),
         metrics=NoMetrics(),
         reactor=reactor,
+        sockets=PolledSockets(),
         randomness=random.SystemRandom(),
         codecs=Codecs((*G711, *g729())),
         tones=SpanDSPToneDetector,

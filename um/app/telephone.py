@@ -16,6 +16,7 @@ from um.config.models import CoreConfig
 from um.service.numbers import normal_number
 from um.telephony.codec import Codecs
 from um.telephony.g729 import installed
+from um.telephony.media_sockets import PolledSockets
 from um.telephony.mwi_desk import MessageWaitingDesk
 from um.telephony.rtp.g711 import G711
 from um.telephony.server import TelephonyServer
@@ -46,6 +47,7 @@ class TelephoneEdge:
             clock=ports.clock,
             metrics=ports.metrics,
             reactor=reactor,
+            sockets=PolledSockets(),
             randomness=SystemRandom(),
             codecs=Codecs((*G711, *installed())),
             tones=SpanDSPToneDetector,
@@ -121,4 +123,5 @@ def telephony_settings(config: Config) -> TelephonySettings:
         mailbox_from=telephony.mailbox_from,
         max_call_seconds=telephony.max_call_seconds,
         session_expires_seconds=telephony.session_expires_seconds,
+        send_silence=telephony.send_silence,
     )

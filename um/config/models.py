@@ -158,6 +158,8 @@ class TelephonyConfig(Section):
     """How long a call may last without a refresh (RFC 4028)."""
     operator: Operator | None = None
     """Whom `0` in a deposit connects the caller with; nobody if not set."""
+    send_silence: bool = False
+    """RTP also while nothing is spoken; otherwise one packet a second."""
     mailbox_from: Annotated[tuple[MailboxSource, ...], Field(min_length=1)] = (
         "target",
         "request-uri",

@@ -296,6 +296,7 @@ class LiveCall:
     def signalled(self, digit: str) -> None:
         """A key press in INFO."""
         if self._media.started and not self._over:
+            self._media.tell_heard()
             self._press(digit, Way.INFO)
 
     def lost(self, reason: EndReason) -> None:

@@ -2,6 +2,8 @@
 
 Laws:
 - Nothing that was heard is told before `start` (the ACK).
+- What is heard is told a tenth of a second at a time, and before whatever comes after it: an
+  application costs more than the codec.
 - After `hand_over` or `close` no datagram leaves and none is taken in; what is agreed of the media
   after that is for whoever has the socket.
 - There is RTP, or T.38 for whoever takes the socket; T.38 itself is not spoken here.
@@ -10,13 +12,13 @@ Laws:
 
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 import structlog
 
 from um.core.errors import UnavailableError
 from um.core.ports import Clock, Metrics
-from um.telephony.application import FaxMedia, MediaHandOver, ToneDetector
+from um.telephony.application import SAMPLE_RATE, FaxMedia, MediaHandOver, ToneDetector
 from um.telephony.codec import Codecs
 from um.telephony.offer import PTIME_MS, Agreed, AgreedT38, MediaNegotiation, NotAcceptableError
 from um.telephony.randomness import Randomness
@@ -32,6 +34,7 @@ log = structlog.get_logger(__name__)
 
 _DISCARD_PORT = 9
 """RFC 863: where nobody listens, until the peer's first datagram says where it is."""
+_TOLD_OCTETS: Final = 2 * SAMPLE_RATE // 10
 
 
 class MediaHouse(Protocol):
@@ -81,6 +84,8 @@ class CallMedia:
         self._handed_over = False
         self._tones: ToneDetector | None = None
         self._started = False
+        self._heard: list[bytes] = []
+        self._heard_octets = 0
 
     @property
     def agreed(self) -> bool:
@@ -168,6 +173,7 @@ class CallMedia:
                 metrics=self._house.metrics,
                 codecs=self._house.codecs,
                 no_media_seconds=self._house.settings.no_media_seconds,
+                unbroken=self._house.settings.send_silence,
             )
 
     def _new_stream(self) -> StreamState:
@@ -190,14 +196,18 @@ class CallMedia:
 
     def tick(self, now: float) -> None:
         """Every 20 ms."""
-        if self._session is not None:
-            self._session.tick(now)
-            self._work()
+        session = self._session
+        if session is None:
+            return
+        session.tick(now)
+        self._send(session)
+        self._tell_events(session)
 
     def _receive(self, data: bytes, address: Address) -> None:
-        if self._session is not None:
-            self._session.receive_datagram(data, address, self._now())
-            self._work()
+        session = self._session
+        if session is not None:
+            session.receive_datagram(data, address, self._now())
+            self._tell_events(session)
 
     def keys_in(self, samples: bytes) -> Iterator[str]:
         """Key presses by their tones, only where no telephone events were agreed."""
@@ -214,17 +224,38 @@ class CallMedia:
         if self._session is not None:
             self._session.receive_report(data, address, self._now())
 
-    def _work(self) -> None:
-        session, port = self._session, self._port
-        if session is None or port is None:
+    def _send(self, session: RtpSession) -> None:
+        port = self._port
+        if port is None:
             return
         for data, address in session.datagrams_to_send():
             port.send(data, address)
         for data, address in session.reports_to_send():
             port.send_report(data, address)
+
+    def _tell_events(self, session: RtpSession) -> None:
         while (event := session.next_event()) is not None:
-            if self._started and self._session is session:
+            if not self._started or self._session is not session:
+                continue
+            if isinstance(event, Audio):
+                self._heard.append(event.samples)
+                self._heard_octets += len(event.samples)
+                if self._heard_octets >= _TOLD_OCTETS:
+                    self.tell_heard()
+            else:
+                self.tell_heard()
                 self._tell(event)
+
+    def tell_heard(self) -> None:
+        """Tell what was heard before something that comes another way."""
+        if self._heard:
+            self._tell(Audio(self._take_heard()))
+
+    def _take_heard(self) -> bytes:
+        samples = b"".join(self._heard)
+        self._heard.clear()
+        self._heard_octets = 0
+        return samples
 
     # ---- the end
 
@@ -285,6 +316,8 @@ class CallMedia:
         session = self._session
         if session is None or not self._started:
             return
+        if self._heard:
+            yield self._take_heard()
         session.finish(self._now())
         while (event := session.next_event()) is not None:
             if isinstance(event, Audio):
@@ -302,6 +335,7 @@ class CallMedia:
 
     def _end_session(self) -> None:
         session, self._session = self._session, None
+        self._take_heard()
         if session is not None:
             self._log(session)
 

@@ -27,6 +27,7 @@ from um.telephony.application import (
 )
 from um.telephony.call import LiveCall, Local
 from um.telephony.codec import Codecs
+from um.telephony.media_sockets import MediaSockets
 from um.telephony.randomness import Randomness
 from um.telephony.routing import call_info, candidates
 from um.telephony.rtp.g711 import G711
@@ -89,6 +90,7 @@ class TelephonyServer:
         clock: monotonic time of all engines.
         metrics: see docs/protocols/sip.md for the names.
         reactor: Twisted's, over the running asyncio loop.
+        sockets: of the media.
         randomness: unpredictable in production (`random.SystemRandom()`).
         codecs: what is spoken, the most wanted first.
         tones: makes a detector for a call whose keys can only be heard; None: they are not.
@@ -107,6 +109,7 @@ class TelephonyServer:
         clock: Clock,
         metrics: Metrics,
         reactor: Reactor,
+        sockets: MediaSockets,
         randomness: Randomness,
         codecs: Codecs = G711,
         tones: Callable[[], ToneDetector] | None = None,
@@ -128,8 +131,9 @@ class TelephonyServer:
         self._normalise = normalise
         self._trusted = parse_networks(settings.trusted_cores)
         self.ports = MediaPorts(
-            settings.rtp_ports, reactor=reactor, randomness=randomness, metrics=metrics
+            settings.rtp_ports, sockets=sockets, randomness=randomness, metrics=metrics
         )
+        self._sockets = sockets
         self._sip_ports: dict[SipPort, tuple[ListenAddress, Local]] = {}
         self._calls: dict[str, LiveCall] = {}
         self._routing: set[asyncio.Task[None]] = set()
@@ -263,8 +267,13 @@ class TelephonyServer:
             port.endpoint.respond(event.name, 489, "Bad Event", self.clock.monotonic())
 
     def _beat(self, now: float) -> None:
+        self._sockets.read()
         for call in list(self._calls.values()):
-            call.tick(now)
+            try:
+                call.tick(now)
+            except Exception:
+                self.metrics.count("telephony_event_failures")
+                log.exception("telephony.beat-failed", call=call.info.call_id)
 
     # ---- new calls
 

@@ -22,6 +22,8 @@ class TelephonySettings:
     """How long a call may last without a sign of the core's (RFC 4028); 0: asked for by the core only."""
     min_session_expires_seconds: int = 90
     """A core that wants shorter sessions is told so (422)."""
+    send_silence: bool = False
+    """Send silence where nothing is spoken, for cores that take a pause for a dead call."""
     max_calls: int = 500
     """Beyond it a new call gets 503."""
     advertised: str | None = None

@@ -51,10 +51,12 @@ class Ticker:
     def _expire(self) -> None:
         now = self._clock.monotonic()
         beats = 0
-        while self._next <= now and self._timer is not None:
-            self._next += self._interval
-            if beats < MAX_CATCH_UP:
-                self._beat(now)
-                beats += 1
-        if self._timer is not None:
-            self._arm()
+        try:
+            while self._next <= now and self._timer is not None:
+                self._next += self._interval
+                if beats < MAX_CATCH_UP:
+                    self._beat(now)
+                    beats += 1
+        finally:  # a beat that raises is logged by the reactor; the others follow
+            if self._timer is not None:
+                self._arm()

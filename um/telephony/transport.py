@@ -15,11 +15,12 @@ from socket import AF_INET, AF_INET6, SOCK_DGRAM, socket
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
-from twisted.internet.error import CannotListenError, InvalidAddressError, MessageLengthError
+from twisted.internet.error import InvalidAddressError, MessageLengthError
 from twisted.internet.protocol import DatagramProtocol
 
 from um.core.errors import InvalidError, UnavailableError
 from um.core.ports import Clock, Metrics
+from um.telephony.media_sockets import MediaSocket, MediaSockets
 from um.telephony.randomness import Randomness
 from um.telephony.sip.endpoint import Endpoint
 from um.telephony.sip.events import Event
@@ -235,7 +236,7 @@ class UdpPort(SipPort, DatagramProtocol):
         _write(self._socket, data, hop.address, self._metrics)
 
 
-class MediaPort(DatagramProtocol):
+class MediaPort:
     """An RTP socket on an even port, and the RTCP socket above it."""
 
     def __init__(
@@ -249,65 +250,57 @@ class MediaPort(DatagramProtocol):
         self._on_report = on_report
         self._release: Callable[[], None] | None = release
         self._metrics = metrics
-        self._rtp: Any = None
-        self._rtcp: Any = None
+        self._rtp: MediaSocket | None = None
+        self._rtcp: MediaSocket | None = None
         self.number = 0
-
-    def datagramReceived(self, datagram: bytes, addr: Address) -> None:
-        """Pass on what came."""
-        self._on_datagram(datagram, addr)
 
     def send(self, data: bytes, address: Address) -> None:
         """Send one packet; what the network refuses is lost, as on any network."""
-        _write(self._rtp, data, address, self._metrics)
+        self._send(self._rtp, data, address)
 
     def send_report(self, data: bytes, address: Address) -> None:
         """Send one RTCP datagram."""
-        _write(self._rtcp, data, address, self._metrics)
+        self._send(self._rtcp, data, address)
+
+    def _send(self, through: MediaSocket | None, data: bytes, address: Address) -> None:
+        if through is None:
+            return
+        try:
+            through.send(data, address)
+        except OSError as error:
+            self._metrics.count("telephony_send_failures")
+            log.debug("telephony.send-failed", address=address, error=repr(error))
 
     def give_away(self) -> socket:
-        """A duplicate of the RTP socket, for another process; ours is closed, its number kept."""
+        """The RTP socket, for another process; its number stays taken."""
         if self._rtp is None:
             raise UnavailableError("The media socket is closed")
-        duplicate: socket = self._rtp.socket.dup()
-        self._stop_listening()
-        return duplicate
+        given, self._rtp = self._rtp.detach(), None
+        self._close_sockets()
+        return given
 
     def close(self) -> None:
         """Close both sockets and free the number."""
-        self._stop_listening()
+        self._close_sockets()
         if self._release is not None:
             self._release()
             self._release = None
 
-    def _stop_listening(self) -> None:
-        for port in (self._rtp, self._rtcp):
-            if port is not None:
-                port.stopListening()
+    def _close_sockets(self) -> None:
+        for each in (self._rtp, self._rtcp):
+            if each is not None:
+                each.close()
         self._rtp = self._rtcp = None
 
-    def listen(self, reactor: Reactor, host: str, number: int) -> None:
-        """Bind the pair. Raises CannotListenError."""
-        self._rtp = reactor.listenUDP(number, self, interface=host, maxPacketSize=2048)
+    def listen(self, sockets: MediaSockets, host: str, number: int) -> None:
+        """Bind the pair. Raises OSError if one of them is taken."""
+        self._rtp = sockets.bind(host, number, self._on_datagram)
         try:
-            self._rtcp = reactor.listenUDP(
-                number + 1, _Reports(self._on_report), interface=host, maxPacketSize=2048
-            )
-        except CannotListenError:
-            self._stop_listening()
+            self._rtcp = sockets.bind(host, number + 1, self._on_report)
+        except OSError:
+            self._close_sockets()
             raise
         self.number = number
-
-
-class _Reports(DatagramProtocol):
-    """The RTCP side of a pair."""
-
-    def __init__(self, on_report: Callable[[bytes, Address], None]) -> None:
-        self._on_report = on_report
-
-    def datagramReceived(self, datagram: bytes, addr: Address) -> None:
-        """Pass on what came."""
-        self._on_report(datagram, addr)
 
 
 class MediaPorts:
@@ -317,7 +310,7 @@ class MediaPorts:
         self,
         ports: tuple[int, int],
         *,
-        reactor: Reactor,
+        sockets: MediaSockets,
         randomness: Randomness,
         metrics: Metrics,
     ) -> None:
@@ -325,7 +318,7 @@ class MediaPorts:
         self._numbers = range(first, last, 2)
         if not self._numbers or not 0 < first <= last < 65535:
             raise InvalidError("rtp_ports is no range of ports")
-        self._reactor = reactor
+        self._sockets = sockets
         self._randomness = randomness
         self._metrics = metrics
         self._taken: set[int] = set()
@@ -346,8 +339,8 @@ class MediaPorts:
             release = partial(self._taken.discard, number)
             port = MediaPort(on_datagram, on_report, release, self._metrics)
             try:
-                port.listen(self._reactor, host, number)
-            except CannotListenError:
+                port.listen(self._sockets, host, number)
+            except OSError:
                 continue  # another program's
             self._taken.add(number)
             return port

@@ -31,7 +31,7 @@ def level(samples):
 class Bed:
     """A session with its clock."""
 
-    def __init__(self, codec, *, ptime_ms=20, noise_type=None):
+    def __init__(self, codec, *, ptime_ms=20, noise_type=None, unbroken=False):
         number = codec.payload_type
         agreed = Agreed(
             PHONE, codec, number, None, ptime_ms, sends=True, receives=True, noise_type=noise_type
@@ -44,6 +44,7 @@ class Bed:
             now=0.0,
             metrics=CountedMetrics(),
             codecs=ALL,
+            unbroken=unbroken,
         )
 
     def put(self, packet):
@@ -81,16 +82,46 @@ def test_a_codec_is_found_by_name_and_by_static_number():
 @pytest.mark.parametrize("codec", [*ALL])
 @pytest.mark.parametrize("ptime_ms", [10, 20, 30])
 def test_as_much_is_sent_as_time_passes(codec, ptime_ms):
-    """0.6 s in packets of the agreed length, timestamps without gaps."""
+    """0.3 s of speech in packets of the agreed length, and the silence after it: no gap."""
     bed = Bed(codec, ptime_ms=ptime_ms)
     bed.session.play(say(seconds=0.3))
-    bed.tick(30)
-    assert len(bed.sent) == 600 // ptime_ms
+    bed.tick(24)
+    assert len(bed.sent) == 480 // ptime_ms
     samples = 8 * ptime_ms
     assert [each.timestamp for each in bed.sent] == [samples * n for n in range(len(bed.sent))]
     assert {codec.make().length(each.payload) for each in bed.sent} == {samples}
     bed.heard()
-    assert bed.events == [PlaybackFinished()]
+    assert [each for each in bed.events if not isinstance(each, Audio)] == [PlaybackFinished()]
+
+
+@pytest.mark.parametrize("codec", [*ALL])
+@pytest.mark.parametrize("ptime_ms", [10, 20, 30])
+def test_a_pause_is_a_packet_a_second(codec, ptime_ms):
+    """Timestamps go on as time passes, the sequence has no gap, what is said next has the marker."""
+    bed = Bed(codec, ptime_ms=ptime_ms)
+    bed.session.play(say(seconds=0.3))
+    bed.tick(15 + 150)
+    in_pause = [each for each in bed.sent if each.timestamp >= 4000 + 240]
+    assert len(in_pause) == 2
+    assert abs(in_pause[1].timestamp - in_pause[0].timestamp - 8000) < 240
+    spoken = len(bed.sent)
+    bed.session.play(say(seconds=0.3))
+    bed.tick(15)
+    begins = bed.sent[spoken]
+    assert abs(begins.timestamp - 165 * 160) <= 240
+    assert [each.marker for each in bed.sent] == [
+        number in {0, spoken} for number in range(len(bed.sent))
+    ]
+    assert [each.sequence for each in bed.sent] == [*range(1, len(bed.sent) + 1)]
+
+
+def test_silence_is_sent_to_a_core_that_wants_it():
+    """`send_silence`: a packet for each 20 ms, whatever is played."""
+    bed = Bed(G711.numbered(0), unbroken=True)
+    bed.session.play(say(seconds=0.3))
+    bed.tick(500)
+    assert [each.timestamp for each in bed.sent] == [160 * number for number in range(500)]
+    assert [each.marker for each in bed.sent] == [True] + [False] * 499
 
 
 @pytest.mark.parametrize("length", [80, 160, 240, 320, 480])

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.support.memory_reactor import MemoryReactor
+from tests.support.memory_reactor import MemoryReactor, MemorySockets
 from tests.support.sip_bench import CORE, SDP, CountedMetrics, replied, request, summary, tag_of
 from tests.support.telephone_rtp import RtpSender, tone
 from um.core.account import Account, Number
@@ -91,6 +91,7 @@ class House:
             clock=self.reactor,
             metrics=self.metrics,
             reactor=self.reactor,
+            sockets=MemorySockets(self.reactor),
             randomness=random.Random(5),
         )
         self.server.start()
@@ -408,6 +409,27 @@ def test_no_media_port_is_left():
     asyncio.run(story())
 
 
+def test_a_beat_that_fails_costs_no_other_call_its_media():
+    """It is counted and logged; the beats go on."""
+
+    async def story():
+        house = House()
+        await house.up()
+        (call,) = house.server._calls.values()
+        beats = []
+
+        def tick(now):
+            beats.append(now)
+            raise ZeroDivisionError
+
+        call.tick = tick
+        house.reactor.pass_time(0.2)
+        assert len(beats) >= 9
+        assert house.metrics.counts["telephony_event_failures"] == len(beats)
+
+    asyncio.run(story())
+
+
 def test_the_call_is_handed_over():
     """HandOver: the other application is told `answered`; the first hears no more."""
 
@@ -422,8 +444,9 @@ def test_the_call_is_handed_over():
 
         house.application.audio = audio
         rtp = next(udp for udp in house.media if udp.address[1] % 2 == 0)
-        for data in RtpSender(0).frame(tone(440, 0.02)):
-            rtp.protocol.datagramReceived(data, PHONE)
+        sender = RtpSender(0)
+        for _ in range(5):
+            rtp.protocol.datagramReceived(*sender.frame(tone(440, 0.02)), PHONE)
         house.bye()
         assert fax == ["made", "answered", "ended caller"]
         assert house.story == ["made", "answered"]

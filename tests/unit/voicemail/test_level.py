@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.support.speech import say, silence
 from voicemail.audio import prepare
-from voicemail.level import TAIL_SECONDS, LevelMeter, sound_of, trim_tail
+from voicemail.level import TAIL_SECONDS, LevelMeter, is_sound, sound_of, trim_tail
 
 SAMPLES = st.lists(st.integers(-32768, 32767), max_size=2000).map(lambda each: array("h", each))
 
@@ -62,3 +62,13 @@ def test_a_torn_last_sample_is_dropped(extra):
     """What a crash left half written does not spoil the rest."""
     spoken = say(seconds=3)
     assert prepare(spoken + extra) == prepare(spoken)
+
+
+@given(st.lists(st.integers(-32768, 32767), min_size=1, max_size=200), st.integers(0, 3), st.data())
+def test_a_frame_is_sound_by_its_mean_absolute_value(values, shift, data):
+    """The bounds that spare adding up decide as the sum does, at and around the threshold."""
+    values = [value >> (4 * shift) for value in values]
+    mean = sum(map(abs, values)) // len(values)
+    threshold = max(0, mean + data.draw(st.integers(-2, 2)))
+    wanted = sum(map(abs, values)) >= threshold * len(values)
+    assert is_sound(array("h", values).tobytes(), threshold) is wanted

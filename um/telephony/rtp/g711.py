@@ -1,90 +1,42 @@
-"""G.711 companding by tables: mu-law and A-law to and from signed 16-bit samples.
+"""G.711 companding: mu-law and A-law to and from signed 16-bit samples, by audioop.
 
-Samples are native byte order. Decoding is two `bytes.translate`, encoding one table look-up a
-sample; `audioop` is gone from Python 3.13.
+Samples are native byte order. audioop left the standard library with Python 3.13, where its
+maintained successor of the same name (audioop-lts) is installed. Its tables take a tenth of the time
+that look-ups in Python take, fifty times a second and call.
 """
 
-import sys
+import warnings
 from array import array
 from functools import partial
 from typing import Final
 
 from um.telephony.codec import Codec, Codecs
 
-_MU_BIAS: Final = 0x21
-_MU_CLIP: Final = 8158
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", DeprecationWarning)
+    import audioop
+
 PCMU: Final = 0
 PCMA: Final = 8
 _CONCEALED_SAMPLES: Final = 160
-
-
-def _segment(value: int, first: int) -> int:
-    """How many times `first` doubles before it covers `value`."""
-    return max(0, (value >> first).bit_length())
-
-
-def _mu_encoded(sample14: int) -> int:
-    """14-bit sample -> mu-law octet (ITU-T G.711 table 2)."""
-    mask = 0x7F if sample14 < 0 else 0xFF
-    magnitude = min(abs(sample14), _MU_CLIP) + _MU_BIAS
-    segment = _segment(magnitude, 6)
-    return (segment << 4 | (magnitude >> (segment + 1)) & 0x0F) ^ mask
-
-
-def _a_encoded(sample13: int) -> int:
-    """13-bit sample -> A-law octet (ITU-T G.711 table 1), even bits inverted."""
-    mask = 0x55 if sample13 < 0 else 0xD5
-    magnitude = -sample13 - 1 if sample13 < 0 else sample13
-    segment = _segment(magnitude, 5)
-    step = 1 if segment < 2 else segment
-    return (segment << 4 | (magnitude >> step) & 0x0F) ^ mask
-
-
-def _mu_decoded(octet: int) -> int:
-    octet = ~octet & 0xFF
-    magnitude = (((octet & 0x0F) << 3) + 0x84 << ((octet & 0x70) >> 4)) - 0x84
-    return -magnitude if octet & 0x80 else magnitude
-
-
-def _a_decoded(octet: int) -> int:
-    octet ^= 0x55
-    segment = (octet & 0x70) >> 4
-    magnitude = ((octet & 0x0F) << 4) + 8
-    if segment:
-        magnitude = (magnitude + 0x100) << (segment - 1)
-    return magnitude if octet & 0x80 else -magnitude
 
 
 class Law:
     """One companding law."""
 
     def __init__(self, payload_type: int) -> None:
-        decoded = _mu_decoded if payload_type == PCMU else _a_decoded
-        values = [decoded(octet) & 0xFFFF for octet in range(256)]
-        self._low = bytes(value & 0xFF for value in values)
-        self._high = bytes(value >> 8 for value in values)
-        self._encoded = _table(payload_type)
-        self.silence = self._encoded[0]
+        is_mu = payload_type == PCMU
+        self._expand = audioop.ulaw2lin if is_mu else audioop.alaw2lin
+        self._compress = audioop.lin2ulaw if is_mu else audioop.lin2alaw
+        self.silence = self._compress(bytes(2), 2)[0]
 
     def decode(self, data: bytes) -> bytes:
         """Octets to samples: twice as many octets."""
-        samples = bytearray(2 * len(data))
-        low, high = (0, 1) if sys.byteorder == "little" else (1, 0)
-        samples[low::2] = data.translate(self._low)
-        samples[high::2] = data.translate(self._high)
-        return bytes(samples)
+        return self._expand(data, 2)
 
     def encode(self, samples: bytes) -> bytes:
         """Samples (an even number of octets) to octets: half as many."""
-        return bytes(map(self._encoded.__getitem__, array("H", samples)))
-
-
-def _table(payload_type: int) -> bytes:
-    """The octet for each unsigned reading of a 16-bit sample."""
-    shift, encoded = (2, _mu_encoded) if payload_type == PCMU else (3, _a_encoded)
-    steps = 1 << (16 - shift)
-    signed = [*range(steps // 2), *range(-steps // 2, 0)]
-    return b"".join(bytes([encoded(value)]) * (1 << shift) for value in signed)
+        return self._compress(samples, 2)
 
 
 LAWS: Final = {PCMU: Law(PCMU), PCMA: Law(PCMA)}
@@ -109,8 +61,6 @@ class G711Coder:
         return self._last
 
     def encode(self, samples: bytes) -> bytes:
-        if samples.count(0) == len(samples):
-            return bytes([self._law.silence]) * (len(samples) // 2)
         return self._law.encode(samples)
 
     def conceal(self, samples: int) -> bytes:

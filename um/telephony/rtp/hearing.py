@@ -4,6 +4,8 @@ Laws:
 - What is heard has true length: losses, pauses and key presses are filled (`timeline`), by the
   codec's own concealment, by comfort noise where the sender described its silence, or by silence.
 - A loss holds up what follows it for a quarter of a second at most.
+- What is heard is told late where the other side sends nothing: `catch_up` before anything begins
+  that must not hold what was heard before it.
 """
 
 from array import array
@@ -51,7 +53,7 @@ class Hearing:
         self.order = ReorderBuffer(WAIT_SECONDS)
         self._timeline = Timeline(now)
         self._presses = EventReceiver()
-        self._coders: dict[Codec, Coder] = {}
+        self._coders: dict[str, Coder] = {}
         self._coder: Coder | None = None
         self._noise: ComfortNoise | None = None
 
@@ -66,9 +68,20 @@ class Hearing:
 
     def tick(self, agreed: Agreed, now: float) -> None:
         """Every 20 ms: give up gaps, let time go on where nothing comes."""
-        for ready in self.order.take(now):
-            self._take(ready, agreed, now)
+        if self.order.holds:
+            for ready in self.order.take(now):
+                self._take(ready, agreed, now)
         missing = self._timeline.stalled(now)
+        if missing:
+            self._fill(missing)
+
+    def catch_up(self, now: float) -> None:
+        """Let the time go on up to `now` where nothing comes: what follows belongs to what begins.
+
+        A sender may stop while it has nothing to say; the silence of it would be told up to a second
+        late, and stand at the beginning of a recording.
+        """
+        missing = self._timeline.caught_up(now, patience_seconds=WAIT_SECONDS)
         if missing:
             self._fill(missing)
 
@@ -79,14 +92,17 @@ class Hearing:
 
     def coder(self, codec: Codec) -> Coder:
         """This call's coder, the same for both directions."""
-        if codec not in self._coders:
-            self._coders[codec] = codec.make()
-        return self._coders[codec]
+        coder = self._coders.get(codec.name)
+        if coder is None:
+            coder = self._coders[codec.name] = codec.make()
+        return coder
 
     def _take(self, packet: RtpPacket, agreed: Agreed, now: float) -> None:
         """One packet in sequence; other payloads only keep the order."""
         number = packet.payload_type
-        if number == agreed.event_type:
+        if number == agreed.payload_type:
+            self._speech(packet, self.coder(agreed.codec), now)
+        elif number == agreed.event_type:
             digit = self._presses.receive(packet)
             if digit is not None:
                 self._pressed(digit)
@@ -94,7 +110,7 @@ class Hearing:
             self._conceal(self._timeline.gap_before(packet, 0, now))
             self._noise = ComfortNoise(packet.payload)
         else:
-            codec = agreed.codec if number == agreed.payload_type else self._codecs.numbered(number)
+            codec = self._codecs.numbered(number)
             if codec is not None:
                 self._speech(packet, self.coder(codec), now)
 

@@ -46,10 +46,18 @@ class ReorderBuffer:
     _held: dict[int, tuple[RtpPacket, float]] = field(default_factory=dict, repr=False)
     _jumped: RtpPacket | None = None
 
+    @property
+    def holds(self) -> bool:
+        """Whether packets wait behind a gap."""
+        return bool(self._held)
+
     def put(self, packet: RtpPacket, now: float) -> list[RtpPacket]:
         """Take a packet; returns those whose turn has come, in order."""
         if packet.ssrc != self._ssrc:
             return self._restart([packet], now)
+        if packet.sequence == self._next and not self._held:  # as on a good line all are
+            self._next = (self._next + 1) % (2 * _HALF_SEQUENCE)
+            return [packet]
         distance = sequence_distance(packet.sequence, self._next)
         if abs(distance) > MAX_DISORDER:
             return self._jump(packet, now)

@@ -1,8 +1,7 @@
 """RTP packets (RFC 3550 §5.1): octets to values and back."""
 
 import struct
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from um.core.errors import InvalidError
 
@@ -19,9 +18,11 @@ class RtpError(InvalidError):
     default = "Malformed RTP packet"
 
 
-@dataclass(frozen=True, slots=True)
-class RtpPacket:
-    """One packet. `timestamp` counts samples at 8000 a second for all we use."""
+class RtpPacket(NamedTuple):
+    """One packet. `timestamp` counts samples at 8000 a second for all we use.
+
+    A named tuple, because fifty a second are made for each call, four times as fast as dataclasses.
+    """
 
     payload_type: int
     marker: bool

@@ -3,7 +3,7 @@
 Laws:
 - `tick(now)` every 20 ms is the only thing that sends.
 - Packets count only from the source that is latched (`source`). Others are dropped, counted.
-- What is heard has true length (`hearing`).
+- What is heard has true length (`hearing`), and is told before the end of what was played meanwhile.
 - RTCP goes to and comes from the same neighbour, on its own port; it never moves the media.
 """
 
@@ -65,6 +65,7 @@ class RtpSession:
         metrics: counts what is dropped.
         codecs: what may be heard besides the codec that was agreed.
         no_media_seconds: silence of the network that ends a call.
+        unbroken: send silence where nothing is played (`speaker`).
     """
 
     def __init__(
@@ -77,12 +78,13 @@ class RtpSession:
         metrics: Metrics,
         codecs: Codecs = G711,
         no_media_seconds: float = NO_MEDIA_SECONDS,
+        unbroken: bool = False,
     ) -> None:
         self._agreed = agreed
         self._metrics = metrics
         self._no_media_seconds = no_media_seconds
         self._source = Source(core, agreed.remote)
-        self._speaker = Speaker(stream)
+        self._speaker = Speaker(stream, unbroken=unbroken)
         self._reporter = Reporter(stream.ssrc, now)
         self._reception: Reception | None = None
         self._events: deque[RtpEvent] = deque()
@@ -167,10 +169,11 @@ class RtpSession:
         if timed:
             self._hearing.arrived(packet, now)
         for chosen in self._source.choose(packet, now):
-            if self._reception is None or self._reception.ssrc != chosen.ssrc:
-                self._reception = Reception.of(chosen)
+            reception = self._reception
+            if reception is None or reception.ssrc != chosen.ssrc:
+                reception = self._reception = Reception.of(chosen)
             self._received += 1
-            self._reception.count(chosen, now, timed=timed)
+            reception.count(chosen, now, timed=timed)
             self._hearing.receive(chosen, self._agreed, now)
 
     def receive_report(self, data: bytes, address: Address, now: float) -> None:
@@ -197,20 +200,24 @@ class RtpSession:
 
     def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
         """The RTP that must leave now, in order."""
+        if not self._outbox:
+            return []
         outgoing, self._outbox = self._outbox, []
         return outgoing
 
     def reports_to_send(self) -> list[tuple[bytes, Address]]:
         """The RTCP that must leave now, from the port above ours."""
+        if not self._reports:
+            return []
         outgoing, self._reports = self._reports, []
         return outgoing
 
     def tick(self, now: float) -> None:
         """Every 20 ms: send the next frame, give up gaps, notice that nothing comes."""
         self._hearing.tick(self._agreed, now)
-        if self._agreed.sends and self.remote is not None:
-            self._send(self.remote)
-        report = self._reporter.due(self._reception, self.stream.timestamp, now)
+        if self._agreed.sends and self._source.remote is not None:
+            self._send(now)
+        report = self._reporter.due(self._reception, self._speaker.timestamp, now)
         if report is not None:
             self._report(report)
         if not self._agreed.receives:
@@ -238,19 +245,22 @@ class RtpSession:
         """The call ends: give out what waits behind a gap, say goodbye."""
         self._hearing.finish(self._agreed, now)
         if self._reporter.sent or self._reception is not None:
-            self._report(self._reporter.farewell(self._reception, self.stream.timestamp, now))
+            self._report(self._reporter.farewell(self._reception, self._speaker.timestamp, now))
 
     # ---- speaking
 
-    def _send(self, remote: Address) -> None:
-        def send(packet: bytes, payload_octets: int) -> None:
-            self._outbox.append((packet, remote))
-            self._reporter.count(payload_octets)
-
+    def _send(self, now: float) -> None:
         agreed = self._agreed
         coder = self._hearing.coder(agreed.codec)
-        if self._speaker.beat(coder, agreed.payload_type, agreed.ptime_ms, send):
+        if self._speaker.beat(coder, agreed.payload_type, agreed.ptime_ms, self._put_out):
+            self._hearing.catch_up(now)
             self._events.append(PlaybackFinished())
+
+    def _put_out(self, packet: bytes, payload_octets: int) -> None:
+        remote = self._source.remote
+        if remote is not None:
+            self._outbox.append((packet, remote))
+            self._reporter.count(payload_octets)
 
     def _report(self, data: bytes) -> None:
         """Where they want it (a=rtcp, RFC 3605), unless media comes from elsewhere than they said."""

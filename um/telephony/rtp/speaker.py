@@ -1,9 +1,13 @@
 """The sending side of one call's media: queued samples in, RTP packets out, one beat in 20 ms.
 
-Laws: sequence and timestamp never jump, silence is sent where nothing is queued, and as much leaves
-as time passes: with 30 ms packets some beats send none.
+Laws:
+- The sequence never jumps, timestamps go on as time passes; with 30 ms packets some beats send none.
+- Where nothing is queued, silence is sent for 0.2 s and then only a packet a second, which keeps the
+  way through address translation open (RFC 6263) and those who watch for dead media content. What
+  follows begins with the marker (RFC 3551 §4.1). `unbroken`: silence is sent as everything else.
 """
 
+import struct
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,9 +15,13 @@ from typing import Final
 
 from um.telephony.codec import Coder
 from um.telephony.rtp.jitter import CLOCK_RATE
-from um.telephony.rtp.packet import RtpPacket
 
 TICK_SAMPLES: Final = 160
+HANGOVER_SAMPLES: Final = CLOCK_RATE // 5
+KEEP_ALIVE_SAMPLES: Final = CLOCK_RATE
+_HEADER: Final = struct.Struct(">BBHII")
+_VERSION_2: Final = 0x80
+_MARKER: Final = 0x80
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +36,28 @@ class StreamState:
 class Speaker:
     """Our stream."""
 
-    def __init__(self, stream: StreamState) -> None:
-        self.stream = stream
+    def __init__(self, stream: StreamState, *, unbroken: bool = False) -> None:
+        self._sequence, self._timestamp, self._ssrc = stream.sequence, stream.timestamp, stream.ssrc
+        self._unbroken = unbroken
         self._queue: deque[bytes] = deque()
         self._offset = 0
         self._due = 0
-        self._first = True
+        self._begins = True
+        """The next packet is the first of a talk spurt."""
+        self._quiet = 0
+        """Samples since the queue ran empty."""
+        self._unsaid = 0
+        """Samples since a packet was sent."""
+
+    @property
+    def stream(self) -> StreamState:
+        """The next packet's sequence number and timestamp, and our SSRC."""
+        return StreamState(self._sequence, self._timestamp, self._ssrc)
+
+    @property
+    def timestamp(self) -> int:
+        """The next packet's."""
+        return self._timestamp
 
     def play(self, samples: bytes) -> None:
         """Queue samples behind those already queued; half a sample at the end is dropped."""
@@ -57,20 +81,31 @@ class Speaker:
         self._due = min(self._due + TICK_SAMPLES, size + TICK_SAMPLES)
         while self._due >= size:
             self._due -= size
-            payload = coder.encode(self._next_samples(size))
-            send(self._packet(payload_type, payload, size), len(payload))
+            if self._is_said(size):
+                payload = coder.encode(self._next_samples(size))
+                send(self._packet(payload_type, payload), len(payload))
+            self._timestamp = (self._timestamp + size) & 0xFFFFFFFF
         return was_playing and not self._queue
 
-    def _packet(self, payload_type: int, payload: bytes, samples: int) -> bytes:
-        stream = self.stream
-        packet = RtpPacket(
-            payload_type, self._first, stream.sequence, stream.timestamp, stream.ssrc, payload
-        )
-        self._first = False
-        self.stream = StreamState(
-            (stream.sequence + 1) & 0xFFFF, (stream.timestamp + samples) & 0xFFFFFFFF, stream.ssrc
-        )
-        return packet.encode()
+    def _is_said(self, size: int) -> bool:
+        """Whether the next `size` samples are sent."""
+        if self._queue or self._unbroken:
+            self._begins |= self._quiet > HANGOVER_SAMPLES
+            self._quiet = self._unsaid = 0
+            return True
+        self._quiet += size
+        self._unsaid += size
+        if self._quiet > HANGOVER_SAMPLES and self._unsaid < KEEP_ALIVE_SAMPLES:
+            return False
+        self._unsaid = 0
+        return True
+
+    def _packet(self, payload_type: int, payload: bytes) -> bytes:
+        second = payload_type | _MARKER if self._begins else payload_type
+        self._begins = False
+        head = _HEADER.pack(_VERSION_2, second, self._sequence, self._timestamp, self._ssrc)
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        return head + payload
 
     def _next_samples(self, count: int) -> bytes:
         """So much of the queue, silence behind its end."""

@@ -71,6 +71,18 @@ class Timeline:
         transit = self._transits.get(packet.ssrc)
         if transit is None:
             transit = self._transits[packet.ssrc] = _Transit(packet.timestamp, now)
+        due = 0
+        if packet.timestamp != self._next or packet.ssrc != self._ssrc or self._owed:
+            due = self._silence_before(packet, length, transit, now)
+            self._ssrc = packet.ssrc
+        self._next = (packet.timestamp + length) % (1 << 32)
+        self._end_at = transit.due(packet.timestamp) + length / CLOCK_RATE
+        self._heard_at = now
+        self._total += due + length
+        return due
+
+    def _silence_before(self, packet: RtpPacket, length: int, transit: _Transit, now: float) -> int:
+        """Where a packet does not follow the last one, or what was made up is owed."""
         gap = timestamp_distance(packet.timestamp, self._next)
         possible = (now - self._end_at + _JUMP_SECONDS) * CLOCK_RATE
         if packet.ssrc != self._ssrc or not -SLACK_SAMPLES < gap < possible:
@@ -80,17 +92,24 @@ class Timeline:
         gap = max(0, gap)
         due = max(0, min(gap - self._owed, self._allowance(now) - length))
         self._owed = max(0, self._owed - gap)
-        self._ssrc = packet.ssrc
-        self._next = (packet.timestamp + length) % (1 << 32)
-        self._end_at = transit.due(packet.timestamp) + length / CLOCK_RATE
-        self._heard_at = now
-        self._total += due + length
         return due
 
     def stalled(self, now: float) -> int:
-        """Silence to make up because nothing has been heard for a while."""
-        passed = int((now - self._heard_at - STALL_SECONDS) * CLOCK_RATE)
-        due = passed - self._owed
+        """Silence to make up because nothing has been heard for a while: a second behind `now`."""
+        passed = now - self._heard_at - STALL_SECONDS
+        return self._make_up(passed) if passed > 0 else 0
+
+    def caught_up(self, now: float, *, patience_seconds: float) -> int:
+        """Silence that brings hearing up to `now`, because something new begins here.
+
+        Nothing if something was heard within `patience_seconds`: what is missing is on its way.
+        """
+        passed = now - self._heard_at
+        return self._make_up(passed) if passed >= patience_seconds else 0
+
+    def _make_up(self, seconds: float) -> int:
+        """As much of so much silence as has not been made up yet."""
+        due = int(seconds * CLOCK_RATE) - self._owed
         if due <= 0:
             return 0
         self._owed += due
