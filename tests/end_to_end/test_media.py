@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from array import array
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -31,6 +32,7 @@ from tests.support.telephone import (
     WaitForHangUp,
 )
 from tests.support.telephone_rtp import key_tones, tone, tone_of
+from voicemail.level import sound_of
 
 pytestmark = pytest.mark.slow
 PROJECT = Path(__file__).resolve().parents[2]
@@ -185,6 +187,11 @@ def test_the_log_says_how_the_media_went(recorder: Recorder) -> None:
     assert int(facts["discarded"]) > 0
 
 
+def spoken_seconds(samples: bytes) -> float:
+    """From the first sound to the last."""
+    return sound_of(array("h", samples)).seconds
+
+
 LINES = {
     "perfect": Profile(),
     "loss 5": Profile(loss=0.05, seed=11),
@@ -206,7 +213,8 @@ LINES = {
 def test_a_voicemail_over_a_bad_line(tmp_path: Path) -> None:
     """`#` skips the greeting, ten seconds are said, `#` ends.
 
-    Each message is within 2 % of the one that had a perfect line, its words still there.
+    From the first word to the last, each message is within 2 % of what was said, its words still
+    there. How long the telephone took to hear the beep is not judged.
     """
     words = say(seconds=10.0)
 
@@ -235,9 +243,10 @@ def test_a_voicemail_over_a_bad_line(tmp_path: Path) -> None:
             for placed in [pool.submit(leave, server, *each) for each in callers.items()]:
                 placed.result()
         messages = asyncio.run(read(server))
-    true = duration(messages[callers["perfect"]])
-    assert true == pytest.approx(10.0, abs=0.25)
+    said = spoken_seconds(words)
     for name, caller in callers.items():
         heard = messages[caller]
-        assert duration(heard) == pytest.approx(true, rel=0.02), name
-        assert correlates(words, heard) > (0.9 if name == "perfect" else 0.5), name
+        assert spoken_seconds(heard) == pytest.approx(said, rel=0.02), name
+        assert correlates(words, heard, max_shift_seconds=2) > (
+            0.9 if name == "perfect" else 0.5
+        ), name
