@@ -5,6 +5,8 @@ The callers are the scripted telephone and sipp; neither shares code with the se
 
 import json
 import os
+import re
+import secrets
 import signal
 import socket
 import subprocess
@@ -30,6 +32,7 @@ from tests.support.telephone import (
     WaitForHangUp,
 )
 from tests.support.telephone_rtp import tone, tone_of
+from tests.unit.telephony.test_torture import EXPECTED, read
 
 pytestmark = pytest.mark.slow
 
@@ -317,3 +320,48 @@ def test_rubbish_does_not_stop_the_server(server):
         rubbish.sendto(b"INVITE sip:x SIP/2.0\r\n" * 2000, server.address)
     assert server.call("echo", [Silence(0.1), HangUp()]).bye_status == 200
     server.told()
+
+
+def loopback_of_its_own():
+    """Some address of 127.0.0.0/8: on it every port is free, 5060 too."""
+    octets = secrets.token_bytes(3)
+    return f"127.{octets[0] | 1}.{octets[1]}.{octets[2] | 1}"
+
+
+def heard_from(server, data, place):
+    """Statuses of what comes back for one datagram from `place`, until a later OPTIONS is answered."""
+    probe = f"probe-{secrets.token_hex(4)}"
+    options = (
+        f"OPTIONS sip:um@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK{probe};rport\r\n"
+        f"From: <sip:probe@um.test>;tag=1\r\nTo: <sip:um@127.0.0.1>\r\nCall-ID: {probe}\r\n"
+        "CSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nContent-Length: 0\r\n\r\n"
+    ).encode()
+    statuses = []
+    with socket.socket(type=socket.SOCK_DGRAM) as line:
+        line.bind(place)
+        line.settimeout(10)
+        line.sendto(data, server.address)
+        line.sendto(options, server.address)
+        while True:
+            answer = line.recv(65_535)
+            if probe.encode() in answer:
+                return statuses
+            statuses.append(answer.split(b" ")[1].decode())
+
+
+HOSTS = {}
+"""By branch: some messages are twins, and what has one branch is one transaction of one sender."""
+
+
+@pytest.mark.parametrize(("name", "status"), EXPECTED.items())
+def test_a_torture_message_on_the_wire(server, name, status):
+    """RFC 4475: each of the 50, as it stands, from the port that its Via names."""
+    data = read(name)
+    via = re.search(
+        rb"(?im)^(?:via|v)\s*:\s*SIP\s*/\s*2.0\s*/\s*\S+\s+[^;:\s]+\s*(?::\s*(\d+))?", data
+    )
+    port = int(via[1]) if via and via[1] else 5060
+    branch = re.search(rb"branch=([^;\s,]+)", data)
+    host = HOSTS.setdefault(branch[1] if branch else name, loopback_of_its_own())
+    statuses = heard_from(server, data, (host, port))
+    assert statuses[:1] == ([status] if status else [])

@@ -26,7 +26,7 @@ MODULES = """
     res_pjsip_dtmf_info res_pjsip_diversion res_pjsip_endpoint_identifier_ip
     res_pjsip_endpoint_identifier_user res_pjsip_authenticator_digest
     res_pjsip_outbound_authenticator_digest res_pjsip_outbound_registration res_pjsip_registrar
-    res_pjsip_pubsub res_pjsip_mwi res_pjsip_mwi_body_generator res_pjsip_nat res_pjsip_rfc3326
+    res_pjsip_pubsub res_pjsip_mwi res_pjsip_mwi_body_generator res_pjsip_nat res_pjsip_refer res_pjsip_rfc3326
     res_pjsip_logger res_pjsip_header_funcs chan_pjsip res_rtp_asterisk codec_ulaw codec_alaw
     codec_a_mu codec_gsm format_wav format_gsm format_pcm format_sln bridge_simple
     bridge_native_rtp bridge_softmix bridge_holding res_fax res_fax_spandsp app_dial app_exec app_playback
@@ -70,6 +70,7 @@ disallow = all
 allow = {codecs}
 direct_media = no
 {phones}
+{pjsip}
 #include pjsip_um.conf
 """,
     "extensions.conf": """
@@ -96,6 +97,7 @@ class Asterisk(Peer):
         codecs: what the endpoints may speak, as in `allow`.
         http: where um answers the core; replaces 127.0.0.1:8080 in the recipe.
         dialplan: more contexts.
+        pjsip: more sections of pjsip.conf.
         boxes: lines of voicemail.conf, for a measurement of Asterisk's own.
         rtp_ports: how many.
         port: where it takes SIP; 0: anywhere.
@@ -111,6 +113,7 @@ class Asterisk(Peer):
         phones: Mapping[str, int] | None = None,
         codecs: str = "ulaw,alaw",
         dialplan: str = "",
+        pjsip: str = "",
         boxes: Sequence[str] = (),
         changes: Mapping[str, str] | None = None,
         rtp_ports: int = RTP_PORTS,
@@ -131,6 +134,7 @@ class Asterisk(Peer):
             "phones": "".join(map(_phone, (phones or {}).items())),
             "globals": "",
             "dialplan": dialplan,
+            "pjsip": pjsip,
             "boxes": "".join(f"{box}\n" for box in boxes),
         }
         self._changes = {

@@ -56,6 +56,7 @@ class Server:
         overrides: tables and keys of the configuration that differ from DEFAULTS.
         environment: variables for `serve`, such as UM_KILL_AT.
         cores: tables of [[telephony.core]].
+        telephony: more such tables, each with its name: `registration`, `credentials`.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Server:
         overrides: Mapping[str, Mapping[str, Any]] | None = None,
         environment: Mapping[str, str] | None = None,
         cores: Sequence[Mapping[str, Any]] = (),
+        telephony: Sequence[tuple[str, Mapping[str, Any]]] = (),
     ) -> None:
         self.folder = folder
         self.config_file = folder / "um.toml"
@@ -84,6 +86,8 @@ class Server:
         text = as_toml(tables)
         for core in cores:
             text += as_toml({"[telephony.core]": core})
+        for name, table in telephony:
+            text += as_toml({f"[telephony.{name}]": table})
         self.config_file.write_text(text)
 
     def __enter__(self) -> Self:

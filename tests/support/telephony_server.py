@@ -9,6 +9,7 @@ one JSON line an event; recordings go to FOLDER as raw samples. The dialled name
 - `crash…`: fails at the first sound.
 - `fax…`: records; at the first sound hands over to an application that takes the media socket away
   and says 1 s of 700 Hz on it, one packet in 20 ms, by itself.
+- `transfer…`: `0` sends the caller to the core's extension 100; a refusal is told, and recorded on.
 - `closed…`: refused with an announcement (0.5 s of 600 Hz); anything else: 404.
 """
 
@@ -109,6 +110,15 @@ class Echo(Recording):
         self.call.play(samples)
 
 
+class Transfer(Recording):
+    """Sends its caller to the operator."""
+
+    def digit(self, digit: str) -> None:
+        super().digit(digit)
+        if digit == "0":
+            self.call.transfer("100", lambda: say(event="not-transferred"))
+
+
 class Slow(Recording):
     """Does not answer."""
 
@@ -164,6 +174,7 @@ class Taker(Recording):
 APPLICATIONS = {
     "record": Recording,
     "echo": Echo,
+    "transfer": Transfer,
     "slow": Slow,
     "crash": Crash,
     "fax": Handing,

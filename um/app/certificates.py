@@ -6,17 +6,26 @@ when it has expired or the domain has changed. TLS 1.2 is the least (RFC 8996, R
 
 import os
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from OpenSSL import SSL
-from twisted.internet.ssl import ContextFactory
+from twisted.internet.ssl import (
+    Certificate,
+    ContextFactory,
+    optionsForClientTLS,
+    platformTrust,
+    trustRootFromCertificates,
+)
 
 from um.config import Config, ConfigurationError
 from um.core.ports import Clock
@@ -69,6 +78,26 @@ class TwistedContext(ContextFactory):
     def getContext(self) -> SSL.Context:
         """The context that every connection is made from."""
         return self._context
+
+
+def client_options(ca_file: Path | None) -> Callable[[str], Any]:
+    """For Twisted clients: TLS 1.2 or later, to whoever has a certificate for the name or address.
+
+    Args:
+        ca_file: PEM, the authorities that count; None: the system's. Raises ConfigurationError.
+    """
+    of_system: Any = platformTrust
+    of_certificates: Any = trustRootFromCertificates
+    trust = of_system()
+    if ca_file is not None:
+        try:
+            found = x509.load_pem_x509_certificates(ca_file.read_bytes())
+        except (OSError, ValueError) as error:
+            raise ConfigurationError(f"telephony.tls_ca_file: {ca_file} cannot be read") from error
+        trust = of_certificates(
+            [Certificate.loadPEM(each.public_bytes(serialization.Encoding.PEM)) for each in found]
+        )
+    return partial(optionsForClientTLS, trustRoot=trust)
 
 
 def certificate_files(config: Config, clock: Clock) -> CertificateFiles:

@@ -1,6 +1,6 @@
 """Keys that are read and checked but do nothing yet; `um check-config` names those that a file sets."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,11 +15,6 @@ def _truthy(value: Any) -> bool:
     return bool(value)
 
 
-def _a_stream(targets: Sequence[str]) -> bool:
-    streams = ("sips:", "transport=tls")
-    return any(word in target for target in targets for word in streams)
-
-
 @dataclass(frozen=True, slots=True)
 class Inactive:
     """Why a key does nothing, and for which of its values that is so."""
@@ -31,7 +26,6 @@ class Inactive:
 INACTIVE: dict[str, Inactive] = {
     "smtp.relay": Inactive("mail is not forwarded yet"),
     "smtp.forward_from": Inactive("mail is not forwarded yet"),
-    "telephony.mwi_targets": Inactive("targets over TLS are not told yet", _a_stream),
     "web.listen_tls": Inactive("there is no portal and no API yet", _truthy),
     "web.public_url": Inactive("there is no portal yet"),
 }

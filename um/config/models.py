@@ -17,11 +17,14 @@ from um.config.types import (
     Positive,
     QuotaOctets,
     Region,
+    Registrar,
+    RegistrationSeconds,
     SecretUrl,
     Section,
     SessionSeconds,
     SipListenAddress,
     SipTarget,
+    SipUser,
     Switch,
     Timezone,
     Url,
@@ -133,6 +136,25 @@ class CoreConfig(Section):
     password_file: FilePath
 
 
+class RegistrationConfig(Section):
+    """[[telephony.registration]]: a core that wants us to register with it."""
+
+    registrar: Registrar
+    username: SipUser
+    password_file: FilePath
+    contact_user: SipUser | None = None
+    """What it calls us by; None: `username`."""
+    expires_seconds: RegistrationSeconds = 3600
+
+
+class CredentialsConfig(Section):
+    """[[telephony.credentials]]: how a core that challenges our requests is answered."""
+
+    realm: Annotated[str, Field(min_length=1)]
+    username: Annotated[str, Field(min_length=1)]
+    password_file: FilePath
+
+
 MailboxSource = Literal["target", "request-uri", "diversion", "history-info"]
 
 
@@ -168,6 +190,10 @@ class TelephonyConfig(Section):
     )
     """Where the mailbox of a call is read from: the first that names one of our numbers."""
     core: tuple[CoreConfig, ...] = ()
+    registration: tuple[RegistrationConfig, ...] = ()
+    credentials: tuple[CredentialsConfig, ...] = ()
+    tls_ca_file: FilePath | None = None
+    """PEM: who may vouch for cores that we connect to over TLS; None: the system's authorities."""
 
     @field_validator("rtp_ports")
     @classmethod

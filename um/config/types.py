@@ -21,6 +21,10 @@ _OPERATOR = re.compile(
     r"|(?:sips?:[A-Za-z0-9*+._%-]{1,64}@[A-Za-z0-9.:\[\]-]{1,255}|tel:\+?[0-9]{1,32})"
     r"(?:;[A-Za-z0-9=._-]{1,64}){0,8}"
 )
+_REGISTRAR = re.compile(
+    r"(?:sips:(?!.*;)|sip:)(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]{1,253})(?::(?P<port>[1-9][0-9]{0,4}))?"
+    r"(?:;transport=(?:udp|tcp|tls))?"
+)
 _SIP_TARGET = re.compile(
     r"sips?:([A-Za-z0-9+._*~!'()%-]+@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[0-9.]+)(:(?P<port>[1-9][0-9]{0,4}))?"
     r"(;transport=(udp|tcp|tls))?"
@@ -94,6 +98,13 @@ def _sip_target(value: str) -> str:
     return value.strip()
 
 
+def _registrar(value: str) -> str:
+    found = _REGISTRAR.fullmatch(value)
+    if found is None or int(found["port"] or 0) > 65_535:
+        raise ValueError("must be sip:HOST[:PORT][;transport=udp|tcp|tls] or sips:HOST[:PORT]")
+    return value
+
+
 def _operator(value: str) -> str:
     if not _OPERATOR.fullmatch(value):
         raise ValueError("must be an extension such as 100 or a URI such as sip:100@192.0.2.7")
@@ -126,6 +137,7 @@ Switch = Annotated[bool, Field(strict=True)]
 Whole = Annotated[int, Field(strict=True, ge=0)]
 Positive = Annotated[int, Field(strict=True, gt=0)]
 QuotaOctets = Annotated[int, Field(strict=True, ge=MIN_QUOTA_OCTETS)]
+RegistrationSeconds = Annotated[int, Field(strict=True, ge=60, le=86_400)]
 SessionSeconds = Annotated[int, Field(strict=True, ge=90, le=86_400)]
 """Of a session timer: RFC 4028 §4 allows no less."""
 Port = Annotated[int, Field(strict=True, gt=0, le=65_535)]
@@ -138,6 +150,10 @@ Timezone = Annotated[str, AfterValidator(timezone)]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
 SipTarget = Annotated[str, AfterValidator(_sip_target)]
 """A SIP URI with an IP address, for what a name means changes with the resolver."""
+Registrar = Annotated[str, AfterValidator(_registrar)]
+"""Where we register: a SIP URI without a user."""
+SipUser = Annotated[str, Field(pattern=r"^[A-Za-z0-9+*._-]{1,64}$")]
+"""A user part that needs no escapes."""
 Operator = Annotated[str, AfterValidator(_operator)]
 """An extension, or a SIP or tel URI without anything that would need quoting."""
 Url = Annotated[SecretUrl, PlainValidator(_secret_url)]

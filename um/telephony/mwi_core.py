@@ -7,10 +7,10 @@ import structlog
 from um.core.ids import E164
 from um.core.ports import Metrics
 from um.core.waiting import Lamp
-from um.telephony.mwi_questions import Questions
 from um.telephony.mwi_requests import Place, notification, ping, retry_after
 from um.telephony.mwi_target import Ping, Target
-from um.telephony.sip.message import Response
+from um.telephony.questions import Questions
+from um.telephony.sip.events import RequestAnswered
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +44,8 @@ class WatchedCore:
         self._metrics.count("mwi_notifies")
         self.questions.ask(request, self._place.hop, partial(self._answered, lamp.number))
 
-    def _answered(self, number: E164, response: Response | None, now: float, took: float) -> None:
+    def _answered(self, number: E164, event: RequestAnswered, now: float, took: float) -> None:
+        response = event.response
         was_away = self.target.away
         status = response.status if response is not None else None
         wait = retry_after(response) if response is not None else 0.0
@@ -54,7 +55,8 @@ class WatchedCore:
             log.info("mwi.not-taken", target=self._place.uri, number=number, status=status)
         self._tell(was_away=was_away)
 
-    def _ping_answered(self, response: Response | None, now: float, took: float) -> None:
+    def _ping_answered(self, event: RequestAnswered, now: float, took: float) -> None:
+        response = event.response
         was_away = self.target.away
         status = response.status if response is not None else None
         self.target.ping_answered(status, now, took=took)

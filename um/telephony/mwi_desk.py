@@ -19,10 +19,10 @@ from um.core.waiting import Lamp
 from um.service.message_waiting import MessageWaiting, Subscriptions
 from um.telephony.mwi_burst import Bursts
 from um.telephony.mwi_core import WatchedCore
-from um.telephony.mwi_questions import Port, Questions
 from um.telephony.mwi_reader import LampReader
 from um.telephony.mwi_requests import Place, parse_target
 from um.telephony.mwi_subscribers import Subscribers
+from um.telephony.questions import Port, Questions
 from um.telephony.randomness import Randomness
 from um.telephony.sip.events import OtherEvent, RequestAnswered
 from um.telephony.transport import DelayedCall, ListenAddress, Reactor

@@ -13,11 +13,10 @@ from um.core.ports import Clock, Metrics
 from um.core.waiting import Lamp
 from um.service.message_waiting import MessageWaiting, Subscriptions
 from um.telephony.mwi import CONTENT_TYPE, DEFAULT_SECONDS, PACKAGE, summary
-from um.telephony.mwi_questions import Questions
 from um.telephony.mwi_requests import retry_after
+from um.telephony.questions import Questions
 from um.telephony.sip.admission import Reply
-from um.telephony.sip.events import RequestOffered
-from um.telephony.sip.message import Response
+from um.telephony.sip.events import RequestAnswered, RequestOffered
 from um.telephony.sip.notifier import Notification, Notifier
 from um.telephony.sip.subscription import Asked, Package, from_record, read_subscribe
 from um.telephony.sip.uri import parse_uri
@@ -132,9 +131,10 @@ class Subscribers:
             "NOTIFY", endpoint.new_via(hop), endpoint.contact, fields=what.fields, body=what.body
         )
         self._metrics.count("mwi_notifies")
-        self.questions.ask(request, hop, partial(self._answered, what.name))
+        self.questions.ask(request, hop, partial(self._answered, what.name), dialog=what.dialog)
 
-    def _answered(self, name: str, response: Response | None, now: float, _: float) -> None:
+    def _answered(self, name: str, event: RequestAnswered, now: float, _: float) -> None:
+        response = event.response
         status = response.status if response is not None else None
         if status is None or status >= 300:
             self._metrics.count("mwi_failures")

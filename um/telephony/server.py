@@ -33,6 +33,7 @@ from um.telephony.routing import call_info, candidates
 from um.telephony.rtp.g711 import G711
 from um.telephony.rtp.session import TICK_SECONDS
 from um.telephony.settings import TelephonySettings
+from um.telephony.sip.credentials import Credential
 from um.telephony.sip.digest import Verifier
 from um.telephony.sip.endpoint import Endpoint, EndpointSettings
 from um.telephony.sip.events import (
@@ -95,6 +96,8 @@ class TelephonyServer:
         codecs: what is spoken, the most wanted first.
         tones: makes a detector for a call whose keys can only be heard; None: they are not.
         tls: Twisted's context factory with our certificate; needed for `tls:` addresses only.
+        tls_client: makes Twisted's options for a connection of ours to a name or an address.
+        credentials: what challenges to our requests are answered with.
         verifier: knows the cores that may call from other than trusted networks; None: none may.
     """
 
@@ -114,6 +117,8 @@ class TelephonyServer:
         codecs: Codecs = G711,
         tones: Callable[[], ToneDetector] | None = None,
         tls: Any = None,
+        tls_client: Callable[[str], Any] | None = None,
+        credentials: tuple[Credential, ...] = (),
         verifier: Verifier | None = None,
     ) -> None:
         self.settings = settings
@@ -125,6 +130,8 @@ class TelephonyServer:
         self.codecs = codecs
         self.tones = tones
         self._tls = tls
+        self._tls_client = tls_client
+        self._credentials = credentials
         self._guard = Guard(verifier, randomness, metrics) if verifier is not None else None
         self._router = router
         self._announcements = announcements
@@ -205,7 +212,9 @@ class TelephonyServer:
             session_expires_seconds=self.settings.session_expires_seconds,
             min_session_expires_seconds=self.settings.min_session_expires_seconds,
         )
-        endpoint = Endpoint(placeholder, self.randomness, self.metrics)
+        endpoint = Endpoint(
+            placeholder, self.randomness, self.metrics, credentials=self._credentials
+        )
         port = self._port(address.transport, endpoint)
         address = replace(address, port=port.listen(address.host, address.port))
         endpoint.settings = replace(placeholder, port=address.port)
@@ -217,7 +226,8 @@ class TelephonyServer:
         if transport == "tls" and self._tls is None:
             raise InvalidError("Listening on tls: needs a certificate")
         if transport != "udp":
-            make = partial(StreamPort, tls=self._tls if transport == "tls" else None)
+            tls = self._tls if transport == "tls" else None
+            make = partial(StreamPort, tls=tls, tls_client=self._tls_client)
         port = make(
             endpoint,
             self._on_event,

@@ -4,7 +4,9 @@ Laws:
 - Only trusted networks are connected, in either direction; who else comes is closed at once,
   before TLS says a word, unless there are cores that prove themselves by a password (`guard`).
 - An answer leaves on the connection that its request came on. When that is gone, a new one is
-  made to the peer's own address (RFC 3261 §18.2.2); over TLS it is not: we have no name to check.
+  made to the peer's own address (RFC 3261 §18.2.2).
+- Over TLS we connect to nobody whose certificate is not for the name, or the address, that we call.
+- A request of ours whose connection fails has failed: nobody waits for the timer.
 - One bad frame ends its connection and no other. A peer that does not read is not read from.
 """
 
@@ -13,8 +15,10 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import structlog
+from OpenSSL import SSL
+from service_identity import VerificationError
 from twisted.internet.error import ConnectionDone
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IHandshakeListener, IPushProducer
 from twisted.internet.protocol import ClientFactory, Factory, Protocol, connectionDone
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
@@ -43,6 +47,9 @@ IDLE_SECONDS: Final = 2.5 * 3600
 """Longer than the longest call (`max_call_seconds` is 2 h), whose BYE wants its connection."""
 CONNECT_SECONDS: Final = 5.0
 _BACKLOG: Final = 128
+_Way = tuple[str, int, str]
+"""Address, port, and the name that the far end's certificate was checked for ("" for the address):
+who was proved to be one is not thereby another."""
 
 
 class StreamPort(SipPort):
@@ -58,14 +65,17 @@ class StreamPort(SipPort):
         clock: Clock,
         metrics: Metrics,
         tls: Any = None,
+        tls_client: Callable[[str], Any] | None = None,
     ) -> None:
         super().__init__(
             endpoint, on_event, trusted=trusted, reactor=reactor, clock=clock, metrics=metrics
         )
         self._tls = tls
+        self._tls_client = tls_client
+        """Makes Twisted's options of a connection to a name or address, whose certificate it checks."""
         self.transport = "TCP" if tls is None else "TLS"
-        self._connections: dict[Address, StreamConnection] = {}
-        self._connecting: dict[Address, _Caller] = {}
+        self._connections: dict[_Way, StreamConnection] = {}
+        self._connecting: dict[_Way, _Caller] = {}
 
     def listen(self, host: str, port: int) -> int:
         """Bind; returns the true port. Raises CannotListenError."""
@@ -108,33 +118,41 @@ class StreamPort(SipPort):
 
     def _admits_stranger(self, host: str) -> bool:
         """With a guard some may come, never so many that the trusted find no place."""
-        strangers = [each for each, _ in self._connections if not is_inside(each, self._trusted)]
+        strangers = [each for each, *_ in self._connections if not is_inside(each, self._trusted)]
         of_host = strangers.count(host)
         few = len(strangers) < MAX_STRANGERS and of_host < MAX_STRANGERS_OF_ADDRESS
         return self.guard is not None and few
 
     def opened(self, connection: "StreamConnection") -> None:
         """A connection is there; what waited for it leaves."""
-        self._connections[connection.peer] = connection
+        self._connections[connection.way] = connection
         self._metrics.gauge(f"sip_{self.transport.lower()}_connections", len(self._connections))
-        caller = self._connecting.pop(connection.peer, None)
+        caller = self._connecting.pop(connection.way, None)
         for data in caller.waiting if caller else ():
             connection.transport.write(data)
 
     def lost(self, connection: "StreamConnection") -> None:
         """A connection is gone; calls that came on it go on."""
-        if self._connections.get(connection.peer) is connection:
-            del self._connections[connection.peer]
+        if self._connections.get(connection.way) is connection:
+            del self._connections[connection.way]
         self._metrics.gauge(f"sip_{self.transport.lower()}_connections", len(self._connections))
+        self._fail(connection.peer)
 
-    def not_made(self, caller: "_Caller") -> None:
+    def not_made(self, way: _Way, error: str) -> None:
         """A connection of ours did not come about: what waited is lost."""
-        if self._connecting.pop(caller.peer, None) is not None:
+        if self._connecting.pop(way, None) is not None:
             self.count("telephony_send_failures")
+            log.info("telephony.not-connected", peer=way, error=error)
+            self._fail(way[:2])
 
-    def received(self, data: bytes, peer: Address) -> None:
+    def _fail(self, peer: Address) -> None:
+        """What was asked on a connection that is gone has no answer to wait for."""
+        self.endpoint.unreachable(peer, self._clock.monotonic())
+        self.work()
+
+    def received(self, data: bytes, connection: "StreamConnection") -> None:
         """Take one whole message."""
-        source = Hop(self.transport, peer)
+        source = Hop(self.transport, connection.peer, name=connection.name)
         if not self._vouched(data, source):
             return
         self.count("sip_stream_messages")
@@ -142,24 +160,40 @@ class StreamPort(SipPort):
         self.work()
 
     def _carry(self, data: bytes, hop: Hop) -> None:
-        connection = self._connections.get(hop.address) or self._connections.get(hop.otherwise)
+        ways = ((*hop.address, hop.name), (*hop.otherwise, hop.name))
+        connection = next(
+            (self._connections[way] for way in ways if way in self._connections), None
+        )
         if connection is not None:
             connection.transport.write(data)
         else:
-            self._send_anew(data, hop.otherwise)
+            self._send_anew(data, hop)
 
-    def _send_anew(self, data: bytes, peer: Address) -> None:
+    def _send_anew(self, data: bytes, hop: Hop) -> None:
         """Connect to where the peer listens (§18.2.2), once for all that waits."""
-        caller = self._connecting.get(peer)
+        peer = hop.otherwise
+        caller = self._connecting.get((*peer, hop.name))
         if caller is None:
-            if self._tls is not None or not is_inside(peer[0], self._trusted):
+            secure = self._tls is None or self._tls_client is not None
+            if not secure or not is_inside(peer[0], self._trusted):
                 self.count("telephony_send_failures")
                 log.info("telephony.connection-gone", transport=self.transport, peer=peer)
+                self._reactor.callLater(0, lambda: self._fail(peer))
                 return
-            caller = self._connecting[peer] = _Caller(self, peer)
-            caller.connector = self._reactor.connectTCP(*peer, caller, CONNECT_SECONDS)
+            caller = _Caller(self, peer, hop.name, secure=self._tls is not None)
+            self._connecting[*peer, hop.name] = caller
+            factory = self._secured(caller, hop.name or peer[0])
+            caller.connector = self._reactor.connectTCP(*peer, factory, CONNECT_SECONDS)
         if len(caller.waiting) < MAX_WAITING:
             caller.waiting.append(data)
+
+    def _secured(self, caller: "_Caller", name: str) -> Any:
+        """`caller`, over TLS behind the options for `name`."""
+        if self._tls is None or self._tls_client is None:
+            return caller
+        clock: Any = self._reactor
+        inner: Any = caller
+        return TLSMemoryBIOFactory(self._tls_client(name), True, inner, clock)
 
 
 class _Welcome(Factory):
@@ -182,19 +216,21 @@ class _Caller(ClientFactory):
 
     noisy = False
 
-    def __init__(self, port: StreamPort, peer: Address) -> None:
+    def __init__(self, port: StreamPort, peer: Address, name: str, *, secure: bool) -> None:
         self._port = port
-        self.peer = peer
+        self._secure = secure
+        self._peer = peer
+        self._name = name
         self.waiting: deque[bytes] = deque()
         self.connector: Any = None
 
     def buildProtocol(self, _addr: Any) -> Protocol:
         """The peer is known by the address that was called."""
-        return StreamConnection(self._port, self.peer)
+        return StreamConnection(self._port, self._peer, name=self._name, shakes_hands=self._secure)
 
-    def clientConnectionFailed(self, _connector: Any, _reason: Failure) -> None:
+    def clientConnectionFailed(self, _connector: Any, reason: Failure) -> None:
         """Nobody listens there."""
-        self._port.not_made(self)
+        self._port.not_made((*self._peer, self._name), repr(reason.value))
 
     def give_up(self) -> None:
         """We stop."""
@@ -202,14 +238,28 @@ class _Caller(ClientFactory):
             self.connector.disconnect()
 
 
-@implementer(IPushProducer)
+@implementer(IPushProducer, IHandshakeListener)
 class StreamConnection(Protocol):
-    """One connection: octets to frames, frames to its port."""
+    """One connection: octets to frames, frames to its port.
+
+    One of ours over TLS `shakes_hands` first: nothing is written before, for a write that has to wait
+    stops our reading, which the handshake needs.
+    """
 
     transport: Any
 
-    def __init__(self, port: StreamPort, peer: Address = ("", 0)) -> None:
+    def __init__(
+        self,
+        port: StreamPort,
+        peer: Address = ("", 0),
+        *,
+        name: str = "",
+        shakes_hands: bool = False,
+    ) -> None:
         self._port = port
+        self.name = name
+        self._opened = False
+        self._shakes_hands = shakes_hands
         self.peer = peer
         self._framer = StreamFramer()
         self._unfinished = True
@@ -224,6 +274,21 @@ class StreamConnection(Protocol):
         self.transport.setTcpKeepAlive(True)
         self.transport.registerProducer(self, True)
         self._expect(MESSAGE_SECONDS)
+        if not self._shakes_hands:
+            self._open()
+
+    @property
+    def way(self) -> _Way:
+        """What it is known by."""
+        return (*self.peer, self.name)
+
+    def handshakeCompleted(self) -> None:
+        """TLS is agreed, and the certificate is for whom we called."""
+        if self._shakes_hands:
+            self._open()
+
+    def _open(self) -> None:
+        self._opened = True
         self._port.opened(self)
 
     def dataReceived(self, data: bytes) -> None:
@@ -243,10 +308,16 @@ class StreamConnection(Protocol):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         """However it ended."""
-        if not isinstance(reason.value, ConnectionDone):
+        if isinstance(reason.value, SSL.Error | VerificationError):
+            self._port.count("sip_tls_failures")
+            log.warning("telephony.tls-failed", peer=self.peer, error=repr(reason.value))
+        elif not isinstance(reason.value, ConnectionDone):
             log.debug("telephony.connection-lost", peer=self.peer, error=repr(reason.value))
         self._expect(None)
-        self._port.lost(self)
+        if self._opened:
+            self._port.lost(self)
+        else:
+            self._port.not_made(self.way, repr(reason.value))
 
     def pauseProducing(self) -> None:
         """The peer does not read."""
@@ -273,7 +344,7 @@ class StreamConnection(Protocol):
         if frame == PING:
             self.transport.write(PONG)
         else:
-            self._port.received(frame, self.peer)
+            self._port.received(frame, self)
 
     def _watch(self, *, came: bool) -> None:
         """A message that has begun must go on to its end: single octets buy no time."""

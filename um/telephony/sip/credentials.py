@@ -109,7 +109,9 @@ class Wallet:
     ) -> Iterator[str]:
         realms: set[str] = set()
         for challenge in read_challenges(response):
-            found = next((c for c in self.credentials if c.fits(challenge.realm, peers)), None)
+            fitting = [c for c in self.credentials if c.fits(challenge.realm, peers)]
+            same = [c for c in fitting if c.username == request.from_.uri.user]
+            found = next(iter(same or fitting), None)
             if found is None or challenge.realm in realms:
                 continue
             realms.add(challenge.realm)

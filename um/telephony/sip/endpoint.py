@@ -250,6 +250,15 @@ class Endpoint:
         """Our Contact value."""
         return self._responder.contact
 
+    def uri_of(self, user: str) -> str:
+        """Where `user` is called at this endpoint, as a URI."""
+        return self._responder.uri_of(user)
+
+    def unreachable(self, peer: Address, now: float) -> None:
+        """A connection to `peer` broke, or was not made: what was asked on it gets no answer."""
+        self._layer.unreachable(peer, now)
+        self._hear(now)
+
     def send_request(
         self, owner: str, request: Request, hop: Hop, now: float, *, dialog: Dialog | None = None
     ) -> None:

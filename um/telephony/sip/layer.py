@@ -164,6 +164,13 @@ class TransactionLayer:
         self._clients[key] = transaction
         self._run(transaction, Cue.REQUEST, now, request.encode())
 
+    def unreachable(self, peer: Address, now: float) -> None:
+        """Requests of ours (but INVITE) that went to `peer` over a stream have failed (§17.1.4)."""
+        for transaction in list(self._clients.values()):
+            hop, kind = transaction.hop, transaction.machine.kind
+            if hop.reliable and kind is Kind.CLIENT and peer in {hop.address, hop.otherwise}:
+                self._run(transaction, Cue.TRANSPORT_ERROR, now)
+
     def abandon(self, branch: str) -> None:
         """Forget a request of ours; an answer to it is stray from now on."""
         for transaction in [each for each in self._clients.values() if each.key.branch == branch]:

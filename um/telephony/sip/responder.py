@@ -47,9 +47,13 @@ class Responder:
     @property
     def contact(self) -> str:
         """Where requests inside our dialogs come to."""
+        return f"<{self.uri_of(self.settings.user)}>"
+
+    def uri_of(self, user: str) -> str:
+        """Where `user` is called at this endpoint."""
         transport = self.settings.transport.lower()
         parameter = "" if transport == "udp" else f";transport={transport}"
-        return f"<sip:{self.settings.user}@{self._sent_by}{parameter}>"
+        return f"sip:{user}@{self._sent_by}{parameter}"
 
     def contact_for(self, request: Request) -> str:
         """The same; a `sips:` Contact where the request asks for a secure path (§12.1.1)."""

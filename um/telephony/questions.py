@@ -6,13 +6,14 @@ from typing import Protocol
 from um.core.ports import Clock
 from um.telephony.mwi_requests import Sender
 from um.telephony.randomness import Randomness, token
+from um.telephony.sip.dialog import Dialog
 from um.telephony.sip.endpoint import Endpoint
 from um.telephony.sip.events import RequestAnswered
 from um.telephony.sip.layer import Hop
-from um.telephony.sip.message import Request, Response
+from um.telephony.sip.message import Request
 
-Answer = Callable[[Response | None, float, float], None]
-"""Takes the final response (None: there was none), `now`, and the seconds that it took."""
+Answer = Callable[[RequestAnswered, float, float], None]
+"""Takes how the request ended, `now`, and the seconds that it took."""
 
 
 class Port(Protocol):
@@ -24,12 +25,15 @@ class Port(Protocol):
 
 
 class Questions:
-    """The requests of one port that wait for their answers."""
+    """The requests of one port that wait for their answers; `name` tells them from another user's."""
 
-    def __init__(self, port: Port, clock: Clock, randomness: Randomness) -> None:
+    def __init__(
+        self, port: Port, clock: Clock, randomness: Randomness, *, name: str = "lamp"
+    ) -> None:
         self.port = port
         self._clock = clock
         self._randomness = randomness
+        self._name = name
         self._waiting: dict[str, tuple[Answer, float]] = {}
         self._count = 0
 
@@ -40,13 +44,15 @@ class Questions:
         tag = token(self._randomness)
         return Sender(endpoint.new_via(hop), endpoint.contact, call_id, tag)
 
-    def ask(self, request: Request, hop: Hop, answer: Answer) -> None:
+    def ask(
+        self, request: Request, hop: Hop, answer: Answer, *, dialog: Dialog | None = None
+    ) -> None:
         """Send `request`; `answer` is called once. It leaves at the port's next `work`."""
         self._count += 1
-        owner = f"question {self._count}"
+        owner = f"{self._name} {self._count}"
         now = self._clock.monotonic()
         self._waiting[owner] = answer, now
-        self.port.endpoint.send_request(owner, request, hop, now)
+        self.port.endpoint.send_request(owner, request, hop, now, dialog=dialog)
 
     def answered(self, event: RequestAnswered) -> None:
         """A final answer came, or the time for it is over."""
@@ -54,4 +60,4 @@ class Questions:
         if question is not None:  # else somebody else asked
             answer, asked_at = question
             now = self._clock.monotonic()
-            answer(event.response, now, now - asked_at)
+            answer(event, now, now - asked_at)
