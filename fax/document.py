@@ -4,8 +4,8 @@ Laws: the G4 octets of a page stand in the PDF as they are; equal input gives eq
 document calls itself PDF/A-1b when the machine has an sRGB profile to name as output intent.
 """
 
-import hashlib
 import io
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -54,9 +54,14 @@ def make_pdf(salvaged: Salvaged, *, paper: str, additions: Additions | None = No
     )
     _Annotator(document.writer, salvaged, adds).annotate(sizes)
     out = io.BytesIO()
-    identity = hashlib.sha256(b"".join(images)).digest()
-    document.writer.tostream(document.writer.docinfo, out, _VERSION, identity)
+    document.writer.tostream(document.writer.docinfo, out, _VERSION, _identity(images, adds))
     return out.getvalue()
+
+
+def _identity(images: Sequence[bytes], additions: Additions) -> bytes:
+    """What the file identifier is made of (ISO 32000-1 §14.4): other pages, another document."""
+    sums = (f"{zlib.crc32(image):08x}{len(image):x}" for image in images)
+    return "\n".join((additions.header, *sums)).encode()
 
 
 def _points(page: TiffPage, paper: str) -> tuple[float, float]:

@@ -45,7 +45,7 @@ def readable_page(*, rows: int = 1146) -> Image.Image:
 
 
 def dense_page(text: str, *, rows: int = A4_FINE_ROWS) -> Image.Image:
-    """A page full of text, about 70 kB in G4 when fine."""
+    """A page full of the smallest text, about 260 kB in G4 when fine."""
     page = Image.new("1", (1728, rows), 1)
     draw = ImageDraw.Draw(page)
     line = f"{text} the quick brown fax jumps over the lazy operator 0123456789 " * 5
