@@ -27,8 +27,11 @@ def is_page(name: str) -> bool:
     return name.startswith("page-") and name.endswith(".tif")
 
 
-def read_received_page(folder: Path, number: int) -> bytes:
+def read_received_page(folder: Path, number: int, *, bad_rows: int = 0) -> bytes:
     """Page `number` of the file being received, as a TIFF of its own.
+
+    `bad_rows` came damaged and were made up: SpanDSP writes G4, where that is seen no more, so that
+    it is written into the page (BadFaxLines, RFC 2306 §2.2.4) for whoever makes the message.
 
     Raises RefusedDocumentError if it is not there or does not decode whole, OSError if the disk fails.
     """
@@ -41,7 +44,7 @@ def read_received_page(folder: Path, number: int) -> bytes:
     whole, why = whole_page(page)
     if whole is None:
         raise RefusedDocumentError(f"Page {number} cannot be read: {why}")
-    return write_page(_with_true_resolution(whole))
+    return write_page(replace(_with_true_resolution(whole), bad_rows=min(bad_rows, whole.rows)))
 
 
 def _with_true_resolution(page: TiffPage) -> TiffPage:

@@ -203,15 +203,16 @@ class _Call:
     def _look_for_events(self) -> None:
         while (event := self._session.next_event()) is not None:
             if isinstance(event, PageReceived):
-                self._keeping = self._child.spawn(self._make_safe(self._session, event.number))
+                self._keeping = self._child.spawn(self._make_safe(self._session, event))
             else:
                 self._end(event)
 
-    async def _make_safe(self, session: FaxSession, received: int) -> None:
-        """Only when this has gone through is the session's page `received` confirmed."""
+    async def _make_safe(self, session: FaxSession, event: PageReceived) -> None:
+        """Only when this has gone through is the session's page confirmed."""
+        received, bad_rows = event.number, event.bad_rows
         run, number = self._child.in_thread, self._earlier.pages + received
         try:
-            page = await run(lambda: read_received_page(self._folder, received))
+            page = await run(lambda: read_received_page(self._folder, received, bad_rows=bad_rows))
             if not await self._has_room(number, len(page)):
                 session.page_refused(received, "there is no room for the page")
                 return

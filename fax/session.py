@@ -33,6 +33,8 @@ class PageReceived:
     """Page `number` (from 1) is whole in the terminal's file and waits for its confirmation."""
 
     number: int
+    bad_rows: int = 0
+    """Rows of it that did not decode and were made up (without ECM)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,14 +126,15 @@ class FaxSession:
     def _look_at_terminal(self) -> None:
         if self._terminal.pages_received > self._pages:
             self._pages = self._terminal.pages_received
-            self._bad_rows += self._terminal.statistics().bad_rows
+            bad_rows = self._terminal.statistics().bad_rows
+            self._bad_rows += bad_rows
             self._page_is_safe = False
             self._hold = ConfirmationHold()
             self._state = State.HOLDING
             if self._pages > self._max_pages:
                 self._break_off(f"more than {self._max_pages} pages")
             else:
-                self._events.append(PageReceived(self._pages))
+                self._events.append(PageReceived(self._pages, bad_rows))
         elif self._terminal.completion is not None:
             self._end(
                 complete=self._terminal.completion == 0, detail=self._terminal.completion_text()

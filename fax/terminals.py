@@ -52,6 +52,7 @@ class _Terminal(ABC):
         self._state: Any = None
         self._t30: Any = None
         self._statistics = self._ffi.new("t30_stats_t *")
+        self._bad_rows = 0
         self._callbacks = (
             self._ffi.callback("phase_handler", self._on_phase_d),
             self._ffi.callback("end_handler", self._on_phase_e),
@@ -85,11 +86,9 @@ class _Terminal(ABC):
     @property
     def pages_received(self) -> int:
         """Pages that are whole in the file, the last one perhaps not confirmed yet."""
-        if not self._phase_d:
-            return 0
-        self._lib.t30_get_transfer_statistics(self._t30, self._statistics)
+        self._count()
         pages: int = self._statistics.pages_rx
-        return pages
+        return pages if self._phase_d else 0
 
     @property
     def completion(self) -> int | None:
@@ -98,16 +97,25 @@ class _Terminal(ABC):
 
     def statistics(self) -> FaxStatistics:
         """What was counted so far."""
+        self._count()
         raw = self._statistics
-        self._lib.t30_get_transfer_statistics(self._t30, raw)
         return FaxStatistics(
             bit_rate=raw.bit_rate,
             ecm=bool(raw.error_correcting_mode),
             pages_received=raw.pages_rx,
             x_resolution_dpm=raw.x_resolution,
             y_resolution_dpm=raw.y_resolution,
-            bad_rows=raw.bad_rows,
+            bad_rows=self._bad_rows,
         )
+
+    def _count(self) -> None:
+        """Ask for the figures; bad rows are noted as they come.
+
+        SpanDSP has begun the next page, and forgotten the rows of the last one, when it tells of it.
+        """
+        self._lib.t30_get_transfer_statistics(self._t30, self._statistics)
+        if self._statistics.length:
+            self._bad_rows = self._statistics.bad_rows
 
     def remote_identity(self) -> str:
         """TSI: what the sender calls itself; up to 20 characters, unclean."""

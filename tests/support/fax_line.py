@@ -37,6 +37,7 @@ class FaxLine:
         self.ended: SessionEnded | None = None
         self.ticks = 0
         self.page_came: dict[int, int] = {}
+        self.bad_rows: dict[int, int] = {}
         self.page_decided: dict[int, int] = {}
         self.first_sound: dict[int, int] = {}
         """When the receiver's line was first not silent after each page, in ticks."""
@@ -70,6 +71,7 @@ class FaxLine:
         while (event := self.session.next_event()) is not None:
             if isinstance(event, PageReceived):
                 self.page_came[event.number] = self.ticks
+                self.bad_rows[event.number] = event.bad_rows
             else:
                 self.ended = event
         self._decide()
@@ -92,7 +94,8 @@ class FaxLine:
                 self.first_sound[number] = self.ticks
 
     def _keep(self, number: int, _waited: int) -> bool:
-        keep_page(self._folder, number, read_received_page(self._folder, number))
+        page = read_received_page(self._folder, number, bad_rows=self.bad_rows[number])
+        keep_page(self._folder, number, page)
         return True
 
     def close(self) -> None:

@@ -185,3 +185,26 @@ class _Nobody:
 
     def hear(self, samples):
         pass
+
+
+def test_rows_that_came_damaged_are_counted_page_by_page(tmp_path):
+    """Without ECM SpanDSP makes lost rows up and writes G4: the count stands in the kept page."""
+    pages = [text_page("first", rows=900), text_page("second", rows=500), text_page("third")]
+    file = write_tiff(tmp_path / "sent.tif", pages)
+    dice = random.Random(6)
+    lost = {tick for tick in range(10_000) if dice.random() < 0.006}
+    line = FaxLine(
+        SendingFax(file, ecm=False, modem="v29"), tmp_path, ecm=False, lost=lost.__contains__
+    )
+    with closing(line):
+        line.run()
+        assert line.ended.complete
+        total = line.session.bad_rows
+    counts = [
+        page.bad_rows
+        for number in (1, 2, 3)
+        for page in read_pages((tmp_path / f"page-000{number}.tif").read_bytes())
+    ]
+    assert sum(counts) == total
+    assert any(counts[:2])  # not only of the last one
+    assert list(line.bad_rows.values()) == counts
