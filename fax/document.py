@@ -16,8 +16,9 @@ from fax.layout import page_points
 from fax.pages import Salvaged
 from fax.settings import SRGB_PROFILE
 from fax.stamp import BAND_POINTS, FONT_MATRIX, StampFont, deflated, stamp
-from fax.text_layer import Word, layer, to_unicode
+from fax.text_layer import layer, to_unicode
 from fax.tiff import TiffPage, write_page
+from fax.words import Word
 
 _VERSION = "1.4"
 

@@ -18,8 +18,8 @@ import structlog
 from fax.layout import READING_DPI
 from fax.pdf import PdfMaker
 from fax.sandbox import MIB, Limits, Sandbox
-from fax.text_layer import Word, lines_of
 from fax.tsv import words_of
+from fax.words import Word, lines_of
 from um.core.errors import UMError
 from um.core.ports import Metrics, NoMetrics
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import structlog
 
-from fax.text_layer import Word
 from fax.tiff import MAX_PAGES
+from fax.words import Word
 from um.core.errors import RefusedDocumentError, UnavailableError
 from um.core.ports import Metrics, NoMetrics
 

@@ -19,9 +19,9 @@ from typing import Any, BinaryIO
 from fax import libtiff
 from fax.document import Additions, make_pdf
 from fax.pages import find_pages, salvage
-from fax.text_layer import Word
 from fax.tiff import BadPage
 from fax.upright import upright
+from fax.words import Word
 from um.core.errors import RefusedDocumentError, UMError
 
 ADDRESS_SPACE_OCTETS = 700 * 1024 * 1024

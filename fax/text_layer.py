@@ -5,35 +5,14 @@ needs no glyphs (ISO 19005-1 §6.3.4, ISO 32000-1 §9.3.6).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from fax.stamp import deflated, to_unicode_map
+from fax.words import Word
 
 MAX_LAYER_OCTETS = 16 * 1024
 """Of one page, deflated; `fax.room` reserves it. A page with more has no layer."""
 _GLYPH_WIDTH = 500
 """Thousandths of an em, of every character."""
-
-
-@dataclass(frozen=True, slots=True)
-class Word:
-    """A word and its box, in shares of the page's width and rows, from the top left."""
-
-    text: str
-    left: float
-    top: float
-    width: float
-    height: float
-    line: int = 0
-    """Words of one line have one number; it grows down the page."""
-
-
-def lines_of(words: Sequence[Word]) -> str:
-    """The words as text: a line a line."""
-    lines: dict[int, list[str]] = {}
-    for word in words:
-        lines.setdefault(word.line, []).append(word.text)
-    return "\n".join(" ".join(line) for line in lines.values())
 
 
 def layer(words: Sequence[Word], *, width: float, height: float) -> bytes:

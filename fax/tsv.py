@@ -6,7 +6,7 @@ left out, and words are cleaned of everything that is no visible character.
 
 from collections.abc import Iterator
 
-from fax.text_layer import Word
+from fax.words import Word
 from um.mime.clean import clean_text
 
 _COLUMNS = 12

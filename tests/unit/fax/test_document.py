@@ -12,7 +12,8 @@ from fax.layout import page_points
 from fax.pages import salvage
 from fax.settings import SRGB_PROFILE
 from fax.stamp import BAND_POINTS
-from fax.text_layer import MAX_LAYER_OCTETS, Word, layer
+from fax.text_layer import MAX_LAYER_OCTETS, layer
+from fax.words import Word
 from tests.support.fax_pixels import pages_of_pdf, same_pixels
 from tests.support.tiffs import FINE, STANDARD, SUPERFINE, text_page, tiff, truncated_strip
 

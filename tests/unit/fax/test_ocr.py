@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from fax.ocr import MAX_PAGE_TEXT_OCTETS, FaxReader, bounded, language_of, page_texts
 from fax.pdf import PdfMaker
 from fax.sandbox import MIB, Limits, Sandbox
-from fax.text_layer import Word
 from fax.tsv import words_of
+from fax.words import Word
 from tests.support.tiffs import (
     FINE,
     READABLE,
