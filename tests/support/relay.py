@@ -14,6 +14,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Self
 
+from tests.support.media_socket import MediaSocket
+
 Address = tuple[str, int]
 _PACKET_SECONDS = 0.02
 
@@ -107,7 +109,8 @@ class RtpRelay:
     def __init__(self, profile: Profile, *, host: str = "127.0.0.1") -> None:
         self.network = Network(profile)
         self._near = _bound(host)
-        self._far = _bound(host)
+        self._far = MediaSocket(host)
+        self._far.setblocking(True)
         self._server: Address | None = None
         self._telephone: Address | None = None
         self._stop = threading.Event()

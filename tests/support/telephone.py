@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.media_socket import MediaSocket
 from tests.support.relay import RtpRelay
 from tests.support.telephone_rtp import (
     FRAME_OCTETS,
@@ -261,13 +262,7 @@ class Telephone:
         A refused call is no error: see `CallReport.status`.
         """
         name = f'"{caller_name}" ' if caller_name else ""
-        family = socket.AF_INET6 if ":" in self._local_host else socket.AF_INET
-        with (
-            self._signalling_socket(server) as sip,
-            socket.socket(family, socket.SOCK_DGRAM) as rtp,
-        ):
-            rtp.bind((self._local_host, 0))
-            rtp.setblocking(False)
+        with self._signalling_socket(server) as sip, MediaSocket(self._local_host) as rtp:
             identity = Identity(
                 sip.getsockname()[:2],
                 uri,
@@ -490,9 +485,7 @@ class _Line:
                 yield []
             case Move():
                 self.rtp.close()
-                self.rtp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-                self.rtp.bind((self.identity.local[0], 0))
-                self.rtp.setblocking(False)
+                self.rtp = MediaSocket(self.identity.local[0])
                 self._invite_again(self._offer("sendrecv"))
                 yield []
             case Noise(seconds, level):
