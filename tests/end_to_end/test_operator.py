@@ -22,11 +22,11 @@ exten => operator,1,Wait(1)
  same => n,SendDTMF(0)
  same => n,Wait(${STAY})
  same => n,Hangup()
-; The same, but nobody connects: the caller speaks after the beep.
+; The same, but nobody connects: the caller says it over and over, once surely after the beep.
 exten => refused,1,Wait(1)
  same => n,SendDTMF(0)
  same => n,Wait(${STAY})
- same => n,Playback(${WORDS})
+ same => n,Playback(${WORDS}&${WORDS}&${WORDS})
  same => n,Hangup()
 """
 """More of the context that CALLERS ends with."""
@@ -69,7 +69,7 @@ def test_a_caller_whom_nobody_connects_leaves_a_message(
     """Asterisk has no extension to send a lone channel to: 0 is refused, the deposit goes on."""
     server, asterisk, _ = house
     mail = message_by(
-        server, lambda: call(asterisk, f"PJSIP/{NUMBER}@um", "refused", "refused", STAY="8")
+        server, lambda: call(asterisk, f"PJSIP/{NUMBER}@um", "refused", "refused", STAY="4")
     )
     assert '"done": false' in server.log_text()
     assert mail.message["X-CallingTelephoneNumber"] == CALLER

@@ -24,7 +24,7 @@ from um.telephony.server import TelephonyServer
 from um.telephony.settings import TelephonySettings
 from um.telephony.sip.credentials import Credential
 from um.telephony.sip.digest import Verifier
-from um.telephony.sip.events import OtherEvent, RequestAnswered
+from um.telephony.sip.events import OtherEvent, PeerLost, RequestAnswered
 from um.telephony.sip.registration import Binding, parse_registrar
 from um.telephony.transport import SipPort, parse_networks
 
@@ -98,7 +98,7 @@ class TelephoneEdge:
     def _received(self, port: SipPort, event: OtherEvent) -> None:
         """Requests outside calls are lamps' business, answers that of who asked."""
         self._desk.received(port, event)
-        if isinstance(event, RequestAnswered):
+        if isinstance(event, RequestAnswered | PeerLost):
             self._registrations.received(port, event)
 
 

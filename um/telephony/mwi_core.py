@@ -9,8 +9,9 @@ from um.core.ports import Metrics
 from um.core.waiting import Lamp
 from um.telephony.mwi_requests import Place, notification, ping, retry_after
 from um.telephony.mwi_target import Ping, Target
-from um.telephony.questions import Questions
+from um.telephony.questions import Port, Questions
 from um.telephony.sip.events import RequestAnswered
+from um.telephony.sip.layer import Address
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +38,11 @@ class WatchedCore:
             else:
                 self._notify(each)
         return bool(sending)
+
+    def lost(self, port: Port, peer: Address, now: float) -> None:
+        """A connection of `port` with `peer` broke."""
+        if port is self.questions.port and peer == self._place.hop.address:
+            self.target.suspect(now)
 
     def _notify(self, lamp: Lamp) -> None:
         sender = self.questions.sender(self._place.hop)

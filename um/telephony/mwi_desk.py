@@ -24,7 +24,7 @@ from um.telephony.mwi_requests import Place, parse_target
 from um.telephony.mwi_subscribers import Subscribers
 from um.telephony.questions import Port, Questions
 from um.telephony.randomness import Randomness
-from um.telephony.sip.events import OtherEvent, RequestAnswered
+from um.telephony.sip.events import OtherEvent, PeerLost, RequestAnswered
 from um.telephony.transport import DelayedCall, ListenAddress, Reactor
 
 log = structlog.get_logger(__name__)
@@ -107,6 +107,9 @@ class MessageWaitingDesk:
         subscribers = self._subscribers[port]
         if isinstance(event, RequestAnswered):
             subscribers.questions.answered(event)
+        elif isinstance(event, PeerLost):
+            for core in self._cores:
+                core.lost(port, event.peer, self._clock.monotonic())
         else:
             subscribers.offered(event)
         self._work()

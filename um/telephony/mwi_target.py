@@ -160,6 +160,11 @@ class Target:
             self._silent(now, 0)
             self._repeat_all(now)
 
+    def suspect(self, now: float) -> None:
+        """It may have restarted: all again, but not too often."""
+        if self._round_at is not None and not self.away:
+            self._timers.set("refresh", max(now, self._round_at + SOONEST_REFRESH_SECONDS))
+
     # ---- what follows
 
     def _expire(self, name: str, now: float) -> None:
@@ -206,8 +211,8 @@ class Target:
             self.away = self._waiting = False
             self._timers.cancel("away")
             self._repeat_all(now)
-        elif took > SUSPECT_SECONDS and self._round_at is not None:
-            self._timers.set("refresh", max(now, self._round_at + SOONEST_REFRESH_SECONDS))
+        elif took > SUSPECT_SECONDS:
+            self.suspect(now)
 
     def _silent(self, now: float, wait: float) -> None:
         self._timers.cancel("ping")

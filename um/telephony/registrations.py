@@ -19,7 +19,7 @@ from um.core.ports import Clock, Metrics
 from um.telephony.mwi_requests import retry_after
 from um.telephony.questions import Port, Questions
 from um.telephony.randomness import Randomness, token
-from um.telephony.sip.events import RequestAnswered
+from um.telephony.sip.events import PeerLost, RequestAnswered
 from um.telephony.sip.layer import Address, Hop, default_port
 from um.telephony.sip.registration import Binding, Registration, State, register
 from um.telephony.transport import DelayedCall, ListenAddress, Network, Reactor, is_inside
@@ -83,11 +83,21 @@ class Registrations:
             self._ways.setdefault(way, questions)
         self._work()
 
-    def received(self, port: Port, event: RequestAnswered) -> None:
+    def received(self, port: Port, event: RequestAnswered | PeerLost) -> None:
         """What a port heard for us, or for others."""
+        if isinstance(event, PeerLost):
+            self._lost(port, event.peer)
+            return
         for questions in self._ways.values():
             if questions.port is port:
                 questions.answered(event)
+
+    def _lost(self, port: Port, peer: Address) -> None:
+        concerned = [client for client in self._clients if client.way == (port, peer)]
+        for client in concerned:
+            client.registration.lost(self._clock.monotonic())
+        if concerned:
+            self._work()
 
     async def stop(self) -> None:
         """Remove our bindings, as far as their registrars answer soon."""
@@ -142,6 +152,7 @@ class Registrations:
             self._answered(client, RequestAnswered("", None))
             return
         endpoint = questions.port.endpoint
+        client.way = questions.port, hop.address
         client.contact = endpoint.uri_of(client.binding.contact_user)
         request = register(
             client.binding,
@@ -199,6 +210,8 @@ class _Client:
         self.call_id = token(randomness)
         self.tag = token(randomness)
         self.contact = ""
+        self.way: tuple[Port, Address] | None = None
+        """By which port, and to where, the last REGISTER went."""
         self.told = False
         """That it is bound was logged, and is so still."""
 

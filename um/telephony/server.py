@@ -48,6 +48,7 @@ from um.telephony.sip.events import (
     OfferAnswered,
     OfferRefused,
     OtherEvent,
+    PeerLost,
     RequestAnswered,
     RequestOffered,
     TransferEnded,
@@ -240,7 +241,7 @@ class TelephonyServer:
         return port
 
     def _on_event(self, port: SipPort, event: Event) -> None:
-        if isinstance(event, RequestOffered | RequestAnswered):
+        if isinstance(event, RequestOffered | RequestAnswered | PeerLost):
             self._outside_calls(port, event)
             return
         if isinstance(event, CallOffered):

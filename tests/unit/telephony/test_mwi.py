@@ -272,6 +272,19 @@ def test_a_late_answer_is_a_restart_perhaps():
     assert len(core.sent) == 2
 
 
+def test_a_broken_connection_is_a_restart_perhaps():
+    """It may have come back before the next ping: all again, within 30 s of the last round."""
+    core = Core().want(lamp(1)).answer()
+    core.until(core.now + 31)
+    sent = len(core.sent)
+    core.target.suspect(core.now)
+    core.until(core.now + 0.1)
+    assert len(core.sent) == sent + 1
+    core.target.suspect(core.now)
+    core.until(core.now + 20)
+    assert len(core.sent) == sent + 1
+
+
 def test_a_refused_number_is_tried_again_ever_later():
     """Another number is none the worse for it; a change is tried at once."""
     core = Core().want(lamp(1)).answer(404)

@@ -123,6 +123,21 @@ def test_retry_after_is_heeded():
     assert engine.wait() == 77.0
 
 
+def test_a_broken_connection_makes_the_binding_anew():
+    """After a pause, however often it breaks; one that is not bound loses nothing."""
+    engine = Engine()
+    engine.registration.lost(engine.now)
+    assert engine.due() == 3600
+    engine.registration.lost(engine.now)
+    assert engine.registration.state is State.ASKING
+    for _ in range(3):
+        engine.answer(200)
+        engine.registration.lost(engine.now)
+        assert engine.due() is None
+        assert 4 <= engine.wait() <= 6
+        assert engine.due() == 3600
+
+
 def test_the_end_removes_the_binding_once():
     """Expires 0, whatever is answered; nothing is sent where no binding can be."""
     for status in (200, 423, 403, 503, 0):

@@ -5,11 +5,13 @@ import random
 import pytest
 
 from tests.support.memory_reactor import MemoryReactor
-from tests.support.sip_bench import SDP, CountedMetrics, request, summary, tag_of
+from tests.support.sip_bench import SDP, CountedMetrics, replied, request, summary, tag_of
+from um.telephony.mwi_requests import Place, Sender, ping
 from um.telephony.sip.digest import Verifier
 from um.telephony.sip.endpoint import Endpoint, EndpointSettings
-from um.telephony.sip.events import CallOffered
+from um.telephony.sip.events import CallOffered, PeerLost, RequestAnswered
 from um.telephony.sip.guard import Guard
+from um.telephony.sip.layer import Hop
 from um.telephony.stream_transport import (
     IDLE_SECONDS,
     MAX_CONNECTIONS_OF_ADDRESS,
@@ -195,6 +197,38 @@ def test_a_refused_connection_loses_what_waited(port):
     assert port.count("telephony_send_failures") == 1
     port.reactor.pass_time(1)
     assert len(port.reactor.calls_out) == 2
+
+
+def asked(port):
+    """A request of ours to who listens at 5060; waits for its connection."""
+    hop = Hop("TCP", ("192.0.2.10", 5060))
+    target = Place("sip:192.0.2.10:5060;transport=tcp", hop)
+    sender = Sender(port.endpoint.new_via(hop), port.endpoint.contact, "call", "tag")
+    port.endpoint.send_request("me", ping(target, "um.test", sender), hop, 0.0)
+    port.port.work()
+    return port.reactor.calls_out[-1]
+
+
+def test_a_request_whose_connection_fails_has_failed(port):
+    """Nobody waits 32 s for who is not there, or who left without an answer (§17.1.4)."""
+    failed = [RequestAnswered("me", None), PeerLost(("192.0.2.10", 5060))]
+    asked(port).refuse()
+    assert port.events == failed
+    port.events.clear()
+    connection = asked(port).accept()
+    assert connection.said().startswith(b"OPTIONS ")
+    connection.loseConnection()
+    assert port.events == failed
+
+
+def test_an_answer_before_the_connection_breaks_is_one(port):
+    """And the break is told apart: the peer may have restarted."""
+    connection = asked(port).accept()
+    connection.write_to(replied(connection.said().decode(), 200, "OK"))
+    connection.loseConnection()
+    answered, lost = port.events
+    assert answered.response.status == 200
+    assert lost == PeerLost(("192.0.2.10", 5060))
 
 
 def test_the_end_closes_all(port):

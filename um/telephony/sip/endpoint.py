@@ -24,6 +24,7 @@ from um.telephony.sip.events import (
     CallCancelled,
     CallOffered,
     Event,
+    PeerLost,
     RequestAnswered,
     RequestOffered,
 )
@@ -258,6 +259,7 @@ class Endpoint:
         """A connection to `peer` broke, or was not made: what was asked on it gets no answer."""
         self._layer.unreachable(peer, now)
         self._hear(now)
+        self._events.append(PeerLost(peer))
 
     def send_request(
         self, owner: str, request: Request, hop: Hop, now: float, *, dialog: Dialog | None = None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from um.telephony.sip.layer import Hop
+from um.telephony.sip.layer import Address, Hop
 from um.telephony.sip.message import Request, Response
 from um.telephony.sip.reason import Reason
 
@@ -132,6 +132,13 @@ class RequestAnswered:
     """The number (CSeq) that the request had at last: a challenge makes it grow."""
 
 
+@dataclass(frozen=True, slots=True)
+class PeerLost:
+    """A connection with a neighbour broke: it may have restarted, and forgotten what it was told."""
+
+    peer: Address
+
+
 CallEvent = (
     CallOffered
     | CallCancelled
@@ -143,5 +150,5 @@ CallEvent = (
     | CallEnded
     | DigitSignalled
 )
-OtherEvent = RequestOffered | RequestAnswered
+OtherEvent = RequestOffered | RequestAnswered | PeerLost
 Event = CallEvent | OtherEvent

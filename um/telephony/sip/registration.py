@@ -26,6 +26,8 @@ RETRY_SECONDS: Final = (2.0, 4.0, 8.0, 16.0, 30.0, 60.0, 120.0, 300.0)
 """After silence or trouble of the registrar."""
 REFUSED_SECONDS: Final = (60.0, 300.0, 900.0, 1800.0)
 """After a refusal: the configuration is wrong on one side."""
+LOST_SECONDS: Final = (5.0,)
+"""After a connection broke: a registrar that closes it after each answer is not asked without pause."""
 JITTER: Final = 0.2
 """So much more or less, that many do not come at once after an outage."""
 MARGIN_SECONDS: Final = 40.0
@@ -57,6 +59,8 @@ class Cue(StrEnum):
     TROUBLE = "trouble"
     """Any other failure, or silence."""
     TIMER = "timer"
+    LOST = "lost"
+    """The connection broke: the registrar may have restarted, or calls us by nothing else."""
     STOP = "stop"
 
 
@@ -67,6 +71,7 @@ TRANSITIONS: Final[Mapping[tuple[State, Cue], State]] = {
     (State.ASKING, Cue.TROUBLE): State.WAITING,
     (State.ASKING, Cue.STOP): State.LEAVING,
     (State.BOUND, Cue.TIMER): State.ASKING,
+    (State.BOUND, Cue.LOST): State.WAITING,
     (State.BOUND, Cue.STOP): State.LEAVING,
     (State.WAITING, Cue.TIMER): State.ASKING,
     (State.WAITING, Cue.STOP): State.LEAVING,
@@ -164,6 +169,13 @@ class Registration:
             granted = granted_seconds(response, contact, self._expires)
             self._failures = 0
             self._next_at = now + max(granted / 2, min(granted * 0.9, granted - MARGIN_SECONDS))
+
+    def lost(self, now: float) -> None:
+        """The connection over which it was made is gone."""
+        if self.state is State.BOUND:
+            self._enter(Cue.LOST)
+            self._wait(LOST_SECONDS, now, 0)
+            self._failures = 0
 
     def stop(self) -> None:
         """Remove the binding: `due` says when, `state` when it is gone."""
