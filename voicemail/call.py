@@ -180,7 +180,8 @@ class VoicemailCall:
         try:
             kind = wanted(await self._house.greetings.kinds(account_id), cause)
             data = await self._house.greetings.get(account_id, kind) if kind else None
-            recording = Clip(decode(data).tobytes()) if data else None
+            samples = await asyncio.to_thread(decode, data) if data else None
+            recording = Clip(samples.tobytes()) if samples else None
             chosen = await self._house.store.read(
                 "call-preferences", lambda tx: tx.accounts.preferences(account_id)
             )

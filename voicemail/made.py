@@ -17,7 +17,7 @@ import structlog
 from um.core.errors import UMError
 from voicemail.audio import encode_wav
 from voicemail.convert import convert
-from voicemail.texts import MENU_TEXTS, TEXTS
+from voicemail.texts import LACKING, MENU_TEXTS, TEXTS
 
 log = structlog.get_logger(__name__)
 
@@ -40,10 +40,9 @@ def make_prompts(
     made = 0
     for language in languages:
         menu = MENU_TEXTS.get(language, {})
-        texts = {
-            **TEXTS.get(language, {}),
-            **{name: menu[name] for name in phrases if name in menu},
-        }
+        texts = dict(TEXTS.get(language, {}))
+        texts.update(LACKING.get(language, {}))
+        texts.update((name, menu[name]) for name in phrases if name in menu)
         for name, text in texts.items():
             path = folder / language / f"{name}.wav"
             if path.is_file():

@@ -178,3 +178,18 @@ MENU_TEXTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     }
 )
 """What can be done by a key, for menus under another map than the packs' (`voicemail.wording`)."""
+
+LACKING: Mapping[str, Mapping[str, str]] = MappingProxyType(
+    {
+        "es": MappingProxyType(
+            {
+                "im-sorry": "Lo siento.",
+                "please-try-call-later": "Por favor, llame más tarde.",
+                "vm-msgforwarded": "Su mensaje ha sido enviado.",
+                "minute": "minuto.",
+                "second": "segundo.",
+            }
+        ),
+    }
+)
+"""What the English pack has and the pack of a language lacks (Debian's 1.6.1)."""

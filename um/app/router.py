@@ -49,6 +49,9 @@ class ServiceRouter:
         if isinstance(decided, CallPlace):
             return Route(decided.application, decided.account, decided.number)
         self._metrics.count(f"calls_refused_{decided.reason.replace('-', '_')}")
+        await self._door.note(
+            decided, call_id=info.call_id, caller=info.caller_number or info.caller_name
+        )
         refusal = REFUSALS[decided.reason]
         to_machine = decided.number is not None and decided.number.use is NumberUse.FAX
         if to_machine:  # a fax machine is told by the status alone

@@ -17,7 +17,7 @@ def line(facts: CallFacts, kind: str, *, seconds: float = 0.0, detail: str = "")
         account_id=facts.account_id,
         at=facts.started_at,
         kind=kind,
-        number=facts.number,
+        number=facts.number or None,
         caller=facts.caller_number or facts.caller_name,
         duration_seconds=seconds,
         detail=detail,

@@ -9,13 +9,19 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
-from um.core.account import Account, AccountState, Number, NumberUse
+import structlog
+
+from um.core.account import Account, AccountState, CallRecord, Number, NumberUse
+from um.core.errors import UMError
 from um.core.ids import E164, AccountId
 from um.core.ports import Clock, Store, Transaction
 from um.policy.lifecycle import Answer, Door, answer
 from um.policy.quota import fits
+from um.service import history
 from um.service.numbers import find_number
 from um.service.settings import AccountSettings
+
+log = structlog.get_logger(__name__)
 
 FIRST_FAX_PAGE_OCTETS = 256 * 1024
 """Room that must be free before a fax is answered: a dense page in fine resolution, in base64."""
@@ -107,6 +113,28 @@ class CallDoor:
                 "route-owner", lambda tx: self._owner_txn(tx, caller, is_vouched_for=is_vouched_for)
             )
         return await self._store.read("route-call", lambda tx: self._decide_txn(tx, candidates))
+
+    async def note(self, refused: RefusedCall, *, call_id: str, caller: str) -> None:
+        """A line in the history of the account whose caller is refused; trouble is logged.
+
+        An owner who is refused has no caller.
+        """
+        account, number = refused.account, refused.number
+        if account is None or number is None or refused.reason is CallRefusal.OWN_CLOSED:
+            return
+        record = CallRecord(
+            account_id=account.id,
+            at=self._clock.now(),
+            kind=history.REFUSED,
+            number=number.e164,
+            caller=caller,
+            duration_seconds=0.0,
+            detail=refused.reason.value,
+        )
+        try:
+            await history.note(self._store, record)
+        except UMError as error:
+            log.warning("refused call not noted", call_id=call_id, error=error.code)
 
     async def find_number(self, dialled: str) -> tuple[Account, Number] | None:
         """The number of ours that `dialled` means, in any spelling or by its alias."""

@@ -24,6 +24,9 @@ class Door:
     def __init__(self, answer):
         self.answer = answer
 
+    async def note(self, refused, *, call_id, caller):
+        self.noted = (refused.reason, call_id, caller)
+
     async def decide(self, candidates, *, caller, is_vouched_for):
         if isinstance(self.answer, Exception):
             raise self.answer
@@ -51,6 +54,14 @@ def test_a_call_finds_its_application():
 )
 def test_each_refusal_has_its_status(reason, status):
     assert routed(RefusedCall(reason, ACCOUNT, VOICE)).status == status
+
+
+def test_each_refusal_is_handed_to_the_history():
+    """With who called; a call that is taken is not."""
+    door = Door(RefusedCall(CallRefusal.FULL, ACCOUNT, VOICE))
+    info = replace(INFO, caller_name="anonymous")
+    asyncio.run(ServiceRouter(door, NoMetrics()).route(["1"], info))
+    assert door.noted == (CallRefusal.FULL, "id", "anonymous")
 
 
 def test_every_refusal_is_in_the_table():

@@ -4,7 +4,7 @@ import asyncio
 
 from tests.support.house import NUMBER, House, incoming
 from um.core.account import NumberUse
-from um.service.routing import CallDoor, CallPlace, CallRefusal
+from um.service.routing import CallDoor, CallPlace, CallRefusal, RefusedCall
 
 OTHER = "+15551230002"
 
@@ -72,5 +72,29 @@ def test_an_access_code_is_an_owners_call():
         told = await door.decide(["*98"], caller=NUMBER, is_vouched_for=True)
         assert told.reason is CallRefusal.OWN_CLOSED
         assert (await door.decide(["*98"], caller=NUMBER)).application == "login"
+
+    run(story())
+
+
+def test_a_refused_call_is_in_the_history_of_the_account():
+    """Whom the mailbox turned away; not an owner, not a call for nobody, and trouble is no error."""
+
+    async def story():
+        house = House()
+        alice = await house.add()
+        door = CallDoor(house.store, house.clock, house.settings, voice_octets=1)
+        await house.accounts.set_voicemail("alice", on=False)
+        off = await door.decide([NUMBER])
+        await door.note(off, call_id="c1", caller="+15559870001")
+        owner = RefusedCall(CallRefusal.OWN_CLOSED, off.account, off.number)
+        for refused in (owner, RefusedCall(CallRefusal.UNKNOWN)):
+            await door.note(refused, call_id="c2", caller="")
+        house.store.unavailable = True
+        await door.note(off, call_id="c3", caller="")
+        house.store.unavailable = False
+        lines = await house.store.read("t", lambda tx: tx.records.calls_of(alice.id))
+        assert [(line.kind, line.caller, line.detail) for line in lines] == [
+            ("refused", "+15559870001", "voicemail-off")
+        ]
 
     run(story())

@@ -10,7 +10,7 @@ from voicemail import conversation, made, spoken
 from voicemail.made import make_prompts, speak
 from voicemail.menu import FOLDERS
 from voicemail.prompts import Prompts
-from voicemail.texts import MENU_TEXTS, TEXTS
+from voicemail.texts import LACKING, MENU_TEXTS, TEXTS
 
 _NAMES = re.compile(r'"((?:vm|um|pbx|digits|im|please)-?[a-zA-Z0-9/-]+|beep|minute|seconds?)"')
 
@@ -18,10 +18,8 @@ _NAMES = re.compile(r'"((?:vm|um|pbx|digits|im|please)-?[a-zA-Z0-9/-]+|beep|minu
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     where = tmp_path_factory.mktemp("made")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(made, "TEXTS", {"en": TEXTS["en"]})
-        assert make_prompts(where) == len(TEXTS["en"])
-        assert make_prompts(where) == 0
+    assert make_prompts(where, ["en"]) == len(TEXTS["en"])
+    assert make_prompts(where, ["en"]) == 0
     return where
 
 
@@ -50,6 +48,19 @@ def test_every_language_has_the_same_prompts():
 def test_other_languages_are_spoken(language):
     """espeak-ng has the voices."""
     assert level(speak(TEXTS[language]["um-locked"], language).tobytes()) > 200
+
+
+def test_what_the_pack_of_a_language_lacks_is_made_in_it(tmp_path, monkeypatch):
+    """Rather than said in English; and phrases of other key maps only if they are asked for."""
+    monkeypatch.setattr(made, "TEXTS", {"es": {}, "en": {}})
+    assert make_prompts(tmp_path, ["es"], phrases=["um-to-delete"]) == len(LACKING["es"]) + 1
+    pack = tmp_path / "packs" / "es_MX"
+    pack.mkdir(parents=True)
+    for name in ("vm-intro", "im-sorry"):
+        (pack / f"{name}.wav").write_bytes((tmp_path / "es/um-to-delete.wav").read_bytes())
+    prompts = Prompts(tmp_path / "packs", made=tmp_path)
+    assert level(prompts.samples("vm-msgforwarded", language="es-MX")) > 200
+    assert prompts.samples("vm-msgforwarded", language="fr") == b""
 
 
 def test_an_operators_folder_goes_first(folder, tmp_path):

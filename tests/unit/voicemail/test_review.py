@@ -1,6 +1,7 @@
 """What a caller may do after the pound key, and which greeting a caller hears."""
 
 import asyncio
+from array import array
 
 import pytest
 
@@ -12,6 +13,7 @@ from um.core.account import GreetingKind
 from um.core.message import FLAGGED
 from um.telephony.application import DivertCause, EndReason
 from voicemail import preferences
+from voicemail.audio import encode_wav
 from voicemail.greeting import wanted
 
 FIRST = "The meeting is moved to Tuesday at nine, in the old harbour office, third floor."
@@ -252,6 +254,20 @@ def test_without_an_operator_zero_means_nothing():
         exchange.speak(application, say(FIRST))
         application.digit("0")
         assert call.transfers == []
+        await delivered(exchange, account, application)
+
+    story(tell)
+
+
+@pytest.mark.parametrize("data", [b"", b"RIFF", encode_wav(array("h"))])
+def test_a_greeting_without_sound_is_not_what_a_caller_hears(data):
+    """An empty or broken file: the default greeting in its place, and the call goes on."""
+
+    async def tell(exchange, account):
+        await exchange.house.greetings.put(account.id, GreetingKind.UNAVAILABLE, data)
+        call, application = await exchange.to_recording(account)
+        assert call.played[0].startswith(b"<vm-theperson>")
+        exchange.speak(application, say(FIRST))
         await delivered(exchange, account, application)
 
     story(tell)
