@@ -91,8 +91,8 @@ class FaxDeposits:
     ) -> Delivered:
         """Deliver a TIFF, or a PDF by way of Ghostscript, as a fax.
 
-        The pages that decode are delivered with a note of those that do not; when any does not, the
-        original goes to the account's quarantine.
+        The pages that decode are delivered with a note of those that do not; when any does not,
+        or not without a flaw, the original goes to the account's quarantine.
         Raises RefusedDocumentError with the reason, and what `Delivery.deliver` raises.
         """
         key = uuid4().hex
@@ -130,7 +130,7 @@ class FaxDeposits:
         except RefusedDocumentError:
             await self._quarantine.put(account.id, name, data)
             raise
-        if made[0].dropped:
+        if made[0].notes:
             await self._quarantine.put(account.id, name, data)
         return made
 
@@ -171,7 +171,7 @@ class FaxDeposits:
         if not pages:
             return await self._miss(entry, call, reception)
         document, message = await self._made(account, call, reception, pages, entry.id)
-        if document.dropped:
+        if document.notes:
             await self._keep_originals(account, entry, pages)
         try:
             await self._deliver(entry, call, reception, document, message)

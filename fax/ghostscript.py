@@ -65,7 +65,7 @@ class Ghostscript:
     async def _render(self, folder: Path, rows: int) -> None:
         page = (f"-g1728x{rows}", f"-sOutputFile={folder / 'out.tif'}", str(folder / "in.pdf"))
         limits = Limits(wall_seconds=WALL_SECONDS, cpu_seconds=_CPU_SECONDS)
-        if not await self.sandbox.run((*_RENDER, *page), folder, limits):
+        if not await self.sandbox.run((*_RENDER, *page), limits, folder=folder):
             raise RefusedDocumentError("The PDF could not be read")
 
 

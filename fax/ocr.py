@@ -7,10 +7,9 @@ process, behind everything else that the machine has to do (nice 19), in `fax.sa
 """
 
 import asyncio
+import os
 import shutil
-import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -105,20 +104,20 @@ class FaxReader:
             return found
         reading = asyncio.ensure_future(self._read_all(documents, language, found))
         closing = asyncio.ensure_future(self._closing.wait())
+        both = (reading, closing)
         try:
-            done, _ = await asyncio.wait(
-                {reading, closing},
-                timeout=self._total_seconds,
-                return_when=asyncio.FIRST_COMPLETED,
+            await asyncio.wait(
+                both, timeout=self._total_seconds, return_when=asyncio.FIRST_COMPLETED
             )
-            if reading not in done:
+            if not reading.done():
                 log.warning("fax.not-read-in-time", pages_read=len(found))
-                self._metrics.count("fax_pages_unread")
+                self._metrics.count("fax_ocr_failures")
         finally:
-            for task in (reading, closing):
+            for task in both:
                 task.cancel()
-                with suppress(asyncio.CancelledError):
-                    await task
+            ended, _ = await asyncio.gather(*both, return_exceptions=True)
+        if isinstance(ended, Exception):  # not its cancellation
+            log.error("fax.not-read", exc_info=ended)
         return found
 
     def close(self) -> None:
@@ -156,26 +155,25 @@ class FaxReader:
                     found[number] = words
 
     async def _read_page(self, picture: bytes, language: str, number: int) -> tuple[Word, ...]:
-        with tempfile.TemporaryDirectory(prefix="um-ocr-") as name:
-            folder = Path(name)
-            await asyncio.to_thread((folder / "page.pgm").write_bytes, picture)
-            if not await self._run(folder, language):
-                log.warning("fax.page-not-read", page=number, reason=PROGRAM)
-                self._metrics.count("fax_pages_unread")
-                return ()
-            return await asyncio.to_thread(_words, folder / "page.tsv")
+        """The words of one picture; it goes in and they come out by memory, never by a file."""
+        names = ("fax-picture", "fax-words")
+        incoming, outgoing = (os.memfd_create(name, os.MFD_CLOEXEC) for name in names)
+        try:
+            os.writev(incoming, [picture])
+            os.lseek(incoming, 0, os.SEEK_SET)
+            if await self._run(language, (incoming, outgoing)):
+                table = os.pread(outgoing, _MAX_TSV_OCTETS, 0)
+                return bounded(words_of(table.decode("utf-8", "replace")))
+        finally:
+            os.close(incoming)
+            os.close(outgoing)
+        log.warning("fax.page-not-read", page=number, reason=PROGRAM)
+        self._metrics.count("fax_ocr_failures")
+        return ()
 
-    async def _run(self, folder: Path, language: str) -> bool:
-        command = (
-            PROGRAM,
-            str(folder / "page.pgm"),
-            str(folder / "page"),
-            "-l",
-            language,
-            "--dpi",
-            str(READING_DPI),
-            "tsv",
-        )
+    async def _run(self, language: str, streams: tuple[int, int]) -> bool:
+        dpi = str(READING_DPI)
+        command = (PROGRAM, "stdin", "stdout", "-l", language, "--dpi", dpi, "tsv")
         limits = Limits(
             wall_seconds=self._page_seconds,
             cpu_seconds=int(self._page_seconds) + 1,
@@ -184,21 +182,12 @@ class FaxReader:
         )
         # Its own threads would take the processors from the calls.
         one_thread = (("OMP_THREAD_LIMIT", "1"),)
-        return await self._sandbox.run(command, folder, limits, environment=one_thread)
+        return await self._sandbox.run(command, limits, environment=one_thread, streams=streams)
 
 
 def language_of(account_language: str) -> str:
     """Tesseract's name of an account's language (`en`, `fr-CA`)."""
     return LANGUAGES.get(account_language.lower()[:2], DEFAULT_LANGUAGE)
-
-
-def _words(path: Path) -> tuple[Word, ...]:
-    """The words of a page, as many as its text may have octets."""
-    try:
-        text = path.read_bytes()[:_MAX_TSV_OCTETS].decode("utf-8", "replace")
-    except OSError:
-        return ()
-    return bounded(words_of(text))
 
 
 def bounded(words: Sequence[Word]) -> tuple[Word, ...]:

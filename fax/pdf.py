@@ -185,8 +185,10 @@ class _Worker:
     @classmethod
     async def start(cls) -> "_Worker":
         """Raises UnavailableError."""
-        memory = [os.memfd_create(name, os.MFD_CLOEXEC) for name in ("fax-job", "fax-answer")]
+        memory: list[int] = []
         try:
+            names = ("fax-job", "fax-answer")
+            memory.extend(os.memfd_create(name, os.MFD_CLOEXEC) for name in names)
             process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",

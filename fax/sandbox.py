@@ -14,6 +14,7 @@ import structlog
 log = structlog.get_logger(__name__)
 
 MIB = 1024 * 1024
+_SILENCE = (asyncio.subprocess.DEVNULL, asyncio.subprocess.DEVNULL)
 _ENTER = (
     "bwrap",
     "--unshare-all",
@@ -79,30 +80,33 @@ class Sandbox:
     async def run(
         self,
         command: tuple[str, ...],
-        folder: Path,
         limits: Limits,
         *,
+        folder: Path | None = None,
         environment: tuple[tuple[str, str], ...] = (),
+        streams: tuple[int, int] = _SILENCE,
     ) -> bool:
-        """Run a command in silence, `folder` its only writable place.
+        """Run a command, `folder` its only writable place; `streams`: its standard input and output.
 
         False if it fails, cannot be started or takes too long.
         """
         around = await self.around()
-        if around:
+        if around and folder is not None:
             around = (*around, "--bind", str(folder), str(folder))
         variables = tuple(f"{name}={value}" for name, value in environment)
         inner = ("env", *variables, *command) if variables else command
-        return await succeeds((*limits.command(), *around, *inner), limits.wall_seconds)
+        return await succeeds((*limits.command(), *around, *inner), limits.wall_seconds, streams)
 
 
-async def succeeds(command: tuple[str, ...], seconds: float) -> bool:
-    """Run a command in silence; False if it fails, cannot be started or takes too long."""
+async def succeeds(
+    command: tuple[str, ...], seconds: float, streams: tuple[int, int] = _SILENCE
+) -> bool:
+    """Run a command; False if it fails, cannot be started or takes too long."""
     try:
         process = await asyncio.create_subprocess_exec(
             *command,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
+            stdin=streams[0],
+            stdout=streams[1],
             stderr=asyncio.subprocess.DEVNULL,
         )
     except OSError:

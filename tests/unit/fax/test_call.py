@@ -17,7 +17,15 @@ from fax.room import FIRST_PAGE_OCTETS, message_octets
 from fax.tiff import read_pages, write_page
 from tests.support.fake_call import CALLER, FakeCall
 from tests.support.house import DOMAIN, NUMBER, House, incoming
-from tests.support.tiffs import READABLE, readable_page, text_page, tiff, truncated_strip
+from tests.support.tiffs import (
+    READABLE,
+    damaged_set,
+    readable_page,
+    salvageable_set,
+    text_page,
+    tiff,
+    truncated_strip,
+)
 from um.core.errors import QuotaExceededError, RefusedDocumentError, UnavailableError
 from um.core.ids import E164
 from um.core.message import MessageKind
@@ -470,6 +478,28 @@ def test_a_document_that_is_refused_stays_in_quarantine():
             await by_hand(one, b"<html>")
         assert await one.inbox() == []
         assert one.quarantined() == [b"<html>"]
+
+    story(tell)
+
+
+def test_every_damaged_document_is_delivered_or_refused_and_kept():
+    """The whole set by the one path: what came out of it, and the original in quarantine."""
+    sets = {name: (data, 0) for name, data in damaged_set().items()}
+    sets |= {name: each[:2] for name, each in salvageable_set().items()}
+
+    async def tell(one):
+        expected = []
+        for name, (data, pages) in sets.items():
+            try:
+                await by_hand(one, data)
+                assert pages, name
+            except RefusedDocumentError:
+                assert not pages, name
+            if name != "IFD loop":  # all its pages are whole
+                expected.append(data)
+        assert sorted(one.quarantined()) == sorted(expected)
+        delivered = [content.pages for _, content, _ in await one.inbox()]
+        assert delivered == [pages for _, pages in sets.values() if pages]
 
     story(tell)
 

@@ -66,6 +66,16 @@ def test_time_that_is_up_costs_the_text_and_nothing_else():
     assert wait_until(lambda: "tesseract" not in own_children())
 
 
+def test_trouble_with_the_machine_costs_the_text_alone(monkeypatch):
+    """No memory file, no descriptor: the fax has no text, and nothing is raised."""
+
+    def full(*_args):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("fax.ocr.os.memfd_create", full)
+    assert read(tiff([readable_page()])) == {}
+
+
 def test_without_tesseract_there_is_no_text(monkeypatch, tmp_path):
     """The server says so in its log and delivers."""
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -125,7 +135,7 @@ def test_the_sandbox_is_polite_small_and_blind(tmp_path):
     )
     limits = Limits(wall_seconds=20, cpu_seconds=5, nice=19)
     sandbox = Sandbox()
-    assert asyncio.run(sandbox.run(("sh", "-c", script), inside, limits))
+    assert asyncio.run(sandbox.run(("sh", "-c", script), limits, folder=inside))
     assert int((inside / "nice").read_text()) == 19
     assert int((inside / "memory").read_text()) == 1024 * MIB // 1024
     if asyncio.run(sandbox.around()):
@@ -137,7 +147,7 @@ def test_what_takes_too_long_is_killed_with_all_it_started(tmp_path):
     """The whole tree, not only its first process."""
     limits = Limits(wall_seconds=0.5, cpu_seconds=5)
     command = ("sh", "-c", "sleep 4711 & sleep 4712")
-    assert not asyncio.run(Sandbox().run(command, tmp_path, limits))
+    assert not asyncio.run(Sandbox().run(command, limits, folder=tmp_path))
     assert wait_until(lambda: "sleep\x00471" not in everyone())
 
 
