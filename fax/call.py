@@ -263,7 +263,9 @@ class FaxReception:
             await entry.seal(reception.write())
         except UMError as error:  # each page is durable by itself
             log.warning("fax.not-sealed", entry=entry.id, error=error.code)
-        await self._house.deposits.finish(entry)
+            await self._house.deposits.finish(entry, reception)
+        else:
+            await self._house.deposits.finish(entry)
 
     def _facts(self) -> CallFacts:
         info = self._call.info

@@ -10,6 +10,7 @@ Laws:
 """
 
 from datetime import datetime
+from functools import partial
 from uuid import uuid4
 
 import structlog
@@ -71,9 +72,12 @@ class FaxDeposits:
             metrics=self._metrics,
         )
 
-    async def finish(self, entry: SpoolEntry) -> Outcome:
-        """Deliver a fax, or note a missed one; never raises for storage trouble."""
-        return await self._attempts.finish(entry)
+    async def finish(self, entry: SpoolEntry, reception: ReceptionFacts | None = None) -> Outcome:
+        """Deliver a fax, or note a missed one; never raises for storage trouble.
+
+        `reception`: how its session went, if the entry could not be sealed with that.
+        """
+        return await self._attempts.finish(entry, partial(self._attempt, known=reception))
 
     async def retry_pending(self) -> int:
         """Try those whose time has come; returns how many wait still."""
@@ -157,9 +161,10 @@ class FaxDeposits:
         )
         return document, message
 
-    async def _attempt(self, entry: SpoolEntry) -> Outcome:
+    async def _attempt(self, entry: SpoolEntry, *, known: ReceptionFacts | None = None) -> Outcome:
         try:
-            call, reception = CallFacts.read(entry.facts), ReceptionFacts.read(entry.facts)
+            call = CallFacts.read(entry.facts)
+            reception = known or ReceptionFacts.read(entry.facts)
         except (KeyError, ValueError):
             log.exception("fax.broken-facts", entry=entry.id)
             return Outcome.BROKEN

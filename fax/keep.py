@@ -6,12 +6,14 @@ Law: a file of that name is a whole page for which there was room; what is not y
 """
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from fax.pages import whole_page
 from fax.tiff import MAX_PAGES, BadPage, TiffPage, read_pages, write_page
 from um.core.errors import RefusedDocumentError
+from um.core.steps import Steps, no_steps
 
 RECEIVING = "receiving.tif"
 """Where SpanDSP writes, in the spool entry's folder."""
@@ -52,17 +54,28 @@ def _with_true_resolution(page: TiffPage) -> TiffPage:
     return replace(page, x_dpi=round(page.x_dpi), y_dpi=round(page.y_dpi))
 
 
-def keep_page(folder: Path, number: int, page: bytes) -> None:
+def keep_page(folder: Path, number: int, page: bytes, *, steps: Steps = no_steps) -> None:
     """Write a page durably: when this returns, a power cut cannot take it. Raises OSError."""
     final = folder / page_name(number)
     temporary = folder / f"{final.name}.new"
-    with temporary.open("wb") as file:
-        file.write(page)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        _write(temporary, page)
+    except OSError:
+        with suppress(OSError):  # what is there of it takes the room that the call's end needs
+            temporary.unlink()
+        raise
+    steps("page.written")
     temporary.rename(final)
+    steps("page.renamed")
     directory = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())

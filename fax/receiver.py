@@ -41,6 +41,8 @@ from fax.protocol import (
 )
 from fax.session import FaxSession, PageReceived, SessionEnded
 from um.core.errors import UMError
+from um.core.steps import Steps, no_steps
+from um.failpoints import steps_from
 
 TICK_SECONDS = 0.02
 NO_MEDIA_TICKS = 30 * 50
@@ -210,17 +212,21 @@ class _Call:
     async def _make_safe(self, session: FaxSession, event: PageReceived) -> None:
         """Only when this has gone through is the session's page confirmed."""
         received, bad_rows = event.number, event.bad_rows
-        run, number = self._child.in_thread, self._earlier.pages + received
+        run, steps = self._child.in_thread, self._child.steps
+        number = self._earlier.pages + received
+        steps("page.received")
         try:
             page = await run(lambda: read_received_page(self._folder, received, bad_rows=bad_rows))
+            steps("page.decoded")
             if not await self._has_room(number, len(page)):
                 session.page_refused(received, "there is no room for the page")
                 return
-            await run(lambda: keep_page(self._folder, number, page))
+            await run(lambda: keep_page(self._folder, number, page, steps=steps))
         except (OSError, UMError, ValueError) as error:
             log.warning("page not kept call=%s page=%s error=%r", self.id, number, error)
             session.page_refused(received, "the page could not be stored")
             return
+        steps("page.synced")
         self._child.send(PageKept(self.id, number))
         session.page_kept(received)
 
@@ -281,7 +287,8 @@ class _Call:
 class Receiver:
     """The process: the control socket and its calls."""
 
-    def __init__(self, control: socket.socket) -> None:
+    def __init__(self, control: socket.socket, steps: Steps = no_steps) -> None:
+        self.steps = steps
         self._control = control
         self._calls: dict[str, _Call] = {}
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="page")
@@ -363,7 +370,7 @@ def main() -> None:
     libtiff.load()
 
     async def serve() -> None:
-        await Receiver(control).run()
+        await Receiver(control, steps_from(os.environ)).run()
 
     asyncio.run(serve())
 

@@ -4,8 +4,6 @@ The calls take real time, so all of them run side by side first; each step's tes
 came of its own.
 """
 
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
@@ -14,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.fax_call import start
 from tests.support.inbox import PASSWORD, Found, check_books, read_inbox, send_lmtp
-from tests.support.server import PROJECT, Server
+from tests.support.server import Server
 from tests.support.speech import correlates, decode_mp3, duration, say
 from tests.support.telephone import HangUp, Press, Say, Silence, Telephone, WaitForBeep
 from tests.support.tiffs import text_page, tiff
@@ -75,16 +74,11 @@ def fax_call(server: Server) -> None:
     sip = server.address("sip")
     file = server.folder / "sent.tif"
     file.write_bytes(tiff([text_page("Only page", rows=300)]))
-    command = [sys.executable, "-m", "tests.support.fax_call", "--sip", f"{sip.host}:{sip.port}"]
-    command += ["--to", f"sip:{FAX}@{sip.host}:{sip.port}", str(file)]
-    machine = subprocess.Popen(
-        command, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    machine = start((sip.host, sip.port), f"sip:{FAX}@{sip.host}:{sip.port}", file)
     try:
         server.wait_killed(seconds=120)
     finally:
         machine.kill()
-        machine.wait()
 
 
 @pytest.fixture(scope="module")

@@ -1,66 +1,49 @@
 """Fax calls into a real server from a sending machine in a process of its own, in real time."""
 
-import json
 import os
-import select
 import signal
-import subprocess
-import sys
-import time
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from tests.support.fax_call import start
+from tests.support.fax_child import child_of
 from tests.support.fax_pixels import pages_of_pdf, same_pixels
-from tests.support.inbox import PASSWORD, check_books, connect, read_inbox
-from tests.support.server import PROJECT, Server
+from tests.support.inbox import PASSWORD, check_books, connect, read_inbox, send_lmtp
+from tests.support.server import Server
+from tests.support.speech import correlates, decode_mp3, duration, say
+from tests.support.telephone import HangUp, Press, Say, Silence, Telephone, WaitForBeep
 from tests.support.tiffs import FINE, readable_page, text_page, write_tiff
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
-NUMBER = "+15551230001"
+NUMBER, BOTH_NUMBER = "+15551230001", "+15551230002"
 SENT = [text_page("first page", rows=500), text_page("second page", rows=300)]
-LIMIT_SECONDS = 120
+SPARSE = [text_page(f"page {number}", rows=120, spacing=60) for number in (1, 2, 3)]
+MAX_PAGES = 2
+SPEECH_SECONDS = 30.0
+"""Longer than a fax takes to its second page."""
 
 
 @pytest.fixture
 def server(tmp_path):
-    with Server(tmp_path / "server") as running:
-        running.add_account("alice", password=PASSWORD, numbers=[f"{NUMBER}:fax"])
+    overrides = {"fax": {"max_pages": MAX_PAGES}, "policy": {"quota_octets": 3 * 1_048_576}}
+    with Server(tmp_path / "server", overrides=overrides) as running:
+        numbers = [f"{NUMBER}:fax", f"{BOTH_NUMBER}:both"]
+        running.add_account("alice", password=PASSWORD, numbers=numbers)
         yield running
 
 
-def start_machine(server, file, *options):
+def start_machine(server, file, *, number=NUMBER, **options):
     """A sending fax machine that has begun to call."""
     where = server.address("sip")
-    command = [
-        sys.executable,
-        "-m",
-        "tests.support.fax_call",
-        "--sip",
-        f"{where.host}:{where.port}",
-        "--to",
-        f"sip:{NUMBER}@{where.host}:{where.port}",
-        *options,
-        str(file),
-    ]
-    return subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True)
+    return start((where.host, where.port), uri(server, number), file, **options)
 
 
-def result_of(machine):
-    out, _ = machine.communicate(timeout=LIMIT_SECONDS)
-    return json.loads(out.splitlines()[-1])
-
-
-def wait_for(condition, what, seconds=LIMIT_SECONDS):
-    """Look again every 50 ms; fails with `what`."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        found = condition()
-        if found:
-            return found
-        select.select([], [], [], 0.05)
-    raise AssertionError(f"not within {seconds} s: {what}")
+def uri(server, number):
+    where = server.address("sip")
+    return f"sip:{number}@{where.host}:{where.port}"
 
 
 def inbox(server, count=1):
@@ -82,31 +65,36 @@ def kept_pages(server):
     return sorted(server.data_dir.glob("spool/*/*/page-*.tif"))
 
 
-def child_of(server):
-    """The process id of the server's fax child."""
-    for status in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            parent = int(status.read_text().rpartition(")")[2].split()[1])
-            command = (status.parent / "cmdline").read_bytes()
-        except (OSError, ValueError):
-            continue
-        if parent == server.pid and b"fax.receiver" in command:
-            return int(status.parent.name)
-    return None
+def test_faxes_at_once_arrive_dot_for_dot(server, tmp_path):
+    """Fine with ECM, standard without, over a bad line, into a recording: each PDF is what was sent.
 
-
-def test_two_faxes_at_once_arrive_dot_for_dot(server, tmp_path):
-    """Fine with ECM and standard without: each PDF is what its sender sent."""
+    In one call 0.5 % of the packets are lost. In another one a person calls the number for voice and
+    fax, and the machine begins after the beep: it is a fax and no message.
+    """
     fine = write_tiff(tmp_path / "fine.tif", SENT, dpi=FINE)
     standard = write_tiff(tmp_path / "standard.tif", SENT[:1])
-    first = start_machine(server, fine, "--caller", "+15550000111")
-    second = start_machine(server, standard, "--no-ecm", "--caller", "+15550000222")
-    sent, other = result_of(first), result_of(second)
-    assert (sent["code"], sent["pages_confirmed"], sent["ecm"]) == (0, 2, True)
-    assert (other["code"], other["pages_confirmed"], other["ecm"]) == (0, 1, False)
-    found = inbox(server, 2)
+    sparse = write_tiff(tmp_path / "sparse.tif", SPARSE[:1])
+    machines = [
+        start_machine(server, fine, caller="+15550000111"),
+        start_machine(server, standard, ecm=False, caller="+15550000222"),
+        start_machine(server, fine, loss=0.005, caller="+15550000333"),
+        start_machine(server, sparse, number=BOTH_NUMBER, after_beep=True, caller="+15550000444"),
+    ]
+    sent = [machine.result() for machine in machines]
+    assert [(each.code, each.pages_confirmed, each.ecm) for each in sent] == [
+        (0, 2, True),
+        (0, 1, False),
+        (0, 2, True),
+        (0, 1, True),
+    ]
+    found = inbox(server, 4)
     by_subject = {str(each.message["Subject"]): each.message for each in found}
-    assert sorted(by_subject) == ["Fax from +15550000111, 2 pages", "Fax from +15550000222, 1 page"]
+    assert sorted(by_subject) == [
+        "Fax from +15550000111, 2 pages",
+        "Fax from +15550000222, 1 page",
+        "Fax from +15550000333, 2 pages",
+        "Fax from +15550000444, 1 page",
+    ]
     message = by_subject["Fax from +15550000111, 2 pages"]
     assert same_pixels(SENT, pages_of(message))
     text = next(message.iter_parts()).get_content()
@@ -114,43 +102,48 @@ def test_two_faxes_at_once_arrive_dot_for_dot(server, tmp_path):
     assert "Result: complete" in text
     # Without ECM, too: no bits are lost on loopback.
     assert same_pixels(SENT[:1], pages_of(by_subject["Fax from +15550000222, 1 page"]))
+    assert same_pixels(SENT, pages_of(by_subject["Fax from +15550000333, 2 pages"]))
+    assert same_pixels(SPARSE[:1], pages_of(by_subject["Fax from +15550000444, 1 page"]))
     check_books(server, "alice", found)
-    assert not list(server.data_dir.glob("spool/*/*/receiving.tif"))
+    assert not list(server.data_dir.glob("spool/*/*/*"))
 
 
 def test_the_death_of_the_child_costs_the_page_in_hand_and_nothing_else(server, tmp_path):
-    """SIGKILL after page 1: one page kept and marked partial, the server lives, the next fax works."""
-    file = write_tiff(tmp_path / "sent.tif", SENT)
-    machine = start_machine(server, file)
-    wait_for(lambda: kept_pages(server), "the first page kept")
-    first_child = child_of(server)
-    os.kill(first_child, signal.SIGKILL)
-    (found,) = inbox(server)
+    """SIGKILL after page 1: one page kept and marked partial; the next fax works.
+
+    The server lives: an open IMAP session goes on, and a caller who is speaking notices nothing.
+    """
+    client = connect(server, "alice")
+    client.select("INBOX")
+    where = server.address("sip")
+    spoken = say(seconds=SPEECH_SECONDS)
+    script = [Silence(1), Press("#"), WaitForBeep(15), Say(spoken), HangUp()]
+    with ThreadPoolExecutor() as pool:
+        speaking = pool.submit(
+            Telephone().call, (where.host, where.port), uri(server, BOTH_NUMBER), script
+        )
+        machine = start_machine(server, write_tiff(tmp_path / "sent.tif", SENT))
+        wait_for(lambda: kept_pages(server), "the first page kept")
+        first_child = child_of(server)
+        assert not speaking.done()
+        os.kill(first_child, signal.SIGKILL)
+        (found,) = inbox(server)
+        assert not speaking.done()
     assert str(found.message["Subject"]).endswith("partial, 1 page received")
     assert same_pixels(SENT[:1], pages_of(found.message))
-    assert result_of(machine)["pages_confirmed"] <= 1
-    wait_for(lambda: child_of(server), "a new child")
-    assert child_of(server) != first_child
-    again = result_of(start_machine(server, write_tiff(tmp_path / "one.tif", SENT[1:])))
-    assert again["pages_confirmed"] == 1
-    check_books(server, "alice", inbox(server, 2))
-
-
-def test_the_death_of_the_server_keeps_the_confirmed_page(server, tmp_path):
-    """SIGKILL of the server after page 1: after the restart exactly one fax of one page."""
-    machine = start_machine(server, write_tiff(tmp_path / "sent.tif", SENT))
-    wait_for(lambda: kept_pages(server), "the first page kept")
-    child = child_of(server)
-    server.kill9()
-    wait_for(lambda: not Path(f"/proc/{child}").exists(), "the child gone with its server", 10)
-    machine.kill()
-    machine.wait()
-    server.start()
-    (found,) = inbox(server)
-    assert str(found.message["Subject"]).endswith("partial, 1 page received")
-    assert same_pixels(SENT[:1], pages_of(found.message))
-    check_books(server, "alice", [found])
-    assert kept_pages(server) == []
+    assert machine.result().pages_confirmed <= 1
+    wait_for(lambda: child_of(server) not in {None, first_child}, "a new child")
+    again = start_machine(server, write_tiff(tmp_path / "one.tif", SENT[1:])).result()
+    assert again.pages_confirmed == 1
+    found = inbox(server, 3)
+    assert [each.message["X-UM-Kind"] for each in found] == ["fax", "voice", "fax"]
+    (audio,) = [part for part in found[1].message.walk() if part.get_content_type() == "audio/mpeg"]
+    heard = decode_mp3(audio.get_content())
+    assert correlates(spoken, heard) > 0.9
+    assert duration(heard) > SPEECH_SECONDS - 0.5
+    assert client.noop()[0] == "OK"
+    client.logout()
+    check_books(server, "alice", found)
 
 
 def test_a_page_that_cannot_be_written_is_not_confirmed(server, tmp_path):
@@ -158,12 +151,51 @@ def test_a_page_that_cannot_be_written_is_not_confirmed(server, tmp_path):
     machine = start_machine(server, write_tiff(tmp_path / "sent.tif", SENT))
     (page,) = wait_for(lambda: kept_pages(server), "the first page kept")
     page.with_name("page-0002.tif.new").mkdir()  # nothing can be written by this name
-    sent = result_of(machine)
-    assert sent["pages_confirmed"] == 1
-    assert sent["code"] != 0
+    sent = machine.result()
+    assert sent.pages_confirmed == 1
+    assert sent.code != 0
     (found,) = inbox(server)
     assert str(found.message["Subject"]).endswith("partial, 1 page received")
     assert "could not be stored" in next(found.message.iter_parts()).get_content()
+
+
+def test_the_page_after_the_last_one_allowed_is_not_confirmed(server, tmp_path):
+    """`max_pages` are delivered and marked; the sender is told by a DCN."""
+    sent = start_machine(server, write_tiff(tmp_path / "three.tif", SPARSE)).result()
+    assert sent.pages_confirmed == MAX_PAGES
+    assert sent.code != 0
+    (found,) = inbox(server)
+    assert str(found.message["Subject"]).endswith("partial, 2 pages received")
+    assert f"more than {MAX_PAGES} pages" in next(found.message.iter_parts()).get_content()
+    assert same_pixels(SPARSE[:MAX_PAGES], pages_of(found.message))
+
+
+def test_a_mailbox_that_takes_no_fax_says_so_before_the_first_page(server):
+    """By the SIP status, unanswered; and with room again the next call is answered."""
+    numbers = {"full": "+15551230010", "suspended": "+15551230011", "closed": "+15551230012"}
+    for name, number in numbers.items():
+        server.add_account(name, password=PASSWORD, numbers=[f"{number}:fax"])
+    body = b"x" * 70 + b"\r\n"
+    mail = b"From: a@example.net\r\nSubject: large\r\n\r\n" + body * (3_000_000 // len(body))
+    assert send_lmtp(server, ["full@um.example.net"], mail) == {}
+    server.um("account", "suspend", "suspended", "--reason", "unpaid")
+    server.um("account", "close", "closed")
+    where = server.address("sip")
+
+    def status(name):
+        return Telephone().call((where.host, where.port), uri(server, numbers[name]), []).status
+
+    assert {name: status(name) for name in numbers} == {
+        "full": 486,
+        "suspended": 480,
+        "closed": 410,
+    }
+    client = connect(server, "full")
+    client.select("INBOX")
+    client.uid("store", "1", "+FLAGS", "\\Deleted")
+    client.expunge()
+    client.logout()
+    assert status("full") == 200
 
 
 def test_documents_by_hand(server, tmp_path):

@@ -1,7 +1,8 @@
 """A fax call from a process of its own: SIP, RTP and T.30 as an independent machine does them.
 
-`python -m tests.support.fax_call --sip HOST:PORT --to URI FILE.tif` prints the result as one line of
-JSON: the SIP status and what the sending machine thinks of its pages. `send_fax` runs that.
+`python -m tests.support.fax_call --sip HOST:PORT --to URI FILE.tif` prints a line of JSON for each page
+that was confirmed to it, and the result as the last one: the SIP status and what the sending machine
+thinks of its pages. `send_fax` runs that; `start` lets it run beside the test.
 """
 
 import argparse
@@ -13,7 +14,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.support.fax_machine import SendingFax, Sent
-from tests.support.telephone import Machine, Telephone
+from tests.support.telephone import (
+    Impairments,
+    Machine,
+    Press,
+    Silence,
+    Step,
+    Telephone,
+    WaitForBeep,
+)
 
 PROJECT = Path(__file__).resolve().parents[2]
 FRAME_OCTETS = 320
@@ -41,9 +50,14 @@ def place(
     *,
     caller: str = "+15550009999",
     ecm: bool = True,
+    loss: float = 0.0,
+    after_beep: bool = False,
     on_page: Callable[[int], None] | None = None,
 ) -> FaxCall:
-    """Call and send `file`; blocks until both are over. `on_page` hears of each confirmed page."""
+    """Call and send `file`; blocks until both are over. `on_page` hears of each confirmed page.
+
+    `after_beep`: a person calls first, skips the greeting, and has the machine begin after the beep.
+    """
     fax = SendingFax(file, ident=caller, ecm=ecm)
     heard = bytearray()
     told = 0
@@ -59,8 +73,9 @@ def place(
             on_page(told)
         return fax.say()
 
-    report = Telephone().call(
-        server, to, [Machine(turn, lambda: fax.result is not None)], caller=caller
+    person: list[Step] = [Silence(1), Press("#"), WaitForBeep(15), Silence(1)] if after_beep else []
+    report = Telephone(impairments=Impairments(loss=loss)).call(
+        server, to, [*person, Machine(turn, lambda: fax.result is not None)], caller=caller
     )
     for _ in range(100):  # hung up while the DCN was being sent: the machine may finish saying it
         if fax.result is None and report.hung_up_by_server:
@@ -80,6 +95,72 @@ def place(
     )
 
 
+class RunningFax:
+    """A fax call in a process of its own. It ends by itself, at the latest after five minutes."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+        self._end: FaxCall | None = None
+        self.pages_confirmed = 0
+        """As far as its lines have been read."""
+
+    def wait_confirmed(self, page: int) -> None:
+        """Wait until it has heard the confirmation of `page`. Raises RuntimeError if it never will."""
+        while self.pages_confirmed < page:
+            if not self._read_line():
+                raise RuntimeError(f"page {page} was not confirmed: {self._end}")
+
+    def result(self) -> FaxCall:
+        """Wait for its end. Raises RuntimeError if it breaks down."""
+        while self._read_line():
+            pass
+        if self._process.wait() or self._end is None:
+            raise RuntimeError("the fax machine broke down")
+        return self._end
+
+    def kill(self) -> int:
+        """End it; returns how many pages had been confirmed to it."""
+        self._process.kill()
+        while self._read_line():
+            pass
+        self._process.wait()
+        return self.pages_confirmed
+
+    def _read_line(self) -> bool:
+        """Take one line; False at the end of all."""
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line.endswith("\n"):
+            return False
+        facts = json.loads(line)
+        if "page_confirmed" in facts:
+            self.pages_confirmed = facts["page_confirmed"]
+        else:
+            self._end = FaxCall(**facts)
+        return True
+
+
+def start(
+    server: tuple[str, int],
+    to: str,
+    file: Path,
+    *,
+    caller: str = "+15550009999",
+    ecm: bool = True,
+    loss: float = 0.0,
+    after_beep: bool = False,
+) -> RunningFax:
+    """Place the call from a new process; `loss` is the share of its packets that do not arrive."""
+    command = [sys.executable, "-m", "tests.support.fax_call", "--sip", f"{server[0]}:{server[1]}"]
+    command += ["--to", to, "--caller", caller, "--loss", str(loss)]
+    command += [
+        *([] if ecm else ["--no-ecm"]),
+        *(["--after-beep"] if after_beep else []),
+        str(file),
+    ]
+    return RunningFax(subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True))
+
+
 def send_fax(
     server: tuple[str, int],
     to: str,
@@ -87,17 +168,9 @@ def send_fax(
     *,
     caller: str = "+15550009999",
     ecm: bool = True,
-    timeout_seconds: float = 240,
 ) -> FaxCall:
-    """The same from a new process. Raises RuntimeError if it breaks down."""
-    command = [sys.executable, "-m", "tests.support.fax_call", "--sip", f"{server[0]}:{server[1]}"]
-    command += ["--to", to, "--caller", caller, *([] if ecm else ["--no-ecm"]), str(file)]
-    done = subprocess.run(
-        command, cwd=PROJECT, capture_output=True, text=True, timeout=timeout_seconds, check=False
-    )
-    if done.returncode:
-        raise RuntimeError(f"the fax machine broke down:\n{done.stderr}")
-    return FaxCall(**json.loads(done.stdout.splitlines()[-1]))
+    """Place the call from a new process and wait for its end."""
+    return start(server, to, file, caller=caller, ecm=ecm).result()
 
 
 def main() -> None:
@@ -107,6 +180,8 @@ def main() -> None:
     parser.add_argument("--to", required=True, metavar="URI")
     parser.add_argument("--caller", default="+15550009999")
     parser.add_argument("--no-ecm", action="store_true")
+    parser.add_argument("--after-beep", action="store_true")
+    parser.add_argument("--loss", type=float, default=0.0)
     parser.add_argument("file", type=Path)
     options = parser.parse_args()
     host, _, port = options.sip.rpartition(":")
@@ -116,6 +191,9 @@ def main() -> None:
         options.file,
         caller=options.caller,
         ecm=not options.no_ecm,
+        loss=options.loss,
+        after_beep=options.after_beep,
+        on_page=lambda page: print(json.dumps({"page_confirmed": page}), flush=True),
     )
     print(json.dumps(asdict(call)), flush=True)
 

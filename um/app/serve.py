@@ -20,13 +20,13 @@ import structlog
 from twisted.internet.error import CannotListenError
 
 from um import logs
-from um.app.failpoints import steps_from
 from um.app.loop import run_in_one_loop
 from um.app.programs import missing_programs
 from um.app.readiness import announce
 from um.config import Config, Role, inactive_keys
 from um.core.errors import UMError, UnavailableError
 from um.core.events import QuotaCrossed
+from um.failpoints import steps_from
 
 if TYPE_CHECKING:
     from um.app.applications import Applications

@@ -36,9 +36,9 @@ def with_services(given: Path | None, work: Callable[["Services"], Awaitable[T]]
     """Do `work` with the services over the configured storage, whether `serve` runs or not."""
     config = read_config(given)
     quiet_logs()
-    from um.app.failpoints import steps_from
     from um.app.ports import opened_ports
     from um.app.services import Services
+    from um.failpoints import steps_from
 
     async def session() -> T:
         async with opened_ports(config, steps=steps_from(os.environ)) as ports:

@@ -27,6 +27,15 @@ DELIVERY_STEPS = (
 )
 """A delivery, in order; mail has no spool steps, since its sender holds it until the 250."""
 
+RECEPTION_STEPS = (
+    "page.received",
+    "page.decoded",
+    "page.written",
+    "page.renamed",
+    "page.synced",
+)
+"""A fax page on its way to its confirmation, in order; announced in the fax child, once a page."""
+
 PURGE_STEPS = (
     "purge.marked",
     "purge.blobs-deleted",

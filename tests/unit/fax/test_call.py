@@ -234,6 +234,24 @@ def test_a_broken_off_fax_keeps_its_pages_and_says_partial():
     story(tell)
 
 
+def test_a_full_disk_does_not_hide_why_the_fax_broke_off():
+    """The entry cannot be sealed: the message says all the same who sent it and what went wrong."""
+
+    async def tell(one):
+        _, application = await one.ring()
+        application.answered()
+        await one.page(1)
+        one.house.spool.unavailable = True
+        one.over(complete=False, detail="the page could not be stored")
+        await one.fax.drain()
+        ((_, content, message),) = await one.inbox()
+        assert content.pages == 1
+        assert str(message["Subject"]).startswith("Fax from +1 555 000, partial")
+        assert "the page could not be stored" in next(message.iter_parts()).get_content()
+
+    story(tell)
+
+
 def test_a_call_without_a_page_is_a_missed_fax():
     """A line in the history, no message, room and spool given back."""
 

@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
-from um.app.failpoints import steps_from
 from um.core.errors import InvalidError
 from um.core.steps import no_steps
+from um.failpoints import steps_from
 
 PROGRAM = """
 import sys
-from um.app.failpoints import steps_from
+from um.failpoints import steps_from
 steps = steps_from({"UM_KILL_AT": sys.argv[1]})
 for name in ("blob.written", "blob.synced", "blob.written"):
     steps(name)
@@ -39,7 +39,29 @@ def test_other_steps_pass():
     assert run("blob.renamed") == (0, 3)
 
 
-@pytest.mark.parametrize("where", ["nothing", "blob.written:x"])
+CHILD = """
+import subprocess, sys
+program = '''
+from um.failpoints import steps_from
+steps_from({"UM_KILL_AT": "page.written:1:server"})("page.written")
+print("lives", flush=True)
+'''
+child = subprocess.Popen([sys.executable, "-c", program])
+child.wait()
+print("lives", flush=True)
+"""
+
+
+def test_a_step_of_the_child_may_kill_its_server():
+    """The child goes on; its server does not."""
+    done = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (-signal.SIGKILL, b"lives\n")
+
+
+@pytest.mark.parametrize(
+    "where",
+    ["nothing", "blob.written:x", "blob.written:1:server", "page.written:1:me"],
+)
 def test_a_step_that_does_not_exist_is_refused(where):
     """A misspelt step would make a test that proves nothing."""
     with pytest.raises(InvalidError):
