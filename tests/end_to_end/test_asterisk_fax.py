@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.asterisk import Asterisk
-from tests.support.asterisk_callers import message_by
+from tests.support.asterisk_callers import CALLERS, call, check, message_by
 from tests.support.asterisk_fax import FAX_MACHINE, STATION, AsteriskSent, send_fax
 from tests.support.fax_pixels import pages_of_pdf, same_pixels
 from tests.support.inbox import PASSWORD, check_books, read_inbox
@@ -30,7 +30,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def asterisk(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asterisk]:
     folder = tmp_path_factory.mktemp("asterisk")
-    with Asterisk(folder, um=server.address("sip"), dialplan=FAX_MACHINE) as running:
+    with Asterisk(folder, um=server.address("sip"), dialplan=FAX_MACHINE + CALLERS) as running:
         yield running
 
 
@@ -75,3 +75,9 @@ def test_a_fax_to_a_number_for_voice_and_fax(server: Server, asterisk: Asterisk)
     assert len(found) == before + 1
     assert list(server.data_dir.glob("spool/*/*/facts.json")) == []
     check_books(server, "anna", found)
+
+
+def test_a_voice_message_to_the_same_number(server: Server, asterisk: Asterisk) -> None:
+    """A person who calls a number for voice and fax leaves a message like on any other."""
+    mail = message_by(server, lambda: call(asterisk, f"PJSIP/{BOTH_NUMBER}@um", "leave", "both"))
+    check(mail, number=BOTH_NUMBER, cause="direct")
