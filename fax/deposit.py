@@ -23,7 +23,7 @@ from fax.ocr import FaxReader, page_texts
 from fax.pdf import FaxDocument, PdfMaker
 from fax.settings import FaxSettings
 from um.core.account import Account
-from um.core.errors import NotFoundError, RefusedDocumentError, UMError
+from um.core.errors import NotFoundError, RefusedDocumentError
 from um.core.ids import E164, IngestKey
 from um.core.message import MessageKind
 from um.core.ports import Clock, Metrics, NoMetrics, Quarantine, SpoolEntry, Store
@@ -32,6 +32,7 @@ from um.service import history
 from um.service.attempts import Attempts, Outcome
 from um.service.call_facts import CallFacts
 from um.service.delivery import Delivered, Delivery, Incoming, Room
+from um.service.settlement import Settlement
 
 __all__ = ["FaxDeposits", "Outcome"]
 
@@ -54,14 +55,12 @@ class FaxDeposits:
         metrics: Metrics | None = None,
         reader: FaxReader | None = None,
     ) -> None:
-        self._delivery = delivery
-        self._store = store
         self._quarantine = quarantine
         self._pdf = pdf
         self._reader = reader
         self._clock = clock
         self._settings = settings
-        self._steps = steps
+        self._settlement = Settlement(delivery, store, steps)
         self._ghostscript = Ghostscript()
         self._metrics = metrics or NoMetrics()
         self._attempts = Attempts(
@@ -100,26 +99,13 @@ class FaxDeposits:
         Raises RefusedDocumentError with the reason, and what `Delivery.deliver` raises.
         """
         key = uuid4().hex
-        call = CallFacts(
-            account_id=account.id,
-            number=number,
-            caller_number=caller_number,
-            caller_name=caller_name,
-            started_at=when,
-            call_id=key,
-            cause="",
-            reservation_id=None,
+        call = CallFacts.of_file(
+            key, account.id, number, caller=(caller_number, caller_name), when=when
         )
         reception = ReceptionFacts(complete=True, detail="")
         document, message = await self._from_file(account, call, reception, data, key)
-        delivered = await self._delivery.deliver(
-            self._incoming(call, document, message, key, room=Room.NORMAL)
-        )
-        try:
-            await history.note(self._store, history.line(call, TAKEN))
-        except UMError as error:  # the fax is in: an error now would have it delivered again
-            log.warning("fax.not-in-history", call=key, error=error.code)
-        return delivered
+        incoming = self._incoming(call, document, message, key, room=Room.NORMAL)
+        return await self._settlement.deliver_file(incoming, history.line(call, TAKEN))
 
     async def _from_file(
         self, account: Account, call: CallFacts, reception: ReceptionFacts, data: bytes, key: str
@@ -168,22 +154,20 @@ class FaxDeposits:
         except (KeyError, ValueError):
             log.exception("fax.broken-facts", entry=entry.id)
             return Outcome.BROKEN
-        account = await self._store.read("fax-account", lambda tx: tx.accounts.get(call.account_id))
+        account = await self._settlement.account(call.account_id)
         if account is None:
-            await entry.discard()
-            return Outcome.GONE
+            return await self._settlement.gone(entry)
         pages = [entry.read(name) for name in sorted(entry.names()) if is_page(name)]
         if not pages:
-            return await self._miss(entry, call, reception)
+            line = history.line(call, MISSED, seconds=reception.seconds, detail=reception.detail)
+            return await self._settlement.miss(entry, call, line)
         document, message = await self._made(account, call, reception, pages, entry.id)
         if document.notes:
             await self._keep_originals(account, entry, pages)
         try:
-            await self._deliver(entry, call, reception, document, message)
+            return await self._deliver(entry, call, reception, document, message)
         except NotFoundError:  # purged while we rendered
-            await entry.discard()
-            return Outcome.GONE
-        return Outcome.DELIVERED
+            return await self._settlement.gone(entry)
 
     async def _keep_originals(
         self, account: Account, entry: SpoolEntry, pages: list[bytes]
@@ -199,24 +183,12 @@ class FaxDeposits:
         reception: ReceptionFacts,
         document: FaxDocument,
         message: bytes,
-    ) -> None:
+    ) -> Outcome:
         # What was confirmed was promised room; the promise outlives the reservation's row.
-        await self._delivery.deliver(
-            self._incoming(call, document, message, entry.id, room=Room.PROMISED)
-        )
+        incoming = self._incoming(call, document, message, entry.id, room=Room.PROMISED)
         detail = f"{document.pages} pages" + ("" if reception.complete else ", partial")
         line = history.line(call, TAKEN, seconds=reception.seconds, detail=detail)
-        await history.note(self._store, line)
-        self._steps("delivery.acknowledging")
-        await entry.discard()
-
-    async def _miss(self, entry: SpoolEntry, call: CallFacts, reception: ReceptionFacts) -> Outcome:
-        line = history.line(call, MISSED, seconds=reception.seconds, detail=reception.detail)
-        await history.note(self._store, line)
-        if call.reservation_id is not None:
-            await self._delivery.release(call.reservation_id)
-        await entry.discard()
-        return Outcome.MISSED
+        return await self._settlement.deliver(entry, incoming, line)
 
     def _incoming(
         self, call: CallFacts, document: FaxDocument, message: bytes, key: str, *, room: Room

@@ -16,7 +16,7 @@ from uuid import uuid4
 import structlog
 
 from um.core.account import Account
-from um.core.errors import NotFoundError, UMError, UnavailableError
+from um.core.errors import NotFoundError, UnavailableError
 from um.core.ids import E164, IngestKey
 from um.core.message import FLAGGED, MessageKind
 from um.core.ports import Clock, Metrics, NoMetrics, SpoolEntry, Store
@@ -25,6 +25,7 @@ from um.service import history
 from um.service.attempts import Attempts, Outcome
 from um.service.call_facts import CallFacts
 from um.service.delivery import Delivered, Delivery, Incoming, Room
+from um.service.settlement import Settlement
 from voicemail.audio import Recording, encode, prepare
 from voicemail.convert import convert
 from voicemail.facts import MISSED, TAKEN, read_facts
@@ -50,11 +51,9 @@ class Deposits:
         steps: Steps = no_steps,
         metrics: Metrics | None = None,
     ) -> None:
-        self._delivery = delivery
-        self._store = store
         self._clock = clock
         self._settings = settings
-        self._steps = steps
+        self._settlement = Settlement(delivery, store, steps)
         self._metrics = metrics or NoMetrics()
         self._attempts = Attempts(
             "voicemail",
@@ -96,15 +95,8 @@ class Deposits:
         """
         key = uuid4().hex
         longest = self._settings.longest_file_seconds
-        facts = CallFacts(
-            account_id=account.id,
-            number=number,
-            caller_number=caller_number,
-            caller_name=caller_name,
-            started_at=when,
-            call_id=key,
-            cause="",
-            reservation_id=None,
+        facts = CallFacts.of_file(
+            key, account.id, number, caller=(caller_number, caller_name), when=when
         )
 
         def make() -> tuple[Recording, bytes]:
@@ -113,19 +105,9 @@ class Deposits:
             return recording, render(account, facts, recording, key, self._settings.domain)
 
         recording, message = await asyncio.to_thread(make)
-        delivered = await self._delivery.deliver(
-            self._incoming(facts, recording, message, key, room=Room.NORMAL)
-        )
-        await self._note_quietly(facts, recording)
-        return delivered
-
-    async def _note_quietly(self, facts: CallFacts, recording: Recording) -> None:
-        """The message is in: an error now would only make the operator deliver it again."""
+        incoming = self._incoming(facts, recording, message, key, room=Room.NORMAL)
         line = history.line(facts, TAKEN, seconds=recording.duration_seconds)
-        try:
-            await history.note(self._store, line)
-        except UMError as error:
-            log.warning("voicemail.not-in-history", call=facts.call_id, error=error.code)
+        return await self._settlement.deliver_file(incoming, line)
 
     async def _attempt(self, entry: SpoolEntry, *, keep: bool = True) -> Outcome:
         try:
@@ -133,25 +115,20 @@ class Deposits:
         except (KeyError, ValueError):
             log.exception("voicemail.broken-facts", entry=entry.id)
             return Outcome.BROKEN
-        account = await self._store.read(
-            "voice-account", lambda tx: tx.accounts.get(facts.account_id)
-        )
+        account = await self._settlement.account(facts.account_id)
         if account is None:
-            await entry.discard()
-            return Outcome.GONE
+            return await self._settlement.gone(entry)
         started = self._clock.monotonic()
         try:
             rendered = await asyncio.to_thread(self._render, entry, account, facts, keep=keep)
             self._metrics.observe("voicemail_render_seconds", self._clock.monotonic() - started)
             if rendered is None:
-                return await self._miss(entry, facts)
-            await self._deliver(entry, facts, *rendered)
+                return await self._settlement.miss(entry, facts, history.line(facts, MISSED))
+            return await self._deliver(entry, facts, *rendered)
         except (NotFoundError, FileNotFoundError):  # purged while we worked
-            await entry.discard()
-            return Outcome.GONE
+            return await self._settlement.gone(entry)
         except OSError as error:
             raise UnavailableError from error
-        return Outcome.DELIVERED
 
     def _render(
         self, entry: SpoolEntry, account: Account, facts: CallFacts, *, keep: bool
@@ -177,21 +154,11 @@ class Deposits:
 
     async def _deliver(
         self, entry: SpoolEntry, facts: CallFacts, recording: Recording, message: bytes
-    ) -> None:
+    ) -> Outcome:
         # What was recorded was promised room; the promise outlives the reservation's row.
         incoming = self._incoming(facts, recording, message, entry.id, room=Room.PROMISED)
-        await self._delivery.deliver(incoming)
-        seconds = recording.duration_seconds
-        await history.note(self._store, history.line(facts, TAKEN, seconds=seconds))
-        self._steps("delivery.acknowledging")
-        await entry.discard()
-
-    async def _miss(self, entry: SpoolEntry, facts: CallFacts) -> Outcome:
-        await history.note(self._store, history.line(facts, MISSED))
-        if facts.reservation_id is not None:
-            await self._delivery.release(facts.reservation_id)
-        await entry.discard()
-        return Outcome.MISSED
+        line = history.line(facts, TAKEN, seconds=recording.duration_seconds)
+        return await self._settlement.deliver(entry, incoming, line)
 
     def _incoming(
         self, facts: CallFacts, recording: Recording, message: bytes, key: str, *, room: Room

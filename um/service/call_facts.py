@@ -28,6 +28,28 @@ class CallFacts:
     urgent: bool = False
     """The caller said so at the end."""
 
+    @classmethod
+    def of_file(
+        cls,
+        key: str,
+        account_id: AccountId,
+        number: E164,
+        *,
+        caller: tuple[str, str],
+        when: datetime,
+    ) -> "CallFacts":
+        """Of a file that an operator delivers: `caller` is number and name, `key` its only id."""
+        return cls(
+            account_id=account_id,
+            number=number,
+            caller_number=caller[0],
+            caller_name=caller[1],
+            started_at=when,
+            call_id=key,
+            cause="",
+            reservation_id=None,
+        )
+
     def write(self, kind: str) -> dict[str, str]:
         """As the spool keeps them; `kind` names the application that can deliver the entry."""
         return {
