@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from um.app.telephone import bindings
 from um.config import (
     INACTIVE,
     Config,
@@ -97,6 +98,13 @@ def test_relative_paths_start_at_the_file(tmp_path):
             {"telephony": {"core": [{"name": "a", "username": "b"}]}},
             "telephony.core.0.password_file",
         ),
+        (
+            {"telephony": {"registration": [{"registrar": "sip:um@h", "username": "b"}]}},
+            "telephony.registration.0.registrar: must be sip:HOST",
+        ),
+        ({"telephony": {"session_expires_seconds": 89}}, "telephony.session_expires_seconds"),
+        ({"telephony": {"operator": "a <b>"}}, "telephony.operator: must be an extension"),
+        ({"telephony": {"credentials": [{"realm": ""}]}}, "telephony.credentials.0.realm"),
     ],
 )
 def test_a_mistake_is_named_by_its_key(document, problem):
@@ -173,3 +181,51 @@ def test_trust_by_address():
     assert contains(networks, "2001:db8::5%eth0")
     assert not contains(networks, "128.0.0.1")
     assert not contains(networks, "localhost")
+
+
+@pytest.mark.parametrize(
+    ("registrar", "valid"),
+    [
+        ("sip:pbx.example.net", True),
+        ("sip:192.0.2.7:5080;transport=tcp", True),
+        ("sip:[2001:db8::7];transport=tls", True),
+        ("sips:pbx.example.net:5061", True),
+        ("sips:pbx.example.net;transport=tcp", False),
+        ("sip:um@pbx.example.net", False),
+        ("sip:pbx.example.net:99999", False),
+        ("sip:pbx.example.net;transport=ws", False),
+        ("http://pbx.example.net", False),
+        ("sip:pbx.example.net?a=b", False),
+    ],
+)
+def test_a_registrar_is_a_place(registrar, valid):
+    """A host, a port, a transport; what is taken here is what the engine reads."""
+    entry = {"registrar": registrar, "username": "um", "password_file": "x"}
+    document = {"telephony": {"registration": [entry]}}
+    if not valid:
+        assert "telephony.registration.0.registrar" in refused(document)
+        return
+    (binding,) = bindings(parse(document, Path("/etc/um")))
+    assert binding.contact_user == "um"
+    assert binding.registrar.text == registrar
+
+
+@pytest.mark.parametrize(
+    ("operator", "valid"),
+    [
+        ("100", True),
+        ("*9#", True),
+        ("sip:desk@192.0.2.7:5080;transport=tcp", True),
+        ("tel:+15550000000", True),
+        ("sip:a>b@h", False),
+        ("sip:a@h\r\nX: y", False),
+        ("", False),
+    ],
+)
+def test_an_operator_is_an_extension_or_a_uri(operator, valid):
+    """It goes into Refer-To as it is: nothing that could end a field or an address."""
+    document = {"telephony": {"operator": operator}}
+    if valid:
+        assert parse(document, Path("/etc/um")).telephony.operator == operator
+    else:
+        assert "telephony.operator" in refused(document)
