@@ -105,6 +105,9 @@ _DELETE = (
     _of_account(schema.preferences),
     _of_account(schema.ingests),
     _of_account(schema.reservations),
+    _of_account(schema.web_sessions),
+    _of_account(schema.app_passwords),
+    _of_account(schema.one_time_links),
     _of_account(schema.calls),
     Statement(
         sa.delete(schema.audit).where(

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from storage.instants import Instant
 
-REVISION = "0001"
+REVISION = "0002"
 """The revision of `storage.migrations` that this module describes."""
 
 metadata = sa.MetaData(
@@ -229,6 +229,51 @@ outbox = sa.Table(
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("last_error", sa.Text, nullable=False),
     sa.Index("ix_outbox_state_next_try", "state", "next_try"),
+)
+
+# Of each secret its SHA-256, 64 hexadecimal digits: it opens nothing.
+web_sessions = sa.Table(
+    "web_sessions",
+    metadata,
+    sa.Column("secret_hash", sa.String(64), primary_key=True),
+    _account(index=True),
+    sa.Column("opened_at", Instant, nullable=False),
+    sa.Column("used_at", Instant, nullable=False),
+    sa.Column("peer", sa.Text, nullable=False),
+    sa.Column("agent", sa.Text, nullable=False),
+)
+
+operator_tokens = sa.Table(
+    "operator_tokens",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False, unique=True),
+    sa.Column("secret_hash", sa.String(64), nullable=False, unique=True),
+    sa.Column("scopes", sa.Text, nullable=False),  # in order, with spaces between
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("expires_at", Instant),
+)
+
+app_passwords = sa.Table(
+    "app_passwords",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    _account(),
+    sa.Column("label", sa.Text, nullable=False),
+    sa.Column("secret_hash", sa.String(64), nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("used_at", Instant),
+    sa.UniqueConstraint("account_id", "secret_hash"),
+)
+
+one_time_links = sa.Table(
+    "one_time_links",
+    metadata,
+    sa.Column("secret_hash", sa.String(64), primary_key=True),
+    _account(),
+    sa.Column("purpose", sa.String(16), nullable=False),
+    sa.Column("expires_at", Instant, nullable=False),
+    sa.UniqueConstraint("account_id", "purpose"),
 )
 
 calls = sa.Table(

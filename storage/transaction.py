@@ -1,6 +1,7 @@
 """The repositories of one transaction, made when they are first asked for."""
 
 from storage.accounts import SqlAccounts
+from storage.credentials import SqlCredentials
 from storage.mailboxes import SqlMailboxes
 from storage.messages import SqlMessages
 from storage.numbers import SqlNumbers
@@ -28,6 +29,10 @@ class SqlTransaction:
     @property
     def lockouts(self) -> SqlLockouts:
         return SqlLockouts(self._unit)
+
+    @property
+    def credentials(self) -> SqlCredentials:
+        return SqlCredentials(self._unit)
 
     @property
     def records(self) -> SqlRecords:

@@ -86,6 +86,11 @@ class MemoryAccounts:
         tables.contents = _without(tables.contents, lambda _, v: v.account_id == account_id)
         tables.ingests = _without(tables.ingests, lambda _, v: v[0] == account_id)
         tables.reservations = _without(tables.reservations, lambda _, v: v[0] == account_id)
+        tables.sessions = _without(tables.sessions, lambda _, v: v.account_id == account_id)
+        tables.app_passwords = _without(
+            tables.app_passwords, lambda _, v: v.account_id == account_id
+        )
+        tables.links = _without(tables.links, lambda _, v: v.account_id == account_id)
         tables.calls = [each for each in tables.calls if each.account_id != account_id]
         tables.audit = [
             each

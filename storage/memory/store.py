@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from storage.memory.accounts import MemoryAccounts, MemoryNumbers
+from storage.memory.credentials import MemoryCredentials
 from storage.memory.mailboxes import MemoryMailboxes
 from storage.memory.messages import MemoryMessages
 from storage.memory.records import MemoryLockouts, MemoryRecords, MemoryReservations
@@ -30,6 +31,7 @@ class MemoryTransaction:
         self.reservations = MemoryReservations(unit)
         self.lockouts = MemoryLockouts(unit)
         self.records = MemoryRecords(unit)
+        self.credentials = MemoryCredentials(unit)
 
 
 class MemoryStore:

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field, fields
 from datetime import datetime
 
 from um.core.account import Account, AuditRecord, CallRecord, Number, PurgeRecord
+from um.core.credentials import AppPassword, OneTimeLink, OperatorToken, WebSession
 from um.core.events import AccountChanged, Change, MailboxChanged
 from um.core.ids import (
     E164,
     AccountId,
     BlobKey,
     ContentId,
+    CredentialId,
     IngestKey,
     MailboxId,
     ModSeq,
@@ -46,6 +48,10 @@ class Tables:
     calls: list[CallRecord] = field(default_factory=list)
     purges: dict[AccountId, PurgeRecord] = field(default_factory=dict)
     marks: dict[str, str] = field(default_factory=dict)
+    sessions: dict[str, WebSession] = field(default_factory=dict)
+    tokens: dict[str, OperatorToken] = field(default_factory=dict)
+    app_passwords: dict[CredentialId, AppPassword] = field(default_factory=dict)
+    links: dict[str, OneTimeLink] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         """A snapshot that may be changed without this one noticing."""

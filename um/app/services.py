@@ -4,6 +4,7 @@ from um.app.ports import Ports
 from um.config import Config
 from um.policy.quota import worst_case_voice_octets
 from um.service.accounts import AccountService
+from um.service.app_passwords import AppPasswords
 from um.service.authentication import Authenticator
 from um.service.core_desk import CoreDesk
 from um.service.delivery import Delivery
@@ -12,11 +13,13 @@ from um.service.mailboxes import MailboxService
 from um.service.message_waiting import MessageWaiting, Tallies
 from um.service.notices import QuotaNotices
 from um.service.numbering import NumberService
+from um.service.operator_tokens import OperatorTokens
 from um.service.passwords import Argon2Hasher
 from um.service.purge import Purge
 from um.service.recipients import Directory
 from um.service.routing import CallDoor
 from um.service.settings import AccountSettings
+from um.service.web_sessions import WebSessions
 
 
 class Services:
@@ -34,6 +37,9 @@ class Services:
             store, clock, self._hasher, self.settings, metrics=metrics
         )
         self.delivery = Delivery(store, blobs, ports.bus, clock, steps=ports.steps, metrics=metrics)
+        self.sessions = WebSessions(store, clock)
+        self.tokens = OperatorTokens(store, clock)
+        self.app_passwords = AppPasswords(store, clock, self.settings)
         self.notices = QuotaNotices(store, self.delivery, clock)
         self.tallies = Tallies()
         self.message_waiting = MessageWaiting(store, self.settings, self.tallies)

@@ -13,6 +13,7 @@ from um.cli.options import ConfigOption
 from um.cli.run import guarded
 from um.cli.serve import serve
 from um.cli.telephone import phone, pin
+from um.cli.tokens import tokens
 
 app = typer.Typer(
     name="um",
@@ -28,6 +29,7 @@ accounts.command("pin")(pin)
 accounts.command("phone")(phone)
 app.add_typer(numbers, name="number")
 app.add_typer(deliver, name="deliver")
+app.add_typer(tokens, name="token")
 app.command("purge")(purge)
 app.command("fsck")(fsck)
 app.command("migrate")(migrate)

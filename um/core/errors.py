@@ -76,6 +76,13 @@ class AuthenticationError(UMError):
     default = "Authentication failed"
 
 
+class ForbiddenError(UMError):
+    """Who asks is known, and may not do this."""
+
+    code = "forbidden"
+    default = "This is not allowed"
+
+
 class LockedOutError(UMError):
     """Too many failures; correct credentials do not help until it is lifted."""
 

@@ -14,6 +14,8 @@ ContentId = NewType("ContentId", str)
 BlobKey = NewType("BlobKey", str)
 """Name of one stored message body: 32 hexadecimal digits, see `blob_key`."""
 ReservationId = NewType("ReservationId", str)
+CredentialId = NewType("CredentialId", str)
+"""32 hexadecimal digits: names a token or an app password without opening anything."""
 E164 = NewType("E164", str)
 """A telephone number as `+` and up to 15 digits (ITU-T E.164)."""
 Uid = NewType("Uid", int)

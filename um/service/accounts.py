@@ -168,13 +168,20 @@ class AccountService:
 
         return await self._move(name, LifeEvent.REOPEN, reopen_txn, actor)
 
-    async def set_password(self, name: str, password: str, *, actor: str = "operator") -> None:
-        """Replace the password; what was locked by wrong ones opens with it."""
+    async def set_password(
+        self, name: str, password: str, *, actor: str = "operator", keep_session: str = ""
+    ) -> None:
+        """Replace the password; what was locked by wrong ones opens with it.
+
+        All portal sessions of the account end, but the one whose `secret_hash` is `keep_session`.
+        App passwords stay: each is taken back alone.
+        """
         hashed = await self._hash_password(password)
 
         def set_password_txn(tx: Transaction) -> None:
             account = named_txn(tx, name, self._settings.domain)
             tx.accounts.save(replace(account, password_hash=hashed))
+            tx.credentials.end_sessions_of(account.id, but=keep_session)
             self._audit(tx, account, "password", actor)
 
         await self._store.run("set-password", set_password_txn)

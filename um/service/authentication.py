@@ -10,12 +10,13 @@ Laws:
 """
 
 from contextlib import suppress
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 import structlog
 
 from um.core.account import Account, AccountState
+from um.core.credentials import AppPassword
 from um.core.errors import (
     AccountClosedError,
     AuthenticationError,
@@ -30,12 +31,14 @@ from um.policy.lifecycle import Answer, Door, answer, closed_notice, suspended_n
 from um.policy.lockout import Pause
 from um.service.failures import UnwrittenFailures
 from um.service.passwords import UNMATCHABLE_HASH
+from um.service.random_secrets import digest, plain_app_password
 from um.service.recipients import login_txn
 from um.service.settings import AccountSettings
 
 log = structlog.get_logger(__name__)
 
 MAX_SECRET_CHARACTERS = 1024
+_USE_NOTED_EVERY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ class _Attempt:
     """Failure counters that this attempt stands under, with their rules."""
     paused: bool
     failed_before: bool
+    app_password: AppPassword | None = None
+    """What was given is one of the account's, whose hash needs no argon2."""
 
 
 class Authenticator:
@@ -84,7 +89,7 @@ class Authenticator:
 
         Args:
             name: as typed.
-            password: as typed.
+            password: as typed; for IMAP also one of the account's app passwords.
             peer: address of the client, which the failures are counted for.
             door: where it is; decides by the life-cycle table.
 
@@ -95,10 +100,24 @@ class Authenticator:
             UnavailableError: no answer is possible now.
         """
         now = self._clock.now()
-        attempt = await self._store.read("login", lambda tx: self._attempt_txn(tx, name, peer, now))
+        app_password = plain_app_password(password) if door is Door.IMAP else None
+
+        def attempt_txn(tx: Transaction) -> _Attempt:
+            attempt = self._attempt_txn(tx, name, peer, now)
+            if attempt.account is None or app_password is None:
+                return attempt
+            found = tx.credentials.app_password(attempt.account.id, digest(app_password))
+            return replace(attempt, app_password=found)
+
+        attempt = await self._store.read("login", attempt_txn)
         if attempt.paused:
             self._metrics.count("logins_locked_out")
             raise LockedOutError
+        if attempt.account is not None and attempt.app_password is not None:
+            account = await self._settled(attempt, attempt.account.id)
+            await self._note_use(attempt.app_password, now)
+            self._metrics.count("logins")
+            return _through(account, door)
         matches = await self._hasher.verify(_bounded(password), attempt.stored)
         if attempt.account is None or not matches:
             await self._fail(attempt.subjects, now)
@@ -172,6 +191,15 @@ class Authenticator:
         if attempt.failed_before:
             await self._clear(attempt.subjects)
         return account
+
+    async def _note_use(self, password: AppPassword, now: datetime) -> None:
+        """At most once a day: a mail program that logs in every minute writes no row each time."""
+        if password.used_at is not None and now - password.used_at < _USE_NOTED_EVERY:
+            return
+        with suppress(UnavailableError):
+            await self._store.run(
+                "use-app-password", lambda tx: tx.credentials.touch_app_password(password.id, now)
+            )
 
     def _failures(self, tx: Transaction, subject: str, since: datetime) -> int:
         unwritten = self._unwritten.failures(subject, since=since)

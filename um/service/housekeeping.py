@@ -17,7 +17,7 @@ from um.core.account import AccountState
 from um.core.errors import UMError
 from um.core.ids import MailboxId, Uid
 from um.core.ports import BlobStore, Clock, Metrics, NoMetrics, Quarantine, Store, Transaction
-from um.policy import lockout
+from um.policy import lockout, sessions
 from um.policy.retention import MAIL_INGEST_AGE, QUARANTINE_DAYS, trash_cutoff
 from um.service.purge import Purge
 from um.service.sweep import delete_discarded, sweep_orphans
@@ -69,6 +69,7 @@ class Housekeeping:
             "reservations": self._expire_reservations,
             "ingests": self._forget_ingests,
             "lockouts": self._forget_failures,
+            "sessions": self._forget_sessions,
             "quarantine": self._sweep_quarantine,
             "changes": self._trim_changes,
             "purge": self._run_purge,
@@ -126,6 +127,15 @@ class Housekeeping:
     async def _forget_failures(self, now: datetime) -> int:
         before = now - lockout.WINDOW
         return await self._store.run("forget-failures", lambda tx: tx.lockouts.forget(before))
+
+    async def _forget_sessions(self, now: datetime) -> int:
+        def forget_txn(tx: Transaction) -> int:
+            ended = tx.credentials.forget_sessions(
+                used_before=now - sessions.IDLE, opened_before=now - sessions.LONGEST
+            )
+            return ended + tx.credentials.forget_links(now)
+
+        return await self._store.run("forget-sessions", forget_txn)
 
     async def _sweep_quarantine(self, now: datetime) -> int:
         return await self._quarantine.sweep(now - timedelta(days=self._settings.quarantine_days))
