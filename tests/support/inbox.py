@@ -5,6 +5,7 @@ import select
 import smtplib
 import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from email import message_from_bytes
 from email.message import EmailMessage
@@ -46,15 +47,21 @@ def read_inbox(server: Server, user: str, password: str = PASSWORD) -> list[Foun
         client.logout()
 
 
-def wait_for_mail(server: Server, user: str, *, seconds: float = 30.0) -> list[Found]:
-    """INBOX as soon as there is something in it. Raises TimeoutError."""
+def wait_for_mail(
+    server: Server,
+    user: str,
+    *,
+    wanted: Callable[[Found], bool] = lambda _: True,
+    seconds: float = 30.0,
+) -> list[Found]:
+    """The `wanted` of INBOX, as soon as there is one. Raises TimeoutError."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        found = read_inbox(server, user)
+        found = [each for each in read_inbox(server, user) if wanted(each)]
         if found:
             return found
         select.select([], [], [], 0.1)
-    raise TimeoutError(f"no mail for {user} in {seconds} s\n{server.tail()}")
+    raise TimeoutError(f"no such mail for {user} in {seconds} s\n{server.tail()}")
 
 
 def _found(item: tuple[bytes, bytes]) -> Found:
