@@ -88,6 +88,7 @@ class VoicemailCall:
             self._opening = self._house.spawn(self._open_spool())
             if self._call.number.use is NumberUse.BOTH and self._house.fax_tones is not None:
                 self._fax_tones = self._house.fax_tones()
+                self._call.yield_to_t38(self._yields)
 
     def audio(self, samples: bytes) -> None:
         if self._owner is not None:
@@ -125,6 +126,13 @@ class VoicemailCall:
         if self._fax_tones is None or self._settled or not self._call.waveform:
             return False
         return bool(self._fax_tones.feed(samples))
+
+    def _yields(self) -> bool:
+        """Whether the core, which offers T.38, gets its fax: not while a message is being saved."""
+        if self._settled:
+            return False
+        self._make_way()
+        return True
 
     def _make_way(self) -> None:
         """What was recorded so far is a fax machine's calling tone: no message, no missed call."""

@@ -35,6 +35,7 @@ class FakeCall:
     timers: list = field(default_factory=list)
     transfers: list = field(default_factory=list)
     media_changed: Any = None
+    make_way: Any = None
     t38_offers: int = 0
 
     @classmethod
@@ -75,6 +76,9 @@ class FakeCall:
 
     def take_t38(self, changed):
         self.media_changed = changed
+
+    def yield_to_t38(self, make_way):
+        self.make_way = make_way
 
     def offer_t38(self):
         self.t38_offers += 1

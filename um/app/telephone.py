@@ -167,6 +167,7 @@ def telephony_settings(config: Config) -> TelephonySettings:
         trusted_cores=tuple(map(str, telephony.trusted_cores)),
         mailbox_from=telephony.mailbox_from,
         max_call_seconds=telephony.max_call_seconds,
+        takes_t38=config.fax.enable_t38,
         session_expires_seconds=telephony.session_expires_seconds,
         send_silence=telephony.send_silence,
     )

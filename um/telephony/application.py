@@ -155,6 +155,13 @@ class Call(Protocol):
         """
         ...
 
+    def yield_to_t38(self, make_way: Callable[[], bool]) -> None:
+        """Let the core make the call a fax by a re-INVITE to T.38.
+
+        `make_way` says whether the call is given up; if so a HandOver("fax") follows.
+        """
+        ...
+
     def offer_t38(self) -> None:
         """Offer T.38 by re-INVITE. G.711 goes on until it is taken, and if it is refused."""
         ...

@@ -89,6 +89,7 @@ class LiveCall:
         self._presses = Presses()
         self._changeover = Changeover()
         self._changed: Callable[[FaxMedia], None] | None = None
+        self._make_way: Callable[[], bool] | None = None
         self._patience: DelayedCall | None = None
         """Runs while an offer of T.38 of ours waits for its answer."""
         self._account: Account | None = None
@@ -184,6 +185,10 @@ class LiveCall:
         self._changed = changed
         self._media.take_t38()
 
+    def yield_to_t38(self, make_way: Callable[[], bool]) -> None:
+        """See `Call.yield_to_t38`."""
+        self._make_way = make_way
+
     def offer_t38(self) -> None:
         """See `Call.offer_t38`. Nothing is offered that is agreed already."""
         if self._over or not self._media.started or self._media.is_t38:
@@ -249,6 +254,8 @@ class LiveCall:
     def media_offered(self, body: bytes) -> None:
         """A re-INVITE or UPDATE: the same media, on hold or not, perhaps elsewhere (RFC 3264 §8)."""
         endpoint, now = self._sip.endpoint, self._now()
+        if is_t38_alone(body) and self._yields():
+            self._media.take_t38()
         try:
             answer = self._media.describe(body)
         except NotAcceptableError:
@@ -258,6 +265,21 @@ class LiveCall:
         else:
             endpoint.accept_offer(self.name, answer, now)
             self._tell_of_media()
+
+    def _yields(self) -> bool:
+        """Whether the application gives the call up to the fax; asked until it does."""
+        make_way, yields = self._make_way, False
+        if make_way is None or not self._house.settings.takes_t38:
+            return False
+
+        def ask() -> None:
+            nonlocal yields
+            yields = make_way()
+
+        self._guard(ask)
+        if yields:
+            self._make_way = None
+        return yields
 
     def offer_answered(self, body: bytes) -> None:
         """The other side took our offer; media goes on as `body` says."""

@@ -26,6 +26,8 @@ class TelephonySettings:
     """Send silence where nothing is spoken, for cores that take a pause for a dead call."""
     max_calls: int = 500
     """Beyond it a new call gets 503."""
+    takes_t38: bool = True
+    """A call that is being spoken to may become a fax by the core's re-INVITE to T.38."""
     advertised: str | None = None
     """IP address in Via, Contact and SDP; None: the one we listen on or, of a wildcard, the one
     that faces the first trusted network."""

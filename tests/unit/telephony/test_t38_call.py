@@ -10,7 +10,7 @@ from tests.unit.telephony.test_reinvite import response
 from tests.unit.telephony.test_server import ACCOUNT, Application, House
 from um.core.account import Number, NumberUse
 from um.core.ids import E164
-from um.telephony.application import FaxMedia, Route
+from um.telephony.application import FaxMedia, HandOver, Route
 from um.telephony.t38 import T38Terms
 
 FAX_NUMBER = Number(E164("+15551230001"), ACCOUNT.id, use=NumberUse.FAX)
@@ -139,6 +139,31 @@ def test_the_core_goes_over_to_t38():
         assert house.invite_again(SDP, cseq=3) == ["100 INVITE", "200 INVITE"]
         assert f"m=audio {port} " in house.last
         assert house.application.changes[1:] == [FaxMedia(("192.0.2.10", 40_000), 0, None)]
+
+    told(story)
+
+
+def test_a_spoken_call_becomes_a_fax_by_the_cores_reinvite():
+    """A gateway that heard the calling tone itself: the voice makes way, the socket goes as T.38."""
+
+    async def story():
+        house = FaxHouse(number=BOTH_NUMBER, application="voice")
+        await house.call(SDP)
+        voice = house.application.call
+        voice.yield_to_t38(lambda: False)
+        assert house.invite_again(T38_SDP) == ["100 INVITE", "488 INVITE"]
+        house.receive(request("ACK", branch="z9hG4bK2", cseq=2, to_tag=house.tag))
+        voice.yield_to_t38(lambda: True)
+        assert house.invite_again(T38_SDP, cseq=3) == ["100 INVITE", "200 INVITE"]
+        house.acknowledge(3)
+
+        def hand_over():
+            raise HandOver("fax")
+
+        voice.call_later(0, hand_over)
+        house.reactor.pass_time(0.01)
+        media = house.application.media
+        assert (media.remote, media.t38) == (WHERE, TERMS)
 
     told(story)
 

@@ -185,3 +185,20 @@ def test_a_caller_whose_message_is_being_saved_keeps_it():
         assert len(await exchange.inbox(account)) == 1
 
     story(tell)
+
+
+def test_a_core_that_offers_t38_gets_its_fax():
+    """It heard the machine before we did; once a message is being saved it is too late."""
+
+    async def tell(exchange, account):
+        call, _ = await called(exchange, account, recording=True)
+        assert call.make_way()
+        assert await handed_over(call)
+        assert not exchange.house.spool.entries
+        assert await exchange.inbox(account) == []
+        assert await exchange.history(account) == []
+        assert not call.make_way()
+        call, _ = await called(exchange, account, use=NumberUse.VOICE)
+        assert call.make_way is None
+
+    story(tell)
