@@ -67,6 +67,9 @@ class LevelMeter:
         """Measure `samples`; returns how many of them (not octets) belong to the recording."""
         had = len(self._partial)
         self._partial += samples
+        if self._cannot_fall_silent():
+            self._look_back()
+            return len(samples) // 2
         taken = 0
         while len(self._partial) - taken >= _FRAME_OCTETS and not self.silent:
             self._measure(bytes(self._partial[taken : taken + _FRAME_OCTETS]))
@@ -76,6 +79,22 @@ class LevelMeter:
             return max(0, taken - had) // 2
         del self._partial[:taken]
         return len(samples) // 2
+
+    def _cannot_fall_silent(self) -> bool:
+        """Whether the frames at hand do not make a silence long enough, whatever they hold."""
+        quiet = self._frames - self._after_loud + len(self._partial) // _FRAME_OCTETS
+        return self._first_loud is not None and quiet < self._silence
+
+    def _look_back(self) -> None:
+        """Then only the last loud frame counts: speech is found at once."""
+        count = len(self._partial) // _FRAME_OCTETS
+        for number in range(count, 0, -1):
+            start = (number - 1) * _FRAME_OCTETS
+            if is_sound(bytes(self._partial[start : start + _FRAME_OCTETS]), self._threshold):
+                self._after_loud = self._frames + number
+                break
+        self._frames += count
+        del self._partial[: count * _FRAME_OCTETS]
 
     def _measure(self, frame: bytes) -> None:
         self._frames += 1

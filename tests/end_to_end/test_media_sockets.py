@@ -28,14 +28,14 @@ def sender():
 
 
 def test_all_that_came_is_given_out_in_order(sender):
-    """With its source; nothing before `read`."""
+    """With its source and the time; nothing before `read`."""
     sockets, heard = PolledSockets(), []
-    media, address = bound(sockets, lambda data, source: heard.append((data, source)))
+    media, address = bound(sockets, lambda *each: heard.append(each))
     for number in range(5):
         sender.sendto(bytes([number]), address)
     assert heard == []
-    sockets.read()
-    assert heard == [(bytes([number]), sender.getsockname()) for number in range(5)]
+    sockets.read(7.0)
+    assert heard == [(bytes([number]), sender.getsockname(), 7.0) for number in range(5)]
     media.close()
     media.close()
 
@@ -47,10 +47,10 @@ def test_a_flood_on_one_socket_starves_no_other(sender):
     for _ in range(3 * MOST_ROUNDS):
         sender.sendto(b"flood", media[0][1])
     sender.sendto(b"speech", media[1][1])
-    sockets.read()
+    sockets.read(7.0)
     assert heard == {"a": MOST_ROUNDS, "b": 1}
     for _ in range(3):
-        sockets.read()
+        sockets.read(7.0)
     assert heard == {"a": 3 * MOST_ROUNDS, "b": 1}
 
 
@@ -58,7 +58,7 @@ def test_what_fails_or_ends_with_one_datagram_holds_up_no_other(sender):
     """A receiver that raises, and one that closes both sockets in the middle of a round."""
     sockets, heard = PolledSockets(), []
 
-    def receive(data, _source):
+    def receive(data, _source, _now):
         heard.append(data)
         if data == b"bad":
             raise ZeroDivisionError
@@ -70,13 +70,13 @@ def test_what_fails_or_ends_with_one_datagram_holds_up_no_other(sender):
     other, second = bound(sockets, receive)
     sender.sendto(b"bad", first)
     sender.sendto(b"good", second)
-    sockets.read()
+    sockets.read(7.0)
     assert sorted(heard) == [b"bad", b"good"]
     sender.sendto(b"bye", first)
     sender.sendto(b"bye", second)
-    sockets.read()
+    sockets.read(7.0)
     assert heard[2:] == [b"bye"]
-    sockets.read()
+    sockets.read(7.0)
 
 
 def test_a_port_that_is_taken_is_refused():
@@ -92,11 +92,11 @@ def test_a_port_that_is_taken_is_refused():
 def test_a_socket_that_is_given_away_lives_on(sender):
     """Its datagrams are its new owner's alone."""
     sockets, heard = PolledSockets(), []
-    media, address = bound(sockets, lambda data, _: heard.append(data))
+    media, address = bound(sockets, lambda data, *_: heard.append(data))
     given = media.detach()
     media.close()
     sender.sendto(b"fax", address)
-    sockets.read()
+    sockets.read(7.0)
     given.settimeout(5)
     assert given.recv(100) == b"fax"
     assert heard == []
@@ -106,11 +106,11 @@ def test_a_socket_that_is_given_away_lives_on(sender):
 def test_ipv6_sources_are_host_and_port():
     """As everywhere else; flow and scope are nobody's business."""
     sockets, heard = PolledSockets(), []
-    media, address = bound(sockets, lambda data, source: heard.append(source), host="::1")
+    media, address = bound(sockets, lambda data, source, now: heard.append(source), host="::1")
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as phone:
         phone.bind(("::1", 0))
         phone.sendto(b"x", address)
-        sockets.read()
+        sockets.read(7.0)
         assert heard == [phone.getsockname()[:2]]
         media.send(b"y", heard[0])
         phone.settimeout(5)

@@ -147,8 +147,11 @@ class MemoryMedia:
     """`MediaSocket`; its `MemoryUdp` stands among the reactor's ports."""
 
     def __init__(self, reactor, host, port, receive):
-        self.datagramReceived = receive
+        self.reactor, self.receive = reactor, receive
         self.udp = reactor.listenUDP(port, self, interface=host)
+
+    def datagramReceived(self, data, address):
+        self.receive(data, address, self.reactor.seconds())
 
     def send(self, data, address):
         self.udp.write(data, address)
@@ -173,5 +176,5 @@ class MemorySockets:
         except CannotListenError as error:
             raise OSError("taken") from error
 
-    def read(self):
+    def read(self, now):
         """Nothing waits."""

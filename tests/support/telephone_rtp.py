@@ -192,6 +192,8 @@ def tone_of(samples: bytes) -> float | None:
         return None
     triples = list(zip(values, values[1:], values[2:], strict=False))
     weight = sum(middle * middle for _, middle, _ in triples)
+    if not weight:  # a single sample at one end
+        return None
     cosine = sum(middle * (left + right) for left, middle, right in triples) / weight
     rest = sum((left + right - cosine * middle) ** 2 for left, middle, right in triples)
     if abs(cosine) >= 2 or rest > 0.01 * energy:

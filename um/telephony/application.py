@@ -175,7 +175,7 @@ class CallApplication(Protocol):
         ...
 
     def audio(self, samples: bytes) -> None:
-        """Take what the caller said, in order, about 100 ms at a time.
+        """Take what the caller said, in order, about 200 ms at a time.
 
         Losses are concealed, so that the samples received have the call's true length.
         """

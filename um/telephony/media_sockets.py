@@ -23,7 +23,8 @@ MOST_ROUNDS: Final = 16
 MOST_READY: Final = 4096
 MAX_OCTETS: Final = 2048
 
-Receive = Callable[[bytes, Address], None]
+Receive = Callable[[bytes, Address, float], None]
+"""Takes a datagram, its source, and the time of the beat that read it."""
 
 
 class MediaSocket(Protocol):
@@ -49,8 +50,8 @@ class MediaSockets(Protocol):
         """A socket whose datagrams go to `receive`. Raises OSError if the port is taken."""
         ...
 
-    def read(self) -> None:
-        """Give out all that has come."""
+    def read(self, now: float) -> None:
+        """Give out all that has come until `now`."""
         ...
 
 
@@ -73,7 +74,7 @@ class PolledSockets:
         del self._bound[descriptor]
         self._poll.unregister(descriptor)
 
-    def read(self) -> None:
+    def read(self, now: float) -> None:
         """See `MediaSockets`."""
         for _ in range(MOST_ROUNDS):
             ready = self._poll.poll(0, MOST_READY)
@@ -82,7 +83,7 @@ class PolledSockets:
             for descriptor, _events in ready:
                 bound = self._bound.get(descriptor)  # closed by what an earlier one brought
                 if bound is not None:
-                    bound.read()
+                    bound.read(now)
 
 
 class _Bound:
@@ -102,14 +103,14 @@ class _Bound:
         self.descriptor = self._socket.fileno()
         self._is_ours = True
 
-    def read(self) -> None:
+    def read(self, now: float) -> None:
         """Give out one datagram."""
         try:
             data, address = self._socket.recvfrom(MAX_OCTETS)
         except OSError:  # a bad checksum leaves nothing to be read
             return
         try:
-            self._receive(data, address[:2] if self._long_addresses else address)
+            self._receive(data, address[:2] if self._long_addresses else address, now)
         except Exception:
             log.exception("telephony.datagram-failed", address=address)
 

@@ -278,7 +278,7 @@ class TelephonyServer:
             port.endpoint.respond(event.name, 489, "Bad Event", self.clock.monotonic())
 
     def _beat(self, now: float) -> None:
-        self._sockets.read()
+        self._sockets.read(now)
         for call in list(self._calls.values()):
             try:
                 call.tick(now)

@@ -20,7 +20,7 @@ from twisted.internet.protocol import DatagramProtocol
 
 from um.core.errors import InvalidError, UnavailableError
 from um.core.ports import Clock, Metrics
-from um.telephony.media_sockets import MediaSocket, MediaSockets
+from um.telephony.media_sockets import MediaSocket, MediaSockets, Receive
 from um.telephony.randomness import Randomness
 from um.telephony.sip.endpoint import Endpoint
 from um.telephony.sip.events import Event
@@ -241,8 +241,8 @@ class MediaPort:
 
     def __init__(
         self,
-        on_datagram: Callable[[bytes, Address], None],
-        on_report: Callable[[bytes, Address], None],
+        on_datagram: Receive,
+        on_report: Receive,
         release: Callable[[], None],
         metrics: Metrics,
     ) -> None:
@@ -326,9 +326,9 @@ class MediaPorts:
     def open(
         self,
         host: str,
-        on_datagram: Callable[[bytes, Address], None],
+        on_datagram: Receive,
         *,
-        on_report: Callable[[bytes, Address], None],
+        on_report: Receive,
     ) -> MediaPort:
         """Bind a free pair on `host`. Raises UnavailableError when none is left."""
         offset = self._randomness.getrandbits(32) % len(self._numbers)

@@ -72,6 +72,42 @@ def script(seconds=SECONDS, keys=KEYS):
     return ticks
 
 
+def events_of(profile, ticks, *, short_way):
+    """All that the engine tells, with its statistics."""
+    agreed = Agreed(PHONE, G711.numbered(0), 0, 101, 20, sends=True, receives=True, noise_type=13)
+    session = RtpSession(
+        agreed, core=PHONE[0], stream=StreamState(1, 2, 3), now=0.0, metrics=CountedMetrics()
+    )
+    if not short_way:
+        session._follows = lambda *_: False
+    told, arrivals = [], carried(profile, ticks)
+    for number in range(len(ticks) + 50):
+        while arrivals and arrivals[0][0] <= 0.02 * number:
+            session.receive_datagram(arrivals.pop(0)[2], PHONE, 0.02 * number)
+        session.tick(0.02 * number)
+        while (event := session.next_event()) is not None:
+            told.append((number, event))
+    session.finish(0.02 * (len(ticks) + 50))
+    return told, session.statistics, session.reports_to_send()
+
+
+@pytest.mark.parametrize("seed", range(1, 4))
+@pytest.mark.parametrize(
+    "profile",
+    [
+        Profile(),
+        Profile(loss=0.02, reorder=0.02, duplicate=0.02),
+        Profile(loss=0.05, jitter_seconds=0.1, new_ssrc_after=400),
+        Profile(jitter_seconds=0.01, stall_at=3.0, stall_seconds=1.7),
+    ],
+)
+def test_the_short_way_leads_where_the_long_way_leads(profile, seed):
+    """Every event, in the same 20 ms, and every figure of the reports."""
+    facts = {each: getattr(profile, each) for each in Profile.__slots__}
+    profile, ticks = Profile(**{**facts, "seed": seed}), script()
+    assert events_of(profile, ticks, short_way=True) == events_of(profile, ticks, short_way=False)
+
+
 PROFILES = {
     "perfect": Profile(),
     "loss 1": Profile(loss=0.01),

@@ -445,7 +445,7 @@ def test_the_call_is_handed_over():
         house.application.audio = audio
         rtp = next(udp for udp in house.media if udp.address[1] % 2 == 0)
         sender = RtpSender(0)
-        for _ in range(5):
+        for _ in range(10):
             rtp.protocol.datagramReceived(*sender.frame(tone(440, 0.02)), PHONE)
         house.bye()
         assert fax == ["made", "answered", "ended caller"]

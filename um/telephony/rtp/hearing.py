@@ -66,6 +66,27 @@ class Hearing:
         for ready in self.order.put(packet, now):
             self._take(ready, agreed, now)
 
+    def follow(
+        self, name: tuple[int, int, int], payload: bytes, agreed: Agreed, now: float
+    ) -> bool:
+        """Take a packet of the agreed codec if it simply goes on with what is heard; else False.
+
+        `name` is SSRC, sequence and timestamp. What comes of it is what `arrived` and `receive` would
+        make of it.
+        """
+        ssrc, sequence, timestamp = name
+        if not (self.order.is_next(ssrc, sequence) and self._timeline.is_next(ssrc, timestamp)):
+            return False
+        coder = self.coder(agreed.codec)
+        length = coder.length(payload)
+        if not length:
+            return False
+        self.order.follow()
+        self._timeline.follow(timestamp, length, now)
+        self._coder, self._noise = coder, None
+        self._heard(coder.decode(payload))
+        return True
+
     def tick(self, agreed: Agreed, now: float) -> None:
         """Every 20 ms: give up gaps, let time go on where nothing comes."""
         if self.order.holds:

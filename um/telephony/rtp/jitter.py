@@ -51,12 +51,20 @@ class ReorderBuffer:
         """Whether packets wait behind a gap."""
         return bool(self._held)
 
+    def is_next(self, ssrc: int, sequence: int) -> bool:
+        """Whether a packet has its turn and holds nothing up."""
+        return sequence == self._next and ssrc == self._ssrc and not self._held
+
+    def follow(self) -> None:
+        """Take the next packet without looking at it."""
+        self._next = (self._next + 1) % (2 * _HALF_SEQUENCE)
+
     def put(self, packet: RtpPacket, now: float) -> list[RtpPacket]:
         """Take a packet; returns those whose turn has come, in order."""
         if packet.ssrc != self._ssrc:
             return self._restart([packet], now)
-        if packet.sequence == self._next and not self._held:  # as on a good line all are
-            self._next = (self._next + 1) % (2 * _HALF_SEQUENCE)
+        if packet.sequence == self._next and not self._held:
+            self.follow()
             return [packet]
         distance = sequence_distance(packet.sequence, self._next)
         if abs(distance) > MAX_DISORDER:

@@ -5,8 +5,9 @@ from typing import Final, NamedTuple
 
 from um.core.errors import InvalidError
 
-_HEADER: Final = struct.Struct(">BBHII")
-_VERSION_2: Final = 0x80
+HEADER: Final = struct.Struct(">BBHII")
+VERSION_2: Final = 0x80
+"""First octet of a packet without padding, extension and contributors."""
 RTCP_TYPES: Final = range(192, 224)
 """Second octet of RTCP packets that share the port (RFC 5761 §4)."""
 
@@ -35,24 +36,23 @@ class RtpPacket(NamedTuple):
         """The octets to send: no CSRC, extension or padding."""
         second = self.payload_type | (0x80 if self.marker else 0)
         return (
-            _HEADER.pack(_VERSION_2, second, self.sequence, self.timestamp, self.ssrc)
-            + self.payload
+            HEADER.pack(VERSION_2, second, self.sequence, self.timestamp, self.ssrc) + self.payload
         )
 
 
 def is_rtcp(data: bytes) -> bool:
     """Whether a datagram on the RTP port is RTCP (RFC 5761 §4)."""
-    return len(data) >= 2 and data[0] & 0xC0 == _VERSION_2 and data[1] in RTCP_TYPES
+    return len(data) >= 2 and data[0] & 0xC0 == VERSION_2 and data[1] in RTCP_TYPES
 
 
 def parse_packet(data: bytes) -> RtpPacket:
     """Read one packet; CSRCs, extension and padding are skipped. Raises RtpError."""
-    if len(data) < _HEADER.size:
+    if len(data) < HEADER.size:
         raise RtpError
-    first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data)
-    if first & 0xC0 != _VERSION_2:
+    first, second, sequence, timestamp, ssrc = HEADER.unpack_from(data)
+    if first & 0xC0 != VERSION_2:
         raise RtpError
-    start, end = _HEADER.size + 4 * (first & 0x0F), len(data)
+    start, end = HEADER.size + 4 * (first & 0x0F), len(data)
     if first & 0x10:
         if len(data) < start + 4:
             raise RtpError

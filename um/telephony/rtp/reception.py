@@ -37,9 +37,21 @@ class Reception:
         elif distance > 0:
             self.highest += distance
         self.received += 1
-        if not timed:
-            return
-        transit = now * CLOCK_RATE - packet.timestamp
+        if timed:
+            self._measure(packet.timestamp, now)
+
+    def is_next(self, ssrc: int, sequence: int) -> bool:
+        """Whether a packet comes right behind the highest."""
+        return ssrc == self.ssrc and sequence == (self.highest + 1) % _CYCLE
+
+    def follow(self, timestamp: int, now: float) -> None:
+        """Count the next packet."""
+        self.highest += 1
+        self.received += 1
+        self._measure(timestamp, now)
+
+    def _measure(self, timestamp: int, now: float) -> None:
+        transit = now * CLOCK_RATE - timestamp
         if self._transit is not None:
             change = abs(transit - self._transit)
             if change < CLOCK_RATE * 10:  # else the timestamps jumped

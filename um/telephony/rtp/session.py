@@ -17,7 +17,7 @@ from um.telephony.offer import Agreed
 from um.telephony.rtp.g711 import G711
 from um.telephony.rtp.hearing import Hearing
 from um.telephony.rtp.jitter import CLOCK_RATE
-from um.telephony.rtp.packet import RtpError, is_rtcp, parse_packet
+from um.telephony.rtp.packet import HEADER, VERSION_2, RtpError, is_rtcp, parse_packet
 from um.telephony.rtp.reception import MediaStatistics, Reception
 from um.telephony.rtp.reports import Reporter
 from um.telephony.rtp.source import Address, Source
@@ -152,6 +152,8 @@ class RtpSession:
 
     def receive_datagram(self, data: bytes, address: Address, now: float) -> None:
         """Take one datagram. Bad or foreign ones are dropped and counted, nothing is raised."""
+        if self._follows(data, address, now):
+            return
         if is_rtcp(data):
             self.receive_report(data, address, now)
             return
@@ -175,6 +177,31 @@ class RtpSession:
             self._received += 1
             reception.count(chosen, now, timed=timed)
             self._hearing.receive(chosen, self._agreed, now)
+
+    def _follows(self, data: bytes, address: Address, now: float) -> bool:
+        """The short way of nearly every packet: the next one of the stream that is heard.
+
+        It leads where the long way leads, with a third of the steps: on it depends how many calls a
+        processor carries. False, and nothing done, for all other datagrams.
+        """
+        reception = self._reception
+        if reception is None or len(data) <= HEADER.size:
+            return False
+        first, second, sequence, timestamp, ssrc = HEADER.unpack_from(data)
+        if (
+            first != VERSION_2
+            or second != self._agreed.payload_type
+            or not self._source.hears(address, ssrc)
+            or not reception.is_next(ssrc, sequence)
+        ):
+            return False
+        name = ssrc, sequence, timestamp
+        if not self._hearing.follow(name, data[HEADER.size :], self._agreed, now):
+            return False
+        reception.follow(timestamp, now)
+        self._heard_at = now
+        self._received += 1
+        return True
 
     def receive_report(self, data: bytes, address: Address, now: float) -> None:
         """Take one RTCP datagram; what is bad or from elsewhere is dropped and counted.

@@ -78,6 +78,10 @@ class Source:
         hosts = {self.core, *(each[0] for each in (self.described, self._latched) if each)}
         return host in hosts
 
+    def hears(self, address: Address, ssrc: int) -> bool:
+        """Whether a packet would go the shortest way: `admits` and `choose` would change nothing."""
+        return address == self._latched and ssrc == self._ssrc and not self._in_a_row
+
     def choose(self, packet: RtpPacket, now: float) -> list[RtpPacket]:
         """Take a packet of an admitted address; returns what is to be heard."""
         if packet.ssrc == self._ssrc:

@@ -7,7 +7,6 @@ Laws:
   follows begins with the marker (RFC 3551 §4.1). `unbroken`: silence is sent as everything else.
 """
 
-import struct
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,12 +14,11 @@ from typing import Final
 
 from um.telephony.codec import Coder
 from um.telephony.rtp.jitter import CLOCK_RATE
+from um.telephony.rtp.packet import HEADER, VERSION_2
 
 TICK_SAMPLES: Final = 160
 HANGOVER_SAMPLES: Final = CLOCK_RATE // 5
 KEEP_ALIVE_SAMPLES: Final = CLOCK_RATE
-_HEADER: Final = struct.Struct(">BBHII")
-_VERSION_2: Final = 0x80
 _MARKER: Final = 0x80
 
 
@@ -103,7 +101,7 @@ class Speaker:
     def _packet(self, payload_type: int, payload: bytes) -> bytes:
         second = payload_type | _MARKER if self._begins else payload_type
         self._begins = False
-        head = _HEADER.pack(_VERSION_2, second, self._sequence, self._timestamp, self._ssrc)
+        head = HEADER.pack(VERSION_2, second, self._sequence, self._timestamp, self._ssrc)
         self._sequence = (self._sequence + 1) & 0xFFFF
         return head + payload
 

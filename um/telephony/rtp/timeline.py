@@ -66,6 +66,21 @@ class Timeline:
         elif early > 0:
             transit.at -= early
 
+    def is_next(self, ssrc: int, timestamp: int) -> bool:
+        """Whether a packet follows without a gap, and nothing is owed."""
+        return timestamp == self._next and ssrc == self._ssrc and not self._owed
+
+    def follow(self, timestamp: int, length: int, now: float) -> None:
+        """`arrived` and `gap_before` of a packet that `is_next`."""
+        transit = self._transits[self._ssrc or 0]
+        due = transit.due(timestamp)
+        if due > now:
+            transit.timestamp, transit.at, due = timestamp, now, now
+        self._next = (timestamp + length) % (1 << 32)
+        self._end_at = due + length / CLOCK_RATE
+        self._heard_at = now
+        self._total += length
+
     def gap_before(self, packet: RtpPacket, length: int, now: float) -> int:
         """Silence due before `packet`, which holds `length` samples and has its turn now."""
         transit = self._transits.get(packet.ssrc)
