@@ -153,7 +153,8 @@ class Registrations:
             return
         endpoint = questions.port.endpoint
         client.way = questions.port, hop.address
-        client.contact = endpoint.uri_of(client.binding.contact_user)
+        secure = client.binding.registrar.scheme == "sips"  # RFC 3261 §10.2.1
+        client.contact = endpoint.uri_of(client.binding.contact_user, secure=secure)
         request = register(
             client.binding,
             via=endpoint.new_via(hop),

@@ -3,8 +3,11 @@
 import random
 
 import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
-from tests.support.sip_bench import SDP, Bench, request, tag_of
+from tests.support.sip_bench import SDP, Bench, replied, request, tag_of
 from um.core.ports import NoMetrics
 from um.telephony.sip.endpoint import Endpoint, EndpointSettings
 from um.telephony.sip.events import (
@@ -486,3 +489,71 @@ def test_a_reason_that_does_not_parse_is_none(field):
     for event in bench.events():
         assert event.call == call
         assert not any(each.elsewhere for each in event.reasons)
+
+
+NAMES = [
+    "Require",
+    "Supported",
+    "Allow",
+    "Reason",
+    "Session-Expires",
+    "Min-SE",
+    "Event",
+    "Subscription-State",
+    "Contact",
+    "Expires",
+    "Accept",
+    "Content-Type",
+    "WWW-Authenticate",
+    "Min-Expires",
+    "Record-Route",
+    "RAck",
+    "Refer-To",
+]
+VALUES = [
+    ",", ";", "a,", "timer", "100rel", "x;y=", '"', "SIP;cause=200", "<>", "<sip:a@b>", "sip:",
+    "600;refresher=uas", "90;refresher", "99999999999", "-1", "refer", "terminated", "Digest ,",
+    'Digest realm="a", nonce="b"', "%", 'a=b,c="d',
+]  # fmt: skip
+FIELDS = st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(VALUES)), max_size=4)
+METHODS = ("UPDATE", "INVITE", "NOTIFY", "BYE", "PRACK", "INFO", "OPTIONS", "CANCEL", "ACK")
+BODIES = ("", SDP, "SIP/2.0 200 OK", "SIP/2.0 99")
+TURNS = st.tuples(
+    FIELDS,
+    st.sampled_from(METHODS),
+    st.sampled_from(BODIES),
+    st.sampled_from((200, 202, 401, 407, 405, 422, 481, 491)),
+    st.sampled_from((0, 50, 900)),
+)
+
+
+@given(FIELDS, st.lists(TURNS, max_size=4))
+@hypothesis_settings(max_examples=150, deadline=None)
+def test_no_peer_can_make_the_endpoint_fail(offered, turns):
+    """Whatever fields, in whatever order, inside a call that we refer and refresh: nothing raises."""
+
+    def lines(fields):
+        return "".join(f"{name}: {value}\r\n" for name, value in fields)
+
+    bench = Bench()
+    bench.receive(request("INVITE", body=SDP, extra=lines(offered)))
+    calls = [event.call for event in bench.events()]
+    if not calls:
+        assert int(bench.last.split()[1]) >= 400
+        return
+    bench.endpoint.answer(calls[0], SDP.encode(), bench.now)
+    bench.sent()
+    tag = tag_of(bench.last)
+    bench.receive(request("ACK", branch="z9hG4bKack", to_tag=tag))
+    bench.endpoint.refer(calls[0], "100", bench.now)
+    bench.sent()
+    for cseq, (fields, method, body, status, seconds) in enumerate(turns, start=2):
+        if bench.outgoing and not bench.last.startswith("SIP/2.0"):
+            bench.receive(replied(bench.last, status, "x", extra=lines(fields)))
+        extra = lines(fields)
+        bench.receive(
+            request(method, branch=f"z9hG4bK{cseq}", cseq=cseq, to_tag=tag, extra=extra, body=body)
+        )
+        bench.later(seconds)
+    ends = [event for event in bench.events() if isinstance(event, CallEnded)]
+    assert len(ends) <= 1

@@ -251,9 +251,9 @@ class Endpoint:
         """Our Contact value."""
         return self._responder.contact
 
-    def uri_of(self, user: str) -> str:
-        """Where `user` is called at this endpoint, as a URI."""
-        return self._responder.uri_of(user)
+    def uri_of(self, user: str, *, secure: bool = False) -> str:
+        """Where `user` is called at this endpoint, as a `sip:` or, over TLS, a `sips:` URI."""
+        return self._responder.uri_of(user, secure=secure)
 
     def unreachable(self, peer: Address, now: float) -> None:
         """A connection to `peer` broke, or was not made: what was asked on it gets no answer."""

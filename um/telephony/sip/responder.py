@@ -49,17 +49,18 @@ class Responder:
         """Where requests inside our dialogs come to."""
         return f"<{self.uri_of(self.settings.user)}>"
 
-    def uri_of(self, user: str) -> str:
-        """Where `user` is called at this endpoint."""
+    def uri_of(self, user: str, *, secure: bool = False) -> str:
+        """Where `user` is called at this endpoint; by a `sips:` URI if that can be (§12.1.1)."""
+        if secure and self.settings.transport == "TLS":
+            return f"sips:{user}@{self._sent_by}"
         transport = self.settings.transport.lower()
         parameter = "" if transport == "udp" else f";transport={transport}"
         return f"sip:{user}@{self._sent_by}{parameter}"
 
     def contact_for(self, request: Request) -> str:
         """The same; a `sips:` Contact where the request asks for a secure path (§12.1.1)."""
-        if self.settings.transport == "TLS" and request.uri.lower().startswith("sips:"):
-            return f"<sips:{self.settings.user}@{self._sent_by}>"
-        return self.contact
+        secure = request.uri.lower().startswith("sips:")
+        return f"<{self.uri_of(self.settings.user, secure=secure)}>"
 
     def via(self, transport: str) -> str:
         """The Via of a new request of ours."""
