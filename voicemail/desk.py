@@ -129,7 +129,7 @@ class Desk:
             found = await self._office.find_number(request.mailbox)
             account = found[0] if found else None
         if account is None:
-            raise AuthenticationError
+            await self._office.authenticator.refuse_pin(request.pin)
         try:
             account = await self._office.authenticator.verify_pin(account.id, request.pin)
         except AuthenticationError:

@@ -12,6 +12,7 @@ Laws:
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import NoReturn
 
 import structlog
 
@@ -152,9 +153,22 @@ class Authenticator:
             await self._fail(subjects, now)
             self._metrics.count("pins_failed")
             raise AuthenticationError
-        if attempt.failed_before:
+        # Guesses may come on many lines at once: what they failed meanwhile counts for this one.
+        settled = await self._store.read("verify-pin", pin_txn)
+        if settled.paused:
+            self._metrics.count("pins_locked_out")
+            raise LockedOutError
+        if settled.account is None or settled.stored != attempt.stored:
+            raise AuthenticationError
+        if settled.failed_before:
             await self._clear(subjects)
-        return attempt.account
+        return settled.account
+
+    async def refuse_pin(self, pin: str) -> NoReturn:
+        """Take as long over the PIN of a mailbox that is not there. Raises AuthenticationError."""
+        await self._hasher.verify(_bounded(pin), UNMATCHABLE_HASH)
+        self._metrics.count("pins_failed")
+        raise AuthenticationError
 
     def _attempt_txn(self, tx: Transaction, name: str, peer: str, now: datetime) -> _Attempt:
         account = login_txn(tx, name, self._settings)

@@ -329,3 +329,61 @@ def test_a_lock_of_the_pin_ends_when_the_failures_are_a_day_old():
         await house.authenticator.verify_pin(account.id, PIN)
 
     run(story())
+
+
+def test_guesses_on_many_lines_at_once_are_no_more_than_ten():
+    """The right PIN among thirty that are checked together opens nothing: the others locked it."""
+
+    async def story():
+        house = House()
+        alice = await house.add()
+        released = asyncio.Event()
+
+        async def verify(secret, stored):
+            await released.wait()
+            return stored == f"plain${secret}"
+
+        house.hasher.verify = verify
+        guesses = [f"4{number:05}" for number in range(29)]
+        calls = [
+            asyncio.ensure_future(house.authenticator.verify_pin(alice.id, pin))
+            for pin in [*guesses, PIN]
+        ]
+        await asyncio.sleep(0)
+        released.set()
+        ended = await asyncio.gather(*calls, return_exceptions=True)
+        assert [type(each) for each in ended[:29]] == [AuthenticationError] * 29
+        assert isinstance(ended[29], LockedOutError)
+
+    run(story())
+
+
+def test_a_pin_that_is_changed_during_its_check_opens_nothing():
+    """What holds is what is stored when the check is over."""
+
+    async def story():
+        house = House()
+        alice = await house.add()
+        plain = house.hasher.verify
+
+        async def verify(secret, stored):
+            await house.accounts.clear_pin("alice")
+            return await plain(secret, stored)
+
+        house.hasher.verify = verify
+        with pytest.raises(AuthenticationError):
+            await house.authenticator.verify_pin(alice.id, PIN)
+
+    run(story())
+
+
+def test_the_pin_of_a_mailbox_that_is_not_there_takes_as_long():
+    """A check is made all the same: time tells no one which mailboxes there are."""
+
+    async def story():
+        house = House()
+        with pytest.raises(AuthenticationError):
+            await house.authenticator.refuse_pin(PIN)
+        assert house.hasher.checks == [UNMATCHABLE_HASH]
+
+    run(story())
