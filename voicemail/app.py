@@ -19,9 +19,9 @@ from um.telephony.application import Call, CallApplication, DivertCause, ToneDet
 from voicemail import dialogue, greeting
 from voicemail.call import VoicemailCall
 from voicemail.deposit import Deposits, Outcome
-from voicemail.desk import FindNumber
 from voicemail.facts import KIND
 from voicemail.made import make_prompts
+from voicemail.office import FindNumber
 from voicemail.prompts import FALLBACK_LANGUAGE, Prompts
 from voicemail.retrieval import Door, RetrievalCall
 from voicemail.settings import VoicemailSettings

@@ -9,62 +9,42 @@ Laws:
 
 import asyncio
 from array import array
-from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from um.core.account import Account, Number
+from um.core.account import Account
 from um.core.errors import (
-    AccountClosedError,
     AlreadyExistsError,
     AuthenticationError,
     NotFoundError,
     ReadOnlyError,
 )
 from um.core.message import FLAGGED, INBOX, SEEN, Entry, FlagOperation, MessageKind
-from um.core.ports import Clock, Greetings, Store, Transaction
+from um.core.ports import Transaction
 from um.mime.headers import decode_text, get
 from um.policy.calendar import zone
-from um.policy.lifecycle import Answer, Door, answer, closed_notice, refusal
+from um.policy.lifecycle import Door, refusal
 from um.policy.quota import percent_to_tell
-from um.service.accounts import AccountService
-from um.service.authentication import Authenticator
-from um.service.delivery import Delivery
-from um.service.mailboxes import MailboxService, Transfer
-from voicemail import preferences
+from um.service.mailboxes import Transfer
 from voicemail import requests as ask
 from voicemail.audio import encode_wav, from_little_endian, little_endian, prepare
 from voicemail.events import Clip
 from voicemail.forwarded import forwarded
-from voicemail.lock_notice import tell_owner
-from voicemail.made import speak
 from voicemail.menu import Folder
-from voicemail.settings import VoicemailSettings
+from voicemail.office import Office
+from voicemail.opening import Admitted, Opening
 from voicemail.sound import sound_of_message
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
 
 log = structlog.get_logger(__name__)
 
 READY_SOUNDS = 3
 """Decoded messages that one call keeps: the present one, and its neighbours."""
 LEAST_SOUND_SECONDS = 0.2
-
-FindNumber = Callable[[str], Awaitable[tuple[Account, Number] | None]]
-
-
-class Office(Protocol):
-    """What the desk needs around it (`voicemail.retrieval`)."""
-
-    store: Store
-    delivery: Delivery
-    clock: Clock
-    settings: VoicemailSettings
-    greetings: Greetings
-    mailboxes: MailboxService
-    accounts: AccountService
-    authenticator: Authenticator
-    find_number: FindNumber
 
 
 class Desk:
@@ -81,9 +61,7 @@ class Desk:
         self, office: Office, own: Account | None, *, vouched: bool, caller: str = ""
     ) -> None:
         self._office = office
-        self._own = own
-        self._vouched = vouched
-        self._caller = caller
+        self._opening = Opening(office, own, vouched=vouched, caller=caller)
         self._account: Account | None = None
         self._read_only = False
         self._sounds: dict[str, asyncio.Task[bytes]] = {}
@@ -124,64 +102,15 @@ class Desk:
     # ---- opening
 
     async def _knock(self, request: ask.Knock) -> ask.Opened:
-        account = self._own
-        if request.mailbox:
-            found = await self._office.find_number(request.mailbox)
-            account = found[0] if found else None
-        if account is None:
-            await self._office.authenticator.refuse_pin(request.pin)
-        try:
-            account = await self._office.authenticator.verify_pin(account.id, request.pin)
-        except AuthenticationError:
-            log.info("retrieval.wrong-pin", account=account.id, caller=self._caller)
-            await tell_owner(self._office, account, self._caller)
-            raise
-        except NotFoundError as error:
-            raise AuthenticationError from error
-        return await self._open(account)
+        return self._admit(await self._opening.knock(request))
 
     async def _enter(self, _: ask.Enter) -> ask.Opened:
-        own = self._own
-        account = await self._office.mailboxes.account(own.id) if own and self._vouched else None
-        if account is None:
-            raise AuthenticationError
-        if account.pin_hash is not None:
-            chosen = await self._preferences(account)
-            if not preferences.is_on(chosen, preferences.SKIP_PIN):
-                raise AuthenticationError
-        return await self._open(account)
+        return self._admit(await self._opening.enter())
 
-    async def _open(self, account: Account) -> ask.Opened:
-        said = answer(account.state, Door.PHONE)
-        if said is Answer.UNKNOWN:
-            raise AuthenticationError
-        if said not in {Answer.ALLOWED, Answer.READ_ONLY}:
-            raise AccountClosedError(closed_notice(account))
-        self._account = account
-        self._read_only = said is Answer.READ_ONLY
-        log.info("retrieval.opened", account=account.id, read_only=self._read_only)
-        numbers = await self._office.store.read(
-            "phone-numbers", lambda tx: tx.numbers.of_account(account.id)
-        )
-        return ask.Opened(
-            read_only=self._read_only,
-            notice=await self._notice(account) if self._read_only else (),
-            numbers=tuple(number.e164 for number in numbers),
-            language=account.language[:2].lower(),
-        )
-
-    async def _notice(self, account: Account) -> tuple[str | Clip, ...]:
-        """That the account is suspended, and why, in the operator's own words."""
-        words: tuple[str | Clip, ...] = ("um-account-suspended",)
-        if not account.state_reason:
-            return words
-        reason = await asyncio.to_thread(speak, account.state_reason, account.language)
-        return (*words, Clip(reason.tobytes()))
-
-    async def _preferences(self, account: Account) -> dict[str, str]:
-        return await self._office.store.read(
-            "preferences", lambda tx: tx.accounts.preferences(account.id)
-        )
+    def _admit(self, admitted: Admitted) -> ask.Opened:
+        self._account = admitted.account
+        self._read_only = admitted.opened.read_only
+        return admitted.opened
 
     async def _set_pin(self, request: ask.SetPin) -> None:
         await self._check_writable()

@@ -19,9 +19,10 @@ from um.core.ports import Transaction
 from um.telephony.application import Call, EndReason
 from voicemail import events, preferences
 from voicemail.conversation import Conversation
-from voicemail.desk import Desk, Office
+from voicemail.desk import Desk
 from voicemail.events import Output
 from voicemail.line import Line
+from voicemail.office import Office
 from voicemail.prompts import Prompts
 from voicemail.requests import Opened
 from voicemail.scripts.login import OwnLine, retrieval
