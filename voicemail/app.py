@@ -112,10 +112,13 @@ class VoicemailService:
             *dialogue.BEEP,
             *dialogue.MESSAGE_SAVED,
             *dialogue.TOO_SHORT,
+            *dialogue.REVIEW,
+            *dialogue.CONNECTING,
             "vm-isunavail",
         }
         named = sorted(word for word in words if isinstance(word, str))
-        await asyncio.to_thread(self.prompts.preload, named)
+        for language in {FALLBACK_LANGUAGE, *self.prompts.languages}:
+            await asyncio.to_thread(self.prompts.preload, named, language=language)
 
     async def recover(self, entry: SpoolEntry) -> Outcome:
         """Deliver what a process that died left in its spool (facts["kind"] == "voice")."""

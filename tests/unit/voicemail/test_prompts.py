@@ -1,16 +1,20 @@
 """Prompts: the pack that Debian ships, and what happens without it."""
 
+import asyncio
 import shutil
 from array import array
 from itertools import pairwise
 
 import pytest
 
+from tests.support.house import House
 from tests.support.speech import level, save_wav, silence
+from tests.support.voicemail_exchange import Exchange
 from um.core.ids import E164
 from um.telephony.application import DivertCause
 from voicemail import dialogue, greeting
 from voicemail.prompts import SOUNDS, Prompts, make_beep
+from voicemail.wording import SENTENCES
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +32,10 @@ def test_every_word_we_speak_is_in_the_pack(prompts):
         *dialogue.MESSAGE_SAVED,
         *dialogue.TOO_SHORT,
         *dialogue.APOLOGY,
+        *dialogue.CONNECTING,
+        *dialogue.NOBODY_THERE,
+        *(word for words in dialogue.MARKED.values() for word in words),
+        *(word for sentences in SENTENCES.values() for word in sentences),
     }
     packed = [word for word in words if not str(word).startswith("um-")]
     silent = [word for word in packed if level(prompts.samples(word)) < 100]
@@ -107,6 +115,20 @@ def test_a_language_falls_back_to_english_and_own_prompts_come_first(tmp_path, p
     assert mixed.samples("vm-intro", language="de") == prompts.samples("vm-intro")
     assert mixed.samples("vm-theperson", language="fr") == prompts.samples("vm-theperson")
     assert mixed.samples("vm-goodbye") == silence(0.25)
+
+
+def test_what_callers_hear_first_is_read_ahead_in_every_language(tmp_path):
+    """The first call in French does not wait for the disk either."""
+    for number, language in enumerate(("en", "fr"), start=1):
+        pack = tmp_path / language
+        pack.mkdir()
+        for name in ("vm-intro", "vm-nobodyavail"):
+            save_wav(silence(number / 4), pack / f"{name}.wav")
+    exchange = Exchange(House(), prompts=Prompts(tmp_path))
+    asyncio.run(exchange.voicemail.preload())
+    shutil.rmtree(tmp_path / "fr")
+    assert exchange.voicemail.announcement("voicemail-off", "fr") == silence(0.5)
+    assert exchange.voicemail.announcement("voicemail-off") == silence(0.25)
 
 
 def test_a_prompt_is_read_once(tmp_path):
