@@ -25,6 +25,10 @@ class Dialogue(Protocol):
     def get_timer(self) -> float | None: ...
 
 
+def _nothing() -> None:
+    """There is nothing to take back."""
+
+
 class Line:
     """Args: perform: does every output that is not about speaking or hanging up."""
 
@@ -40,6 +44,8 @@ class Line:
         self._prompts = prompts
         self._perform = perform
         self._playing = False
+        self._soundless: Callable[[], None] = _nothing
+        """Takes back the end of a playback that had no sound."""
         self._inbox: deque[Event] = deque()
         self._working = False
         self._timer: tuple[float, Callable[[], None]] | None = None
@@ -68,11 +74,12 @@ class Line:
 
     def play(self, samples: bytes) -> None:
         """Speak; without any sound the call goes on as if it had been spoken."""
+        self._soundless()
         self._playing = True
         if samples:
             self._call.play(samples)
         else:
-            self._call.call_later(0, self.playback_finished)
+            self._soundless = self._call.call_later(0, self.playback_finished)
 
     def end(self) -> None:
         """The call is over."""
@@ -92,6 +99,7 @@ class Line:
             case events.Play(prompts):
                 self.play(self._spoken(prompts))
             case events.StopPlaying():
+                self._soundless()
                 self._playing = False
                 self._call.stop_playing()
             case events.HangUp():
