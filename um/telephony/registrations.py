@@ -146,9 +146,8 @@ class Registrations:
     async def _register(self, client: "_Client", expires: int) -> None:
         try:
             hop, questions = await self._reach(client.binding)
-        except OSError as error:
-            reason = error.strerror or repr(error)
-            log.warning("registration.not-reachable", registrar=client.name, error=reason)
+        except (OSError, UnicodeError) as error:  # the latter for what can be no name
+            log.warning("registration.not-reachable", registrar=client.name, error=repr(error))
             self._answered(client, RequestAnswered("", None))
             return
         endpoint = questions.port.endpoint

@@ -137,6 +137,19 @@ def test_requests_inside_a_call_answer_challenges():
     assert not bench.endpoint.asking
 
 
+def test_a_proxy_and_the_peer_behind_it_may_both_ask():
+    """§22.3: 407, then 401: the second answer carries both."""
+    bench = Guarded()
+    call, _ = bench.answered()
+    bench.endpoint.hang_up(call, bench.now)
+    bench.sent()
+    assert bench.challenge("a", status=407) == ["BYE"]
+    assert bench.challenge("b", status=401) == ["BYE"]
+    assert "Proxy-Authorization: Digest " in bench.last
+    assert "\r\nAuthorization: Digest " in bench.last
+    assert bench.challenge("c", status=401) == []
+
+
 def test_an_offer_inside_a_call_answers_challenges():
     """The INVITE's number and branch are new, and its ACK carries the credentials (§22.1)."""
     bench = Guarded()
@@ -151,14 +164,15 @@ def test_an_offer_inside_a_call_answers_challenges():
 
 
 def test_no_challenge_is_answered_for_ever():
-    """Even one that calls every nonce stale: two answers, then it is a refusal."""
+    """Even one that calls every nonce stale: three answers, then it is a refusal."""
     bench = Guarded()
     call, tag = bench.answered()
     bench.endpoint.refer(call, "100", bench.now)
     bench.sent()
     assert bench.challenge("a", stale=True) == ["REFER"]
     assert bench.challenge("b", stale=True) == ["REFER"]
-    assert bench.challenge("c", stale=True) == []
+    assert bench.challenge("c", stale=True) == ["REFER"]
+    assert bench.challenge("d", stale=True) == []
     assert bench.events() == [TransferEnded(call, done=False, status=401)]
     assert bench.receive(request("BYE", branch="z9hG4bKb", cseq=2, to_tag=tag)) == ["200 BYE"]
     assert bench.events() == [CallEnded(call, End.BYE)]

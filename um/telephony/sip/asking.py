@@ -16,8 +16,8 @@ from um.telephony.sip.dialog import Dialog
 from um.telephony.sip.layer import ClientTransaction, Hop, ResponseHeard, TransactionLayer
 from um.telephony.sip.message import Field, Headers, Request, Response
 
-TRIES: Final = 2
-"""The second is for a nonce that had become stale (RFC 3261 §22.2)."""
+TRIES: Final = 3
+"""A proxy's challenge, the peer's behind it, and one for a nonce that had become stale (RFC 3261 §22)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +50,10 @@ class Challenged:
         """
         if response is None or response.status not in {401, 407} or self.tries >= TRIES:
             return None
-        if self.tries and not self.wallet.is_stale(response):
-            return None  # refused, not outdated (RFC 7616 §3.3)
         fields = self.wallet.authorize(sent.request, response, peers=sent.hop.names)
-        if not fields:
-            return None
+        answered = any(sent.request.headers.get(name) is not None for name, _ in fields)
+        if not fields or (answered and not self.wallet.is_stale(response)):
+            return None  # nothing to say, or refused and not outdated (RFC 7616 §3.3)
         self.tries += 1
         number = sent.request.cseq.number + 1
         if dialog is not None:
