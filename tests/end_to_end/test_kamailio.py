@@ -1,6 +1,7 @@
 """um behind Kamailio 6: the recipe in docs/telephony/kamailio, with Asterisk as the caller."""
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 
@@ -30,6 +31,35 @@ def kamailio(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     folder = tmp_path_factory.mktemp("kamailio")
     with Kamailio(folder, um=server.address("sip"), http=server.address("http")) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def stranger(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Server, Kamailio, Asterisk]]:
+    """The same, but um trusts no address: Kamailio has a password."""
+    folder = tmp_path_factory.mktemp("um")
+    secret = folder / "pbx1.secret"
+    secret.write_text("secret\n")
+    overrides = {
+        "telephony": {"listen": ["udp:127.0.0.1:0"], "trusted_cores": ["192.0.2.0/24"]},
+    }
+    core = {"name": "pbx1", "username": "pbx1", "password_file": str(secret)}
+    with ExitStack() as stack:
+        server = stack.enter_context(Server(folder, overrides=overrides, cores=[core]))
+        server.add_account("anna", password=PASSWORD, numbers=[f"{NUMBER}:voice"])
+        kamailio = stack.enter_context(
+            Kamailio(
+                tmp_path_factory.mktemp("kamailio"),
+                um=server.address("sip"),
+                http=server.address("http"),
+                changes={"# #!define UM_CREDENTIALS": "#!define UM_CREDENTIALS"},
+            )
+        )
+        asterisk = stack.enter_context(
+            Asterisk(tmp_path_factory.mktemp("asterisk"), um=kamailio.sip, dialplan=CALLERS)
+        )
+        yield server, kamailio, asterisk
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +146,17 @@ def test_a_phone_subscribes_to_its_lamp(
     assert "Messages-Waiting: yes" in after.body
     assert after.get("subscription-state").startswith("active")
     assert within_dialogs(kamailio, "NOTIFY", server.address("sip").port) >= 2
+
+
+def test_a_proxy_proves_itself_by_digest(stranger: tuple[Server, Kamailio, Asterisk]) -> None:
+    """401 to the INVITE, Kamailio answers; ACK and our BYE take the proved call's way."""
+    server, kamailio, asterisk = stranger
+    mail = message_by(
+        server, lambda: call(asterisk, f"Local/{NUMBER}@um-direct/n", "press", "proved")
+    )
+    check(mail, number=NUMBER, cause="direct")
+    assert within_dialogs(kamailio, "BYE", server.address("sip").port) == 1
+    assert "UM DID NOT HANG UP" not in asterisk.said()
 
 
 def new_voice_messages(body: str) -> int:
