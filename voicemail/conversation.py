@@ -3,11 +3,12 @@
 Laws:
 - Events and `now` in, outputs out. What is said when stands in the script; what keys mean stands in
   the key map; this module knows neither messages nor menus.
-- Each kind of step has one class in `voicemail.running` that defines every event for it.
+- Each kind of step has one class (RUNNING) that defines every event for it.
 - After `Ended` nothing leaves.
 """
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 from um.core.errors import UMError
@@ -24,8 +25,19 @@ from voicemail.events import (
 )
 from voicemail.keymaps import ASTERISK
 from voicemail.menu import KeyMap
-from voicemail.running import DEFAULT_TIMERS, RUNNING, Running, Timers
-from voicemail.steps import Script, Step
+from voicemail.running import DEFAULT_TIMERS, Running, Timers
+from voicemail.running_sound import Capturing, Hearing
+from voicemail.running_words import Choosing, Collecting, Doing, Saying
+from voicemail.steps import Capture, Choose, Collect, Do, Hear, Say, Script, Step
+
+RUNNING: Mapping[type[Step], type[Running]] = {
+    Say: Saying,
+    Choose: Choosing,
+    Collect: Collecting,
+    Hear: Hearing,
+    Capture: Capturing,
+    Do: Doing,
+}
 
 
 class Conversation:
