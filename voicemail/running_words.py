@@ -15,7 +15,11 @@ class Saying(Running):
     step: Say
 
     def begin(self) -> None:
-        if self.line.typed or not self.step.words:
+        typed = self.line.typed
+        if typed and self._only_skips(typed[0]):
+            typed.popleft()
+            self.line.done(None)
+        elif typed or not self.step.words:
             self.line.done(None)
         else:
             self.speak(self._words())
@@ -25,11 +29,14 @@ class Saying(Running):
         return in_keys(self.step.words, context, self.line.keys) if context else self.step.words
 
     def key(self, digit: str) -> None:
-        context = self.step.context
-        if context is None or self.line.keys.get(context, {}).get(digit) is not Action.SKIP:
+        if not self._only_skips(digit):
             super().key(digit)
         self.hush()
         self.line.done(None)
+
+    def _only_skips(self, digit: str) -> bool:
+        context = self.step.context
+        return context is not None and self.line.keys.get(context, {}).get(digit) is Action.SKIP
 
     def spoken(self) -> None:
         self.line.done(None)

@@ -226,6 +226,14 @@ def test_a_swallowed_key_only_skips():
     assert line.press("1") == [StopPlaying(), Play(("menu",))]
 
 
+def test_a_key_typed_ahead_that_only_skips_is_used_up_by_what_it_skips():
+    """1 1 in one go: listen, without the envelope; not listen twice."""
+    line = Line(Do("look"), Say(("envelope",), context=Context.ENVELOPE), Hear(SECOND))
+    line.press("1")
+    assert line.give(Replied(None)) == [Play((SECOND,))]
+    assert line.results == [None, None]
+
+
 def test_a_recording_ends_by_pound_silence_limit_or_clock():
     """What came before the beep is over does not count; the sound is measured."""
     loud = AudioReceived(b"\x00\x10" * 160)
