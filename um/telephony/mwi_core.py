@@ -7,7 +7,7 @@ import structlog
 from um.core.ids import E164
 from um.core.ports import Metrics
 from um.core.waiting import Lamp
-from um.telephony.mwi_requests import Place, notification, ping, retry_after
+from um.telephony.mwi_requests import Place, Sender, notification, ping, retry_after
 from um.telephony.mwi_target import Ping, Target
 from um.telephony.questions import Port, Questions
 from um.telephony.sip.events import RequestAnswered
@@ -33,7 +33,7 @@ class WatchedCore:
         sending = self.target.due(now)
         for each in sending:
             if isinstance(each, Ping):
-                request = ping(self._place, self._domain, self.questions.sender(self._place.hop))
+                request = ping(self._place, self._domain, self._sender())
                 self.questions.ask(request, self._place.hop, self._ping_answered)
             else:
                 self._notify(each)
@@ -44,8 +44,13 @@ class WatchedCore:
         if port is self.questions.port and peer == self._place.hop.address:
             self.target.suspect(now)
 
+    def _sender(self) -> Sender:
+        """RFC 3261 §8.1.1.8: a `sips:` Contact where the target is one."""
+        secure = self._place.uri.lower().startswith("sips:")
+        return self.questions.sender(self._place.hop, secure=secure)
+
     def _notify(self, lamp: Lamp) -> None:
-        sender = self.questions.sender(self._place.hop)
+        sender = self._sender()
         request = notification(self._place, lamp, self._domain, sender)
         self._metrics.count("mwi_notifies")
         self.questions.ask(request, self._place.hop, partial(self._answered, lamp.number))

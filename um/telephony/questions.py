@@ -37,12 +37,13 @@ class Questions:
         self._waiting: dict[str, tuple[Answer, float]] = {}
         self._count = 0
 
-    def sender(self, hop: Hop) -> Sender:
-        """What a new request to `hop`, outside all dialogs, has of us."""
+    def sender(self, hop: Hop, *, secure: bool = False) -> Sender:
+        """What a new request to `hop`, outside all dialogs, has of us; `secure`: by a `sips:` URI."""
         endpoint = self.port.endpoint
         call_id = f"{token(self._randomness)}@{endpoint.settings.host}"
         tag = token(self._randomness)
-        return Sender(endpoint.new_via(hop), endpoint.contact, call_id, tag)
+        contact = f"<{endpoint.uri_of(endpoint.settings.user, secure=secure)}>"
+        return Sender(endpoint.new_via(hop), contact, call_id, tag)
 
     def ask(
         self, request: Request, hop: Hop, answer: Answer, *, dialog: Dialog | None = None

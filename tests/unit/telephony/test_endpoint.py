@@ -557,3 +557,23 @@ def test_no_peer_can_make_the_endpoint_fail(offered, turns):
         bench.later(seconds)
     ends = [event for event in bench.events() if isinstance(event, CallEnded)]
     assert len(ends) <= 1
+
+
+def test_a_call_by_a_secure_path_stays_on_it():
+    """§12.1.1, §12.2.1.1: a sips Request-URI gets a sips Contact, in our answer and in all that follows."""
+    bench = Bench()
+    bench.endpoint.settings = EndpointSettings("192.0.2.1", 5061, transport="TLS")
+    bench.receive(request("INVITE", uri="sips:+15551230001@192.0.2.1", body=SDP))
+    (offered,) = bench.events()
+    bench.endpoint.answer(offered.call, ANSWER, bench.now)
+    bench.sent()
+    secure = "Contact: <sips:um@192.0.2.1:5061>\r\n"
+    assert secure in bench.last
+    bench.receive(request("ACK", branch="z9hG4bKack", to_tag=tag_of(bench.last)))
+    assert bench.endpoint.offer(offered.call, ANSWER, bench.now)
+    bench.sent()
+    assert secure in bench.last
+    bench.receive(replied(bench.last, 488, "No"))
+    bench.endpoint.refer(offered.call, "100", bench.now)
+    bench.sent()
+    assert secure in bench.last

@@ -235,7 +235,8 @@ class Initiative:
     def _ask(self, call: SipCall, method: str, now: float, *fields: Field) -> None:
         responder, hop = self.responder(), call.dialog.next_hop()
         via = responder.via(hop.transport)
-        request = call.dialog.request(method, via, responder.contact, fields=fields)
+        contact = responder.contact_for(call.invite.request)
+        request = call.dialog.request(method, via, contact, fields=fields)
         self.asking.ask(f"{method} {call.key}", request, hop, now, dialog=call.dialog)
 
 

@@ -73,7 +73,7 @@ class Offers:
         request = call.dialog.request(
             "INVITE",
             responder.via(hop.transport),
-            responder.contact,
+            responder.contact_for(call.invite.request),
             fields=(ALLOW, *session, ("content-type", SDP)),
             body=sdp,
         )
