@@ -87,6 +87,7 @@ _DELETE = (
         .values(account_id=None, state=NumberState.HELD.value)
     ),
     _of_account(schema.outbox),
+    _of_account(schema.forward_addresses),
     _in_folders(schema.entry),
     _in_folders(schema.vanished),
     Statement(

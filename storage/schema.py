@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from storage.instants import Instant
 
-REVISION = "0002"
+REVISION = "0003"
 """The revision of `storage.migrations` that this module describes."""
 
 metadata = sa.MetaData(
@@ -213,21 +213,47 @@ reservations = sa.Table(
     sa.Column("expires_at", Instant, nullable=False, index=True),
 )
 
-# The durable queue of what leaves the house: forwarded copies and notices.
+# Addresses outside that copies may go to.
+forward_addresses = sa.Table(
+    "forward_addresses",
+    metadata,
+    sa.Column("id", Id, primary_key=True),
+    _account(),
+    sa.Column("address", sa.Text, nullable=False),
+    sa.Column("address_key", sa.Text, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("token_hash", sa.String(64), index=True),
+    sa.Column("token_expires_at", Instant),
+    sa.Column("confirmed_at", Instant),
+    sa.Column("bounces", sa.Integer, nullable=False),
+    sa.Column("bounced_at", Instant),
+    sa.UniqueConstraint("account_id", "address_key"),
+)
+
+# The durable queue of what leaves the house: copies, confirmations and webhook events. Its id is
+# the token in the envelope sender.
 outbox = sa.Table(
     "outbox",
     metadata,
     sa.Column("id", Id, primary_key=True),
     _account(index=True),
-    sa.Column("content_id", Id, sa.ForeignKey("content.id", ondelete="SET NULL"), index=True),
-    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("purpose", sa.String(16), nullable=False),
     sa.Column("target", sa.Text, nullable=False),
-    sa.Column("state", sa.String(16), nullable=False),
     sa.Column("created_at", Instant, nullable=False),
     sa.Column("next_try", Instant, nullable=False),
-    sa.Column("leased_until", Instant),
+    sa.Column("content_id", Id, sa.ForeignKey("content.id", ondelete="SET NULL"), index=True),
+    # No key: the folder may be deleted meanwhile.
+    sa.Column("mailbox_id", Id),
+    sa.Column("uid", sa.BigInteger),
+    sa.Column("mode", sa.String(16), nullable=False),
+    sa.Column("after", sa.String(16), nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    sa.Column("state", sa.String(16), nullable=False),
     sa.Column("attempts", sa.Integer, nullable=False),
     sa.Column("last_error", sa.Text, nullable=False),
+    sa.Column("leased_until", Instant),
+    sa.Column("finished_at", Instant),
     sa.Index("ix_outbox_state_next_try", "state", "next_try"),
 )
 

@@ -2,9 +2,11 @@
 
 from storage.accounts import SqlAccounts
 from storage.credentials import SqlCredentials
+from storage.forward_addresses import SqlForwardAddresses
 from storage.mailboxes import SqlMailboxes
 from storage.messages import SqlMessages
 from storage.numbers import SqlNumbers
+from storage.outbox import SqlOutbox
 from storage.records import SqlLockouts, SqlRecords, SqlReservations
 from storage.unit import Unit
 
@@ -37,3 +39,11 @@ class SqlTransaction:
     @property
     def records(self) -> SqlRecords:
         return SqlRecords(self._unit)
+
+    @property
+    def addresses(self) -> SqlForwardAddresses:
+        return SqlForwardAddresses(self._unit)
+
+    @property
+    def outbox(self) -> SqlOutbox:
+        return SqlOutbox(self._unit)

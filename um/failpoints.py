@@ -10,7 +10,14 @@ from collections.abc import Mapping
 from threading import Lock
 
 from um.core.errors import InvalidError
-from um.core.steps import DELIVERY_STEPS, PURGE_STEPS, RECEPTION_STEPS, Steps, no_steps
+from um.core.steps import (
+    DELIVERY_STEPS,
+    OUTBOX_STEPS,
+    PURGE_STEPS,
+    RECEPTION_STEPS,
+    Steps,
+    no_steps,
+)
 
 VARIABLE = "UM_KILL_AT"
 SERVER = "server"
@@ -22,7 +29,9 @@ def steps_from(environment: Mapping[str, str]) -> Steps:
     if not wanted:
         return no_steps
     name, times, victim = [*wanted.split(":"), "", ""][:3]
-    known = RECEPTION_STEPS if victim else DELIVERY_STEPS + PURGE_STEPS + RECEPTION_STEPS
+    known = (
+        RECEPTION_STEPS if victim else DELIVERY_STEPS + OUTBOX_STEPS + PURGE_STEPS + RECEPTION_STEPS
+    )
     if name not in known or not (times or "1").isdigit() or victim not in {"", SERVER}:
         raise InvalidError(f"{VARIABLE}={wanted}: there is no such step")
     return _Kill(name, int(times or "1"), server=victim == SERVER)

@@ -91,6 +91,8 @@ class MemoryAccounts:
             tables.app_passwords, lambda _, v: v.account_id == account_id
         )
         tables.links = _without(tables.links, lambda _, v: v.account_id == account_id)
+        tables.outbox = _without(tables.outbox, lambda _, v: v.account_id == account_id)
+        tables.addresses = _without(tables.addresses, lambda _, v: v.account_id == account_id)
         tables.calls = [each for each in tables.calls if each.account_id != account_id]
         tables.audit = [
             each

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from storage.memory.accounts import MemoryAccounts, MemoryNumbers
 from storage.memory.credentials import MemoryCredentials
+from storage.memory.forwarding import MemoryForwardAddresses, MemoryOutbox
 from storage.memory.mailboxes import MemoryMailboxes
 from storage.memory.messages import MemoryMessages
 from storage.memory.records import MemoryLockouts, MemoryRecords, MemoryReservations
@@ -32,6 +33,8 @@ class MemoryTransaction:
         self.lockouts = MemoryLockouts(unit)
         self.records = MemoryRecords(unit)
         self.credentials = MemoryCredentials(unit)
+        self.addresses = MemoryForwardAddresses(unit)
+        self.outbox = MemoryOutbox(unit)
 
 
 class MemoryStore:

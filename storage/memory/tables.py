@@ -1,21 +1,24 @@
 """The tables of the memory store, and one unit of work on a copy of them."""
 
 from copy import copy
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 
 from um.core.account import Account, AuditRecord, CallRecord, Number, PurgeRecord
 from um.core.credentials import AppPassword, OneTimeLink, OperatorToken, WebSession
 from um.core.events import AccountChanged, Change, MailboxChanged
+from um.core.forwarding import ForwardAddress, OutboxEntry
 from um.core.ids import (
     E164,
     AccountId,
+    AddressId,
     BlobKey,
     ContentId,
     CredentialId,
     IngestKey,
     MailboxId,
     ModSeq,
+    OutboxId,
     ReservationId,
     Uid,
 )
@@ -52,6 +55,8 @@ class Tables:
     tokens: dict[str, OperatorToken] = field(default_factory=dict)
     app_passwords: dict[CredentialId, AppPassword] = field(default_factory=dict)
     links: dict[str, OneTimeLink] = field(default_factory=dict)
+    addresses: dict[AddressId, ForwardAddress] = field(default_factory=dict)
+    outbox: dict[OutboxId, OutboxEntry] = field(default_factory=dict)
 
     def copy(self) -> "Tables":
         """A snapshot that may be changed without this one noticing."""
@@ -79,3 +84,6 @@ class Unit:
     def discard(self, content: Content) -> None:
         """Note that the body of a content that was dropped is to be deleted."""
         self.tables.discarded.setdefault(content.blob, (content.account_id, self.now))
+        for row in list(self.tables.outbox.values()):
+            if row.content_id == content.id:
+                self.tables.outbox[row.id] = replace(row, content_id=None)

@@ -8,7 +8,7 @@ import sys
 import psycopg
 import pytest
 
-from storage import locks
+from storage import locks, schema
 from storage.blobs import FileBlobStore
 from storage.fsck import fsck
 from storage.migrate import upgrade
@@ -68,7 +68,7 @@ def test_a_node_that_lives_keeps_migrations_and_repairs_out(postgres_url, server
         connection.execute("UPDATE alembic_version SET version_num = '0000'")
         with pytest.raises(locks.DataFolderBusyError):
             upgrade(url, data_dir=tmp_path)
-        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+        connection.execute(f"UPDATE alembic_version SET version_num = '{schema.REVISION}'")
     blobs = FileBlobStore(tmp_path / "blobs")
     with pytest.raises(locks.DataFolderBusyError):
         asyncio.run(fsck(url, blobs, clock=house.clock, repair=True))

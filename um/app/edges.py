@@ -39,18 +39,18 @@ def make_edges(
     # Each role's packages are loaded only where the role is wanted.
     roles = services.ports.config.server.roles
     edges: dict[Role, Edge] = {}
-    if Role.WEB in roles:
-        from um.app.http import WebEdge
-
-        edges[Role.WEB] = WebEdge(services, metrics)
     telephone_tls = Role.TELEPHONY in roles and any(
         each.transport == "tls" for each in services.ports.config.telephony.listen
     )
-    if Role.IMAP in roles or Role.SMTP in roles or telephone_tls:
+    if {Role.IMAP, Role.SMTP, Role.WEB}.intersection(roles) or telephone_tls:
         from um.app.certificates import certificate_files
 
         files = certificate_files(services.ports.config, services.ports.clock)
         context = files.ssl_context()
+    if Role.WEB in roles:
+        from um.app.http import WebEdge
+
+        edges[Role.WEB] = WebEdge(services, metrics, context)
     if Role.IMAP in roles:
         from um.app.imap import ImapEdge
 

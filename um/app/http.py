@@ -1,5 +1,6 @@
-"""The web role: the plain port with health, metrics and what the telephony core asks."""
+"""The web role: the plain port for machines of the house, and the public one over TLS."""
 
+import ssl
 from pathlib import Path
 
 from um.app.edges import Bound
@@ -7,18 +8,20 @@ from um.app.ports import Ports
 from um.app.services import Services
 from um.config import Config, ConfigurationError, contains
 from um.web.core import core_router
+from um.web.forwarded import forwarded_routes
 from um.web.health import Check, database_answers, folder_is_writable, has_free_space
 from um.web.metrics import PrometheusMetrics
 from um.web.plain import plain_app
+from um.web.public import public_app
 from um.web.server import HttpServer
 
 LEAST_TOKEN_CHARACTERS = 16
 
 
 class WebEdge:
-    """[web] `listen`. Raises ConfigurationError for a token file that cannot serve."""
+    """[web] `listen` and `listen_tls`. Raises ConfigurationError for a token file that cannot serve."""
 
-    def __init__(self, services: Services, metrics: PrometheusMetrics) -> None:
+    def __init__(self, services: Services, metrics: PrometheusMetrics, tls: ssl.SSLContext) -> None:
         ports = services.ports
         config = ports.config.web
         app = plain_app(
@@ -28,15 +31,19 @@ class WebEdge:
             core=core_router(services.core_desk),
             core_token=read_token(config.core_token_file),
         )
-        self._servers = [HttpServer(app, address) for address in config.listen]
+        self._plain = [HttpServer(app, address) for address in config.listen]
+        public = public_app(forwarded_routes(services.forward.links, services.forward.book))
+        self._public = [HttpServer(public, address, tls=tls) for address in config.listen_tls]
 
     async def start(self) -> Bound:
         """Listen. Raises OSError if an address is taken."""
-        return {"http": [str(await server.start()) for server in self._servers]}
+        plain = [str(await server.start()) for server in self._plain]
+        public = [str(await server.start()) for server in self._public]
+        return {"http": plain, "https": public}
 
     async def stop(self) -> None:
         """Finish requests in progress."""
-        for server in self._servers:
+        for server in (*self._public, *self._plain):
             await server.stop()
 
 

@@ -24,6 +24,7 @@ class MailEdge:
             services.delivery,
             ports.clock,
             ports.metrics,
+            returned=services.forward.bounces,
             tls_context=tls,
             steps=ports.steps,
         )

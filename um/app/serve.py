@@ -25,7 +25,7 @@ from um.app.programs import missing_programs
 from um.app.readiness import announce
 from um.config import Config, Role, inactive_keys
 from um.core.errors import UMError, UnavailableError
-from um.core.events import QuotaCrossed
+from um.core.events import QuotaCrossed, QuotaRefused
 from um.failpoints import steps_from
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ async def serve(
     """Serve the roles of `config` until `stop` is set."""
     # Only now: the edges import Twisted's reactor, which the loop has installed by this time.
     from um.app.edges import make_edges
+    from um.app.outgoing import Outgoing
     from um.app.ports import opened_ports
     from um.app.services import Services
     from um.app.timers import Tasks
@@ -88,7 +89,13 @@ async def serve(
         stack.callback(services.close)
         tasks = Tasks()
         stack.push_async_callback(tasks.finish)
-        ports.bus.subscribe(QuotaCrossed, lambda event: tasks.begin(services.notices.send(event)))
+        notices = services.notices
+        ports.bus.subscribe(QuotaCrossed, lambda event: tasks.begin(notices.send(event)))
+        ports.bus.subscribe(QuotaRefused, lambda event: tasks.begin(notices.refused(event)))
+        if Role.SMTP in config.server.roles:
+            outgoing = Outgoing(services)
+            stack.push_async_callback(outgoing.stop)
+            await outgoing.start()
         applications = await _applications(services, stack)
         addresses: dict[str, list[str]] = {}
         for name, edge in make_edges(services, applications, metrics, reactor).items():

@@ -1,5 +1,6 @@
 """The use cases over the opened ports: what `serve` and the command line work with."""
 
+from um.app.forwarding import ForwardServices
 from um.app.ports import Ports
 from um.config import Config
 from um.policy.quota import worst_case_voice_octets
@@ -41,6 +42,7 @@ class Services:
         self.tokens = OperatorTokens(store, clock)
         self.app_passwords = AppPasswords(store, clock, self.settings)
         self.notices = QuotaNotices(store, self.delivery, clock)
+        self.forward = ForwardServices(ports, self.delivery)
         self.tallies = Tallies()
         self.message_waiting = MessageWaiting(store, self.settings, self.tallies)
         self.core_desk = CoreDesk(
@@ -57,6 +59,7 @@ class Services:
             self.settings,
             voice_octets=worst_case_voice_octets(ports.config.telephony.max_message_seconds),
             access_codes=ports.config.telephony.access_codes,
+            bus=ports.bus,
         )
         self.purge = Purge(
             store,
@@ -75,6 +78,7 @@ class Services:
             self.purge,
             clock,
             HousekeepingSettings(trash_days=ports.config.policy.trash_days),
+            outbox=self.forward.queue,
             metrics=metrics,
         )
 

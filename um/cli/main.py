@@ -7,6 +7,7 @@ import typer
 
 from um.cli.accounts import accounts
 from um.cli.deliver import deliver
+from um.cli.forwarding import forward
 from um.cli.maintenance import check_config, fsck, migrate, purge
 from um.cli.numbers import numbers
 from um.cli.options import ConfigOption
@@ -30,6 +31,7 @@ accounts.command("phone")(phone)
 app.add_typer(numbers, name="number")
 app.add_typer(deliver, name="deliver")
 app.add_typer(tokens, name="token")
+app.add_typer(forward, name="forward")
 app.command("purge")(purge)
 app.command("fsck")(fsck)
 app.command("migrate")(migrate)

@@ -11,10 +11,6 @@ def _always(_: Any) -> bool:
     return True
 
 
-def _truthy(value: Any) -> bool:
-    return bool(value)
-
-
 @dataclass(frozen=True, slots=True)
 class Inactive:
     """Why a key does nothing, and for which of its values that is so."""
@@ -23,12 +19,7 @@ class Inactive:
     applies: Callable[[Any], bool] = _always
 
 
-INACTIVE: dict[str, Inactive] = {
-    "smtp.relay": Inactive("mail is not forwarded yet"),
-    "smtp.forward_from": Inactive("mail is not forwarded yet"),
-    "web.listen_tls": Inactive("there is no portal and no API yet", _truthy),
-    "web.public_url": Inactive("there is no portal yet"),
-}
+INACTIVE: dict[str, Inactive] = {}
 
 
 def inactive_keys(config: Config) -> dict[str, str]:

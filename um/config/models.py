@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from um.config.relay import parse_relay
 from um.config.types import (
     Domain,
     FilePath,
@@ -118,13 +119,14 @@ class SmtpConfig(Section):
     """Envelope senders whose mail is an invoice, if the client is trusted."""
     trusted_clients: tuple[NetworkAddress, ...] = written(("127.0.0.0/8",))
     relay: Url = written("smtp://127.0.0.1:2525")
+    """Where mail that leaves the house goes (`um.config.relay`)."""
     forward_from: MailAddress = "noreply@um.example.net"
+    """Its From address; mail to its domain comes back to our LMTP or SMTP."""
 
     @field_validator("relay")
     @classmethod
     def _known_relay(cls, value: SecretUrl) -> SecretUrl:
-        if not value.value.startswith(("smtp://", "smtps://")):
-            raise ValueError("must be smtp://HOST:PORT or smtps://HOST:PORT")
+        parse_relay(value.value)
         return value
 
 

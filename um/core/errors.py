@@ -118,3 +118,18 @@ class LifeCycleError(UMError):
 
     code = "life-cycle"
     default = "The account's state does not allow this"
+
+
+class RelayDeferredError(UMError):
+    """The relay (or webhook) did not take it now, or its answer never came: try again."""
+
+    code = "relay-deferred"
+    temporary = True
+    default = "The mail could not be handed over for now"
+
+
+class RelayRefusedError(UMError):
+    """The relay (or webhook) will never take it. `public` holds what it said."""
+
+    code = "relay-refused"
+    default = "The mail was refused"

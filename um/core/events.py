@@ -45,5 +45,19 @@ class QuotaCrossed:
     percent: int
 
 
+@dataclass(frozen=True, slots=True)
+class QuotaRefused:
+    """Something was refused because a mailbox is full."""
+
+    account_id: AccountId
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxFilled:
+    """Something in this process wrote rows of the outbox that are due now."""
+
+    account_id: AccountId
+
+
 Change = MailboxChanged | AccountChanged
-Event = MailboxChanged | AccountChanged | MessageStored | QuotaCrossed
+Event = MailboxChanged | AccountChanged | MessageStored | QuotaCrossed | QuotaRefused | OutboxFilled

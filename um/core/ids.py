@@ -16,6 +16,10 @@ BlobKey = NewType("BlobKey", str)
 ReservationId = NewType("ReservationId", str)
 CredentialId = NewType("CredentialId", str)
 """32 hexadecimal digits: names a token or an app password without opening anything."""
+OutboxId = NewType("OutboxId", str)
+"""32 random hexadecimal digits: a row of the outbox, and the token in its envelope sender."""
+AddressId = NewType("AddressId", str)
+"""32 hexadecimal digits: an address outside that copies may go to."""
 E164 = NewType("E164", str)
 """A telephone number as `+` and up to 15 digits (ITU-T E.164)."""
 Uid = NewType("Uid", int)

@@ -20,6 +20,7 @@ DELIVERY_STEPS = (
     "transaction.begun",
     "transaction.charged",
     "transaction.entry-added",
+    "outbox.written",
     "transaction.before-commit",
     "transaction.committed",
     "delivery.acknowledging",
@@ -48,6 +49,14 @@ PURGE_STEPS = (
     "purge.recorded",
 )
 """A purge, in order: bodies go while their rows still name them, so that none is forgotten."""
+
+OUTBOX_STEPS = (
+    "outbox.leased",
+    "outbox.rendered",
+    "outbox.accepted",
+    "outbox.settled",
+)
+"""A row of the outbox on its way out, in order; `accepted` is after the other side's answer."""
 
 
 def no_steps(name: str) -> None:

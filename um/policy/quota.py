@@ -6,16 +6,19 @@ Laws:
 - MOVE is neutral and is not asked here; a full mailbox can always be emptied.
 """
 
+from datetime import datetime, timedelta
 from enum import StrEnum
 from math import ceil
 
 from um.core.account import Usage
+from um.core.ids import AccountId
 
 NOTICE_ROOM_OCTETS = 64 * 1024
 """What quota notices may take beyond the limit, together."""
 TRASH_COPY_PERCENT = 110
 """How far a COPY into Trash may fill the mailbox: clients delete by COPY and EXPUNGE."""
 NOTICE_PERCENTS = (80, 95)
+REFUSAL_PAUSE = timedelta(hours=24)
 
 MP3_OCTETS_PER_SECOND = 3_000
 """24 kbit/s."""
@@ -81,6 +84,23 @@ def percent_to_tell(usage: Usage) -> int:
     """How full the mailbox is, in whole percent up to 100; 0 below the first notice threshold."""
     percent = min(100, usage.used_octets * 100 // usage.limit_octets)
     return percent if percent >= min(NOTICE_PERCENTS) else 0
+
+
+def refusal_mark(account_id: AccountId) -> str:
+    """The house's mark that keeps when an owner was told that something was refused; it goes with them."""
+    return f"quota-refused:{account_id}"
+
+
+def tell_refusal(told_at: datetime | None, usage: Usage, now: datetime) -> bool:
+    """Whether the owner is told now that something was refused for want of room.
+
+    Once, and again only after the mailbox fell below the first threshold since (a delivery then
+    forgets `told_at`); what is refused though the mailbox is below it, for it was too large, is told
+    of once in 24 hours.
+    """
+    if told_at is None:
+        return True
+    return percent_to_tell(usage) == 0 and now - told_at >= REFUSAL_PAUSE
 
 
 def base64_octets(size_octets: int) -> int:

@@ -7,18 +7,20 @@ Laws:
 - The same ingest key delivers once: the second call returns the first one's place.
 - A reservation covers what it promised: its own message is never refused for quota, nor for a
   suspension or closure that came after the promise.
+- What the owner's rules send outside is written in the same transaction (`um.service.forward`).
 - A blob is deleted here only when it is certain that no row names it; in doubt it stays.
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
 
-from um.core.account import Account
+from um.core.account import Account, Usage
 from um.core.errors import (
     AlreadyExistsError,
     NotFoundError,
@@ -26,7 +28,7 @@ from um.core.errors import (
     UMError,
     UnavailableError,
 )
-from um.core.events import Event, MessageStored, QuotaCrossed
+from um.core.events import Event, MessageStored, OutboxFilled, QuotaCrossed, QuotaRefused
 from um.core.ids import (
     AccountId,
     BlobKey,
@@ -42,8 +44,9 @@ from um.core.ports import BlobStore, Clock, EventBus, Metrics, NoMetrics, Store,
 from um.core.steps import Steps, no_steps
 from um.mime.scan import Scanned, scan
 from um.policy.lifecycle import DOOR_OF_KIND, Answer, Door, answer, refusal
-from um.policy.quota import Room, crossed_percent, fits
+from um.policy.quota import Room, crossed_percent, fits, percent_to_tell, refusal_mark
 from um.policy.retention import ingest_dated
+from um.service.forward.plan import Stored, write_outbox_txn
 from um.service.unique import UniqueIds
 
 __all__ = ["Delivered", "Delivery", "Incoming", "Room"]
@@ -76,6 +79,8 @@ class Incoming:
     pages: int | None = None
     by_owner: bool = False
     """An APPEND by the account itself: needs no open door for its kind, but a state that may write."""
+    outside: bool = True
+    """Copies may go to the owner's addresses outside, if this kind of message has a rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +95,8 @@ class Delivered:
     """The key had been delivered before; nothing was stored now."""
     crossed_percent: int | None = None
     """The notice threshold of the quota that this message reached."""
+    outbox_rows: int = 0
+    """So many copies and events wait to leave the house."""
 
 
 class Delivery:
@@ -154,7 +161,8 @@ class Delivery:
             if not fits(size_octets, tx.accounts.usage(account_id, now)):
                 raise QuotaExceededError
 
-        await self._store.read("may-take", may_take_txn)
+        with self._telling_refusals(account_id):
+            await self._store.read("may-take", may_take_txn)
 
     async def reserve(self, account_id: AccountId, octets: int, *, seconds: float) -> ReservationId:
         """Promise room to a recording or fax that begins now, for at most `seconds`.
@@ -170,7 +178,8 @@ class Delivery:
             expires_at = now + timedelta(seconds=seconds)
             return tx.reservations.add(account_id, octets, expires_at=expires_at)
 
-        return await self._store.run("reserve", reserve_txn)
+        with self._telling_refusals(account_id):
+            return await self._store.run("reserve", reserve_txn)
 
     async def change_reservation(
         self,
@@ -207,7 +216,10 @@ class Delivery:
     async def _commit(self, incoming: Incoming, content: Content) -> Delivered:
         work = partial(self._deliver_txn, incoming, content, self._clock.now())
         try:
-            return await self._store.run("deliver", work)
+            if incoming.by_owner or incoming.room is Room.NOTICE:
+                return await self._store.run("deliver", work)
+            with self._telling_refusals(incoming.account_id):
+                return await self._store.run("deliver", work)
         except AlreadyExistsError:
             # Another delivery of the same key won the race.
             return await self._store.run("deliver-duplicate", partial(_duplicate_txn, incoming))
@@ -253,9 +265,22 @@ class Delivery:
         tx.messages.remember_ingest(incoming.ingest_key, entry, ingest_dated(incoming.kind, now))
         used = before.used_octets
         crossed = crossed_percent(used, used + content.size_octets, before.limit_octets)
+        rows = self._write_outbox(tx, incoming, Stored(account, content, entry, self._new_id, now))
+        _forget_refusal(tx, account.id, before)
         return Delivered(
-            mailbox.id, mailbox.uidvalidity, entry.uid, duplicate=False, crossed_percent=crossed
+            mailbox.id,
+            mailbox.uidvalidity,
+            entry.uid,
+            duplicate=False,
+            crossed_percent=crossed,
+            outbox_rows=rows,
         )
+
+    def _write_outbox(self, tx: Transaction, incoming: Incoming, stored: Stored) -> int:
+        wanted = incoming.outside and not incoming.by_owner
+        rows = write_outbox_txn(tx, stored) if wanted else 0
+        self._steps("outbox.written")
+        return rows
 
     def _content(self, incoming: Incoming, scanned: Scanned) -> Content:
         unique = self._new_id()
@@ -274,6 +299,15 @@ class Delivery:
             pages=incoming.pages,
         )
 
+    @contextmanager
+    def _telling_refusals(self, account_id: AccountId) -> Iterator[None]:
+        """Let the owner hear of what was refused for want of room (`um.service.notices`)."""
+        try:
+            yield
+        except QuotaExceededError:
+            self._bus.publish([QuotaRefused(account_id)])
+            raise
+
     async def _drop(self, blob: BlobKey) -> None:
         """Delete a blob that no row names; if that fails the sweeper will do it."""
         try:
@@ -286,6 +320,12 @@ async def _scan(data: bytes) -> Scanned:
     if len(data) <= SCAN_INLINE_OCTETS:
         return scan(data)
     return await asyncio.to_thread(scan, data)
+
+
+def _forget_refusal(tx: Transaction, account_id: AccountId, before: Usage) -> None:
+    """It had room again since the owner was told that something was refused: tell the next time."""
+    if not percent_to_tell(before) and tx.records.mark(refusal_mark(account_id)):
+        tx.records.set_mark(refusal_mark(account_id), "")
 
 
 def _known(account: Account | None) -> Account:
@@ -339,6 +379,9 @@ def _events(incoming: Incoming, delivered: Delivered) -> list[Event]:
         kind=incoming.kind,
         size_octets=len(incoming.data),
     )
-    if delivered.crossed_percent is None:
-        return [stored]
-    return [stored, QuotaCrossed(incoming.account_id, delivered.crossed_percent)]
+    events: list[Event] = [stored]
+    if delivered.crossed_percent is not None:
+        events.append(QuotaCrossed(incoming.account_id, delivered.crossed_percent))
+    if delivered.outbox_rows:
+        events.append(OutboxFilled(incoming.account_id))
+    return events

@@ -19,6 +19,7 @@ from um.core.ids import MailboxId, Uid
 from um.core.ports import BlobStore, Clock, Metrics, NoMetrics, Quarantine, Store, Transaction
 from um.policy import lockout, sessions
 from um.policy.retention import MAIL_INGEST_AGE, QUARANTINE_DAYS, trash_cutoff
+from um.service.forward.queue import OutboxQueue
 from um.service.purge import Purge
 from um.service.sweep import delete_discarded, sweep_orphans
 
@@ -51,6 +52,7 @@ class Housekeeping:
         clock: Clock,
         settings: HousekeepingSettings,
         *,
+        outbox: OutboxQueue | None = None,
         metrics: Metrics | None = None,
     ) -> None:
         self._store = store
@@ -59,6 +61,7 @@ class Housekeeping:
         self._purge = purge
         self._clock = clock
         self._settings = settings
+        self._outbox = outbox
         self._metrics = metrics or NoMetrics()
 
     async def tick(self) -> dict[str, int]:
@@ -72,6 +75,7 @@ class Housekeeping:
             "sessions": self._forget_sessions,
             "quarantine": self._sweep_quarantine,
             "changes": self._trim_changes,
+            "outbox": self._forget_outbox,
             "purge": self._run_purge,
             "discarded": self._delete_discarded,
             "blobs": self._sweep_blobs,
@@ -142,6 +146,9 @@ class Housekeeping:
 
     async def _trim_changes(self, now: datetime) -> int:
         return await self._store.trim_changes(now - CHANGES_AGE)
+
+    async def _forget_outbox(self, now: datetime) -> int:
+        return await self._outbox.forget(now) if self._outbox else 0
 
     async def _run_purge(self, _: datetime) -> int:
         report = await self._purge.run()

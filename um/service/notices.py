@@ -8,13 +8,20 @@ import structlog
 
 from um.core.account import Account, Usage
 from um.core.errors import UMError
-from um.core.events import QuotaCrossed
+from um.core.events import QuotaCrossed, QuotaRefused
 from um.core.ids import IngestKey
 from um.core.message import MessageKind
 from um.core.ports import Clock, Store, Transaction
 from um.mime.build import NoticeFacts, notice_message
+from um.policy.quota import refusal_mark, tell_refusal
 from um.service.delivery import Delivery, Incoming, Room
-from um.service.notice_texts import DECIMAL_POINTS, QUOTA, NoticeText, spoken_language
+from um.service.notice_texts import (
+    DECIMAL_POINTS,
+    QUOTA,
+    QUOTA_REFUSED,
+    NoticeText,
+    spoken_language,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -29,6 +36,7 @@ async def deliver_notice(
     *,
     at: datetime,
     notice_id: str,
+    outside: bool = True,
 ) -> None:
     """Put a notice into the owner's own mailbox. Raises what a delivery raises.
 
@@ -39,6 +47,7 @@ async def deliver_notice(
         values: what its text takes.
         at: its date.
         notice_id: the same notice twice is one message.
+        outside: a copy may go to the owner's confirmed addresses.
     """
     text = texts[spoken_language(account.language)]
     facts = NoticeFacts(
@@ -58,15 +67,17 @@ async def deliver_notice(
             data=notice_message(facts),
             ingest_key=IngestKey(f"{notice_id}:{account.id}"),
             room=Room.NOTICE,
+            outside=outside,
         )
     )
 
 
 class QuotaNotices:
-    """Writes a notice into the mailbox that crossed a threshold.
+    """Writes a notice into the mailbox that crossed a threshold, or was too full for something.
 
-    `um.app` subscribes `send` to `QuotaCrossed` and runs it as a task. A notice that is lost with
-    the process is not made up for: IMAP and the portal show the quota at any time.
+    `um.app` subscribes `send` to `QuotaCrossed` and `refused` to `QuotaRefused` and runs them as
+    tasks. A notice that is lost with the process is not made up for: IMAP, the phone and the portal
+    show the quota at any time.
     """
 
     def __init__(
@@ -83,7 +94,7 @@ class QuotaNotices:
         self._new_id = new_id
 
     async def send(self, event: QuotaCrossed) -> None:
-        """Deliver the notice; storage trouble is logged, never raised."""
+        """Deliver the notice of a threshold; storage trouble is logged, never raised."""
         now = self._clock.now()
 
         def account_txn(tx: Transaction) -> tuple[Account, Usage] | None:
@@ -93,13 +104,45 @@ class QuotaNotices:
         try:
             found = await self._store.read("quota-notice", account_txn)
             if found is not None:
-                account, usage = found
-                values = {"percent": event.percent, **_values(account, usage)}
-                await deliver_notice(
-                    self._delivery, account, QUOTA, values, at=now, notice_id=self._new_id()
-                )
+                await self._deliver(*found, QUOTA, {"percent": event.percent}, now)
         except UMError as error:
             log.warning("no quota notice", account=event.account_id, reason=error.code)
+
+    async def refused(self, event: QuotaRefused) -> None:
+        """Deliver the notice that something was refused, unless the owner was told; raises nothing."""
+        now = self._clock.now()
+        mark = refusal_mark(event.account_id)
+
+        def tell_txn(tx: Transaction) -> tuple[Account, Usage] | None:
+            account = tx.accounts.lock(event.account_id)
+            if account is None:
+                return None
+            told = tx.records.mark(mark)
+            usage = tx.accounts.usage(account.id, now)
+            if not tell_refusal(datetime.fromisoformat(told) if told else None, usage, now):
+                return None
+            tx.records.set_mark(mark, now.isoformat())
+            return account, usage
+
+        try:
+            found = await self._store.run("quota-refused", tell_txn)
+            if found is not None:
+                await self._deliver(*found, QUOTA_REFUSED, {}, now)
+        except UMError as error:
+            log.warning("no quota notice", account=event.account_id, reason=error.code)
+
+    async def _deliver(
+        self,
+        account: Account,
+        usage: Usage,
+        texts: Mapping[str, NoticeText],
+        more: Mapping[str, object],
+        now: datetime,
+    ) -> None:
+        values = {**more, **_values(account, usage)}
+        await deliver_notice(
+            self._delivery, account, texts, values, at=now, notice_id=self._new_id()
+        )
 
 
 def _values(account: Account, usage: Usage) -> dict[str, str]:

@@ -13,8 +13,9 @@ import structlog
 
 from um.core.account import Account, AccountState, CallRecord, Number, NumberUse
 from um.core.errors import UMError
+from um.core.events import QuotaRefused
 from um.core.ids import E164, AccountId
-from um.core.ports import Clock, Store, Transaction
+from um.core.ports import Clock, EventBus, Store, Transaction
 from um.policy.lifecycle import Answer, Door, answer
 from um.policy.quota import fits
 from um.service import history
@@ -78,6 +79,7 @@ class CallDoor:
         voice_octets: worst case of one longest message (`um.policy.quota`).
         fax_octets: room for the first page.
         access_codes: what owners dial to hear their messages.
+        bus: told of calls that are refused because a mailbox is full.
     """
 
     def __init__(
@@ -89,11 +91,13 @@ class CallDoor:
         voice_octets: int,
         fax_octets: int = FIRST_FAX_PAGE_OCTETS,
         access_codes: Collection[str] = (),
+        bus: EventBus | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._settings = settings
         self._access_codes = frozenset(access_codes)
+        self._bus = bus
         self._stranger = replace(
             STRANGER, account=replace(STRANGER.account, language=settings.language)
         )
@@ -112,7 +116,11 @@ class CallDoor:
             return await self._store.read(
                 "route-owner", lambda tx: self._owner_txn(tx, caller, is_vouched_for=is_vouched_for)
             )
-        return await self._store.read("route-call", lambda tx: self._decide_txn(tx, candidates))
+        place = await self._store.read("route-call", lambda tx: self._decide_txn(tx, candidates))
+        full = isinstance(place, RefusedCall) and place.reason is CallRefusal.FULL
+        if full and place.account is not None and self._bus is not None:
+            self._bus.publish([QuotaRefused(place.account.id)])
+        return place
 
     async def note(self, refused: RefusedCall, *, call_id: str, caller: str) -> None:
         """A line in the history of the account whose caller is refused; trouble is logged.

@@ -1,12 +1,30 @@
-"""The end of DATA: finds CRLF . CRLF, undoes dot-stuffing, keeps nothing beyond the limit. Pure.
+"""The end of DATA, both ways: finds CRLF . CRLF, undoes and does dot-stuffing. Pure.
 
 Laws:
 - Only CRLF . CRLF ends a message (RFC 5321 §4.1.1.4), or `.` CRLF at its very beginning.
 - What follows the end is given back untouched: it is the client's next command.
-- Past `limit_octets` the data is counted and thrown away until the end comes.
+- Nothing is kept beyond the limit: past `limit_octets` the data is counted and thrown away until the end comes.
 """
 
+import re
+
 _END = b"\r\n.\r\n"
+
+
+_ANY_NEWLINE = re.compile(rb"\r\n|\r|\n")
+
+
+def stuffed(data: bytes) -> bytes:
+    """A message as it follows DATA, its end included: dots doubled (RFC 5321 §4.5.2), CRLF only.
+
+    So nothing in it can end it early for the next hop, which may take a bare LF for a line's end.
+    """
+    if has_bare_newline(data):
+        data = _ANY_NEWLINE.sub(b"\r\n", data)
+    data = data.replace(b"\r\n.", b"\r\n..")
+    first = b"." if data.startswith(b".") else b""
+    last = b"" if data.endswith(b"\r\n") or not data else b"\r\n"
+    return b"".join((first, data, last, b".\r\n"))
 
 
 class DotReader:

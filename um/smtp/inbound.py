@@ -4,6 +4,7 @@ Laws:
 - Both listeners run in the loop they are given; nothing here has a thread or loop of its own.
 - LMTP talks to `trusted_clients` only. SMTP takes ordinary mail for our accounts from anyone, as
   any mail exchanger does; an invoice it takes from trusted clients only. Nobody can relay.
+- Delivery reports for our own envelope senders are noted, and never answered.
 - `stop` lets messages that are being received or delivered end, then closes.
 """
 
@@ -22,7 +23,7 @@ from um.core.ports import Clock, Metrics, NoMetrics
 from um.core.steps import Steps, no_steps
 from um.smtp.limits import ConnectionLimit, MemoryBudget
 from um.smtp.protocol import LmtpProtocol, MailProtocol
-from um.smtp.reception import Deliveries, Limits, Reception, RecipientDirectory
+from um.smtp.reception import Deliveries, Limits, Reception, RecipientDirectory, ReturnedMail
 
 log = structlog.get_logger(__name__)
 
@@ -80,6 +81,7 @@ class MailIn:
         clock: Clock,
         metrics: Metrics | None = None,
         *,
+        returned: ReturnedMail | None = None,
         tls_context: ssl.SSLContext | None = None,
         steps: Steps = no_steps,
     ) -> None:
@@ -95,6 +97,7 @@ class MailIn:
             domain=settings.domain,
             invoice_senders=settings.invoice_senders,
             limits=Limits(settings.max_received, settings.max_line_octets),
+            returned=returned,
         )
         self._tls_context = tls_context
         # aiosmtpd logs each command and address at INFO, and at WARNING a line that is no command:

@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from aiosmtpd.smtp import SMTP, TLSSetupException
 
-from um.core.account import Account
 from um.core.errors import TooLargeError, UMError
 from um.smtp import replies
 from um.smtp.dot import DotReader
 from um.smtp.errors import BusyError
-from um.smtp.reception import Client, Prepared
+from um.smtp.reception import Client, Prepared, Recipient
 from um.smtp.transaction import Hooks, MailEnvelope, parse_path
 
 if TYPE_CHECKING:
@@ -254,17 +253,19 @@ class MailProtocol(SMTP):
                 refusal = error
         if refusal is not None:
             self.mail_in.metrics.count(f"smtp_refused_{refusal.code.replace('-', '_')}")
-        for address, account in envelope.recipients if self.lmtp else envelope.recipients[:1]:
+        for address, recipient in envelope.recipients if self.lmtp else envelope.recipients[:1]:
             if prepared is None:
                 assert refusal is not None
                 await self.push(replies.refusal_text(refusal))
             else:
-                await self._deliver_and_reply(prepared, address, account)
+                await self._deliver_and_reply(prepared, address, recipient)
 
-    async def _deliver_and_reply(self, prepared: Prepared, address: str, account: Account) -> None:
+    async def _deliver_and_reply(
+        self, prepared: Prepared, address: str, recipient: Recipient
+    ) -> None:
         """A delivery that has begun ends, even when the client is gone meanwhile."""
         try:
-            await self.mail_in.finish(self.mail_in.reception.deliver(prepared, account))
+            await self.mail_in.finish(self.mail_in.reception.take(prepared, recipient))
         except UMError as error:
             await self.push(replies.refusal_text(error))
             return

@@ -16,7 +16,7 @@ import structlog
 
 from um.core.account import Account
 from um.core.errors import NotFoundError, UMError, UnavailableError
-from um.core.ids import AccountId, IngestKey
+from um.core.ids import AccountId, IngestKey, OutboxId
 from um.core.message import MessageKind
 from um.core.ports import Clock, Metrics
 from um.mime.fingerprint import fingerprint
@@ -54,6 +54,26 @@ class Deliveries(Protocol):
     async def may_take(
         self, account_id: AccountId, kind: MessageKind, *, size_octets: int = 1
     ) -> None: ...
+
+
+class ReturnedMail(Protocol):
+    """Mail that comes back to an envelope sender of ours (`um.service.forward.bounces`)."""
+
+    def is_ours(self, address: str) -> bool: ...
+
+    async def find(self, address: str) -> OutboxId | None: ...
+
+    async def take(self, row_id: OutboxId, data: bytes) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnAddress:
+    """A recipient that is nobody's mailbox: the row of the outbox whose copy comes back."""
+
+    id: OutboxId
+
+
+Recipient = Account | ReturnAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +118,10 @@ class Reception:
         domain: str,
         invoice_senders: Collection[str],
         limits: Limits,
+        returned: ReturnedMail | None = None,
     ) -> None:
         self._directory = directory
+        self._returned = returned
         self._deliveries = deliveries
         self._clock = clock
         self._metrics = metrics
@@ -112,11 +134,15 @@ class Reception:
         invoice = client.trusted and sender.lower() in self._invoice_senders
         return MessageKind.INVOICE if invoice else MessageKind.MAIL
 
-    async def recipient(self, address: str, kind: MessageKind, *, size_octets: int) -> Account:
-        """The account that an address of RCPT means, if mail for it would be taken now.
+    async def recipient(
+        self, address: str, kind: MessageKind, *, size_octets: int, sender: str
+    ) -> Recipient:
+        """What an address of RCPT means, if mail for it would be taken now.
 
         Raises RelayDeniedError, NotFoundError, and what `Delivery.may_take` raises.
         """
+        if self._returned is not None and self._returned.is_ours(address):
+            return await self._return_address(self._returned, address, sender)
         if "@" not in address:
             address = f"{address}@{self._domain}"
         if address.rpartition("@")[2].lower() != self._domain:
@@ -127,6 +153,16 @@ class Reception:
         await self._deliveries.may_take(account.id, kind, size_octets=max(1, size_octets))
         return account
 
+    async def _return_address(
+        self, returned: ReturnedMail, address: str, sender: str
+    ) -> ReturnAddress:
+        if sender:  # a letter: only reports come from the null sender (RFC 5321 §4.5.5)
+            raise RelayDeniedError("This address takes delivery reports only")
+        row_id = await returned.find(address)
+        if row_id is None:
+            raise NotFoundError("No such mailbox here")
+        return ReturnAddress(row_id)
+
     async def prepare(self, data: bytes, sender: str, client: Client) -> Prepared:
         """Check a message and put our trace before it.
 
@@ -135,6 +171,24 @@ class Reception:
         if len(data) > INLINE_OCTETS:
             return await asyncio.to_thread(self._prepare, data, sender, client)
         return self._prepare(data, sender, client)
+
+    async def take(self, prepared: Prepared, recipient: Recipient) -> None:
+        """Deliver to a mailbox, or note what came back; durable when it returns.
+
+        Raises only UMErrors.
+        """
+        if isinstance(recipient, Account):
+            await self.deliver(prepared, recipient)
+            return
+        assert self._returned is not None
+        try:
+            await self._returned.take(recipient.id, prepared.data)
+        except UMError:
+            raise
+        except Exception as error:
+            log.exception("returned mail not noted", row=recipient.id)
+            self._metrics.count("smtp_internal_errors")
+            raise UnavailableError from error
 
     async def deliver(self, prepared: Prepared, account: Account) -> Delivered:
         """Deliver to one account; durable when it returns. Raises only UMErrors."""

@@ -16,8 +16,8 @@ from um.smtp import replies
 from um.smtp.errors import TooManyRecipientsError
 
 if TYPE_CHECKING:
-    from um.core.account import Account
     from um.smtp.protocol import MailProtocol
+    from um.smtp.reception import Recipient
 
 _PATH = re.compile(
     r'\s*<(?:@[^:<>]*:)?((?:"(?:[^"\\]|\\.)*"|[^\s<>@"]+)(?:@[^\s<>@]+)?|)>\s*(.*)', re.DOTALL
@@ -32,8 +32,8 @@ class MailEnvelope(Envelope):
 
     def __init__(self) -> None:
         super().__init__()
-        self.recipients: list[tuple[str, Account]] = []
-        """Address as given and its account, in the order of RCPT."""
+        self.recipients: list[tuple[str, Recipient]] = []
+        """Address as given and what it means, in the order of RCPT."""
         self.declared_octets = 0
         self.kind = MessageKind.MAIL
 
@@ -86,15 +86,18 @@ class Hooks:
         try:
             if len(envelope.recipients) >= self._mail_in.settings.max_recipients:
                 raise TooManyRecipientsError
-            account = await self._mail_in.reception.recipient(
-                address, envelope.kind, size_octets=envelope.declared_octets
+            recipient = await self._mail_in.reception.recipient(
+                address,
+                envelope.kind,
+                size_octets=envelope.declared_octets,
+                sender=envelope.sender,
             )
             others = (other for _, other in envelope.recipients)
-            if not self._connection.lmtp and any(other.id != account.id for other in others):
+            if not self._connection.lmtp and any(other.id != recipient.id for other in others):
                 raise TooManyRecipientsError
         except UMError as error:
             return self._refused(error)
-        envelope.recipients.append((address, account))
+        envelope.recipients.append((address, recipient))
         envelope.rcpt_tos.append(address)
         return replies.RECIPIENT_OK.text("OK")
 

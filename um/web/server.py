@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Generator
 
 import uvicorn
@@ -30,11 +31,12 @@ class _Guest(uvicorn.Server):
 
 
 class HttpServer:
-    """One HTTP listener as a task of the running loop."""
+    """One HTTP or, with `tls`, HTTPS listener as a task of the running loop."""
 
-    def __init__(self, app: ASGIApp, listen: Listen) -> None:
+    def __init__(self, app: ASGIApp, listen: Listen, *, tls: ssl.SSLContext | None = None) -> None:
         self._app = app
         self._listen = listen
+        self._tls = tls
         self._server: _Guest | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -49,6 +51,8 @@ class HttpServer:
             server_header=False,
             timeout_graceful_shutdown=DRAIN_SECONDS,
         )
+        config.load()
+        config.ssl = self._tls
         self._server = _Guest(config)
         self._task = asyncio.create_task(self._server.serve([bound]), name="http")
         serving = asyncio.create_task(self._server.serving.wait())

@@ -1,15 +1,18 @@
-"""The messages that we write ourselves: voice, fax and notice. Facts in, octets out."""
+"""The messages that we write ourselves: voice, fax, notice and what leaves the house. Facts in, octets out."""
 
-from um.mime.build.facts import AudioFormat, FaxFacts, NoticeFacts, VoiceFacts
+from um.mime.build.copy import copy_message
+from um.mime.build.facts import AudioFormat, CopyFacts, FaxFacts, NoticeFacts, VoiceFacts
 from um.mime.build.fax import fax_message
 from um.mime.build.notice import notice_message
 from um.mime.build.voice import voice_message
 
 __all__ = [
     "AudioFormat",
+    "CopyFacts",
     "FaxFacts",
     "NoticeFacts",
     "VoiceFacts",
+    "copy_message",
     "fax_message",
     "notice_message",
     "voice_message",

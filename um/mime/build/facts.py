@@ -1,6 +1,6 @@
 """What a voice message, a fax or a notice is made of, before it is a message."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -102,3 +102,30 @@ class NoticeFacts:
     sender: str = "postmaster"
     """Local part of the From address."""
     sender_name: str = "Mailbox"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyFacts:
+    """A mail from us to an address outside. Texts may be hostile: the builder cleans them."""
+
+    id: str
+    """Gives the Message-ID and the boundaries, the same however often it is rendered."""
+    sender: str
+    """An address of the operator's own domain."""
+    sender_name: str
+    recipient: str
+    at: datetime
+    subject: str
+    text: str
+    html: str
+    timezone: str = "UTC"
+    language: str = ""
+    delivered_to: str = ""
+    """The mailbox it comes from: should it come back there, it is known by this."""
+    trace: bytes = b""
+    """Received and Delivered-To fields of the message that is copied, so that hops are counted on."""
+    kind: str = ""
+    context: str = ""
+    """Message-Context (RFC 3458)."""
+    parts: Sequence[bytes] = field(default=(), repr=False)
+    """Documents: fields, empty line, body."""

@@ -114,8 +114,19 @@ def multipart(header: Iterable[bytes], identifier: str, text: str, attachment: A
     )
 
 
-def text_part(text: str) -> bytes:
-    """Fields and body of a text/plain part in UTF-8; as it is if 7-bit and short, else encoded."""
+def container(subtype: str, boundary: str, parts: Iterable[bytes]) -> bytes:
+    """Fields and body of a multipart; each of `parts` is fields, an empty line and a body."""
+    mark = b"--" + boundary.encode()
+    content_type = _parameters_field(
+        "Content-Type", f"multipart/{subtype}", (("boundary", boundary),)
+    )
+    closed = (part if part.endswith(b"\r\n") else part + b"\r\n" for part in parts)
+    body = b"".join(mark + b"\r\n" + part for part in closed)
+    return content_type + b"\r\n" + body + mark + b"--\r\n"
+
+
+def text_part(text: str, subtype: str = "plain") -> bytes:
+    """Fields and body of a text part in UTF-8; as it is if 7-bit and short, else encoded."""
     lines = clean_lines(text).split("\n")
     plain = all(line.isascii() and len(line) <= MAX_LINE for line in lines)
     body = "\n".join(lines).encode("utf-8", "replace") + b"\n"
@@ -123,7 +134,9 @@ def text_part(text: str) -> bytes:
         body = quopri.encodestring(body)
     encoding = b"7bit" if plain else b"quoted-printable"
     return (
-        b"Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: "
+        b"Content-Type: text/"
+        + subtype.encode("ascii")
+        + b"; charset=utf-8\r\nContent-Transfer-Encoding: "
         + encoding
         + b"\r\n\r\n"
         + body.replace(b"\n", b"\r\n")
