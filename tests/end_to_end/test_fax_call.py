@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from fax.room import FIRST_PAGE_OCTETS, message_octets
 from tests.support.fax_call import start
 from tests.support.fax_child import child_of
 from tests.support.fax_pixels import pages_of_pdf, same_pixels
@@ -170,13 +171,43 @@ def test_the_page_after_the_last_one_allowed_is_not_confirmed(server, tmp_path):
     assert same_pixels(SPARSE[:MAX_PAGES], pages_of(found.message))
 
 
+def test_the_page_that_the_mailbox_has_no_room_for_is_not_confirmed(tmp_path):
+    """The quota ends a fax between two pages; what was confirmed before is delivered within it.
+
+    With text recognition on, a page is promised room for its words, too: the first page's 256 KiB
+    are promised away after a few.
+    """
+    quota, left = 1_048_576, FIRST_PAGE_OCTETS + 10_000
+    fit = next(n for n in range(1, 20) if message_octets(1000 * (n + 1), n + 1, ocr=True) > left)
+    overrides = {"fax": {"ocr": True}, "policy": {"quota_octets": quota}}
+    with Server(tmp_path / "server", overrides=overrides) as server:
+        server.add_account("alice", password=PASSWORD, numbers=[f"{NUMBER}:fax"])
+        head = b"From: a@example.net\r\nSubject: filler\r\n\r\n"
+        assert send_lmtp(server, ["alice@um.example.net"], filled(head, quota - left)) == {}
+        pages = [SPARSE[0]] * (fit + 1)
+        sent = start_machine(server, write_tiff(tmp_path / "sent.tif", pages)).result()
+        assert sent.pages_confirmed == fit
+        assert sent.code != 0
+        _, found = inbox(server, 2)
+        assert str(found.message["Subject"]).endswith(f"partial, {fit} pages received")
+        assert "no room" in next(found.message.iter_parts()).get_content()
+        shown = server.um_json("account", "show", "alice")
+        assert shown["used_octets"] <= quota
+        assert shown["reserved_octets"] == 0
+
+
+def filled(head, size_octets):
+    """A mail of about that size."""
+    line = b"x" * 70 + b"\r\n"
+    return head + line * ((size_octets - len(head)) // len(line))
+
+
 def test_a_mailbox_that_takes_no_fax_says_so_before_the_first_page(server):
     """By the SIP status, unanswered; and with room again the next call is answered."""
     numbers = {"full": "+15551230010", "suspended": "+15551230011", "closed": "+15551230012"}
     for name, number in numbers.items():
         server.add_account(name, password=PASSWORD, numbers=[f"{number}:fax"])
-    body = b"x" * 70 + b"\r\n"
-    mail = b"From: a@example.net\r\nSubject: large\r\n\r\n" + body * (3_000_000 // len(body))
+    mail = filled(b"From: a@example.net\r\nSubject: large\r\n\r\n", 3_000_000)
     assert send_lmtp(server, ["full@um.example.net"], mail) == {}
     server.um("account", "suspend", "suspended", "--reason", "unpaid")
     server.um("account", "close", "closed")
