@@ -10,9 +10,9 @@ import pytest
 from tests.support.asterisk import Asterisk
 from tests.support.asterisk_callers import CALLERS, call, check, message_by
 from tests.support.authority import Authority
-from tests.support.chroot import free_port
 from tests.support.desk_phone import DeskPhone
 from tests.support.inbox import PASSWORD, connect
+from tests.support.ports import free_port
 from tests.support.server import Server
 
 pytestmark = pytest.mark.slow
