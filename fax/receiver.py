@@ -231,6 +231,8 @@ class _Call:
         session.page_kept(received)
 
     async def _has_room(self, number: int, octets: int) -> bool:
+        if self._child.is_over:  # nobody is there to answer, nor will `forsake` come again
+            return False
         answer: asyncio.Future[bool] = self._loop.create_future()
         self._answers[number] = answer
         self._child.send(PageWaiting(self.id, number, octets))
@@ -294,6 +296,11 @@ class Receiver:
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="page")
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = asyncio.Event()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the server is gone."""
+        return self._over.is_set()
 
     async def run(self) -> None:
         """Serve until the server closes its end."""

@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, settings
 REAL_TIME = Path(__file__).parent / "end_to_end"
 LONGEST = (
     "test_call_faults",
+    "test_fax_faults",
+    "test_fax_call",
     "test_purge_faults",
     "test_cli",
     "test_lmtp_faults",
