@@ -7,7 +7,7 @@ one JSON line an event; recordings go to FOLDER as raw samples. The dialled name
 - `echo…`: what is heard is said.
 - `slow…`: is never answered by itself.
 - `crash…`: fails at the first sound.
-- `fax…`: records; at the first sound hands over to an application that takes the media socket away
+- `fax…`: records without a beep; at the first sound hands over to an application that takes the media socket away
   and says 1 s of 700 Hz on it, one packet in 20 ms, by itself.
 - `transfer…`: `0` sends the caller to the core's extension 100; a refusal is told, and recorded on.
 - `closed…`: refused with an announcement (0.5 s of 600 Hz); anything else: 404.
@@ -136,6 +136,9 @@ class Crash(Recording):
 
 class Handing(Recording):
     """Hands over at the first sound."""
+
+    def answered(self) -> None:
+        """No beep: whoever waits for one means that of the next owner."""
 
     def audio(self, samples: bytes) -> None:
         if any(samples):
