@@ -10,8 +10,7 @@ from um.core.waiting import Lamp
 from um.telephony.mwi_requests import Place, Sender, notification, ping, retry_after
 from um.telephony.mwi_target import Ping, Target
 from um.telephony.questions import Port, Questions
-from um.telephony.sip.events import RequestAnswered
-from um.telephony.sip.layer import Address
+from um.telephony.sip.events import PeerLost, RequestAnswered
 
 log = structlog.get_logger(__name__)
 
@@ -39,9 +38,10 @@ class WatchedCore:
                 self._notify(each)
         return bool(sending)
 
-    def lost(self, port: Port, peer: Address, now: float) -> None:
-        """A connection of `port` with `peer` broke."""
-        if port is self.questions.port and peer == self._place.hop.address:
+    def lost(self, port: Port, event: PeerLost, now: float) -> None:
+        """A connection of `port` broke."""
+        ours = (event.peer, event.name) == (self._place.hop.address, self._place.hop.name)
+        if port is self.questions.port and ours:
             self.target.suspect(now)
 
     def _sender(self) -> Sender:

@@ -109,7 +109,7 @@ class MessageWaitingDesk:
             subscribers.questions.answered(event)
         elif isinstance(event, PeerLost):
             for core in self._cores:
-                core.lost(port, event.peer, self._clock.monotonic())
+                core.lost(port, event, self._clock.monotonic())
         else:
             subscribers.offered(event)
         self._work()

@@ -86,14 +86,15 @@ class Registrations:
     def received(self, port: Port, event: RequestAnswered | PeerLost) -> None:
         """What a port heard for us, or for others."""
         if isinstance(event, PeerLost):
-            self._lost(port, event.peer)
+            self._lost(port, event)
             return
         for questions in self._ways.values():
             if questions.port is port:
                 questions.answered(event)
 
-    def _lost(self, port: Port, peer: Address) -> None:
-        concerned = [client for client in self._clients if client.way == (port, peer)]
+    def _lost(self, port: Port, event: PeerLost) -> None:
+        way = port, event.peer, event.name
+        concerned = [client for client in self._clients if client.way == way]
         for client in concerned:
             client.registration.lost(self._clock.monotonic())
         if concerned:
@@ -151,7 +152,7 @@ class Registrations:
             self._answered(client, RequestAnswered("", None))
             return
         endpoint = questions.port.endpoint
-        client.way = questions.port, hop.address
+        client.way = questions.port, hop.address, hop.name
         secure = client.binding.registrar.scheme == "sips"  # RFC 3261 §10.2.1
         client.contact = endpoint.uri_of(client.binding.contact_user, secure=secure)
         request = register(
@@ -210,8 +211,8 @@ class _Client:
         self.call_id = token(randomness)
         self.tag = token(randomness)
         self.contact = ""
-        self.way: tuple[Port, Address] | None = None
-        """By which port, and to where, the last REGISTER went."""
+        self.way: tuple[Port, Address, str] | None = None
+        """By which port, and to whom, the last REGISTER went."""
         self.told = False
         """That it is bound was logged, and is so still."""
 

@@ -136,18 +136,19 @@ class StreamPort(SipPort):
         if self._connections.get(connection.way) is connection:
             del self._connections[connection.way]
         self._metrics.gauge(f"sip_{self.transport.lower()}_connections", len(self._connections))
-        self._fail(connection.peer)
+        self._fail(connection.way)
 
     def not_made(self, way: _Way, error: str) -> None:
         """A connection of ours did not come about: what waited is lost."""
         if self._connecting.pop(way, None) is not None:
             self.count("telephony_send_failures")
             log.info("telephony.not-connected", peer=way, error=error)
-            self._fail(way[:2])
+            self._fail(way)
 
-    def _fail(self, peer: Address) -> None:
+    def _fail(self, way: _Way) -> None:
         """What was asked on a connection that is gone has no answer to wait for."""
-        self.endpoint.unreachable(peer, self._clock.monotonic())
+        host, port, name = way
+        self.endpoint.unreachable((host, port), name, self._clock.monotonic())
         self.work()
 
     def received(self, data: bytes, connection: "StreamConnection") -> None:
@@ -178,7 +179,7 @@ class StreamPort(SipPort):
             if not secure or not is_inside(peer[0], self._trusted):
                 self.count("telephony_send_failures")
                 log.info("telephony.connection-gone", transport=self.transport, peer=peer)
-                self._reactor.callLater(0, lambda: self._fail(peer))
+                self._reactor.callLater(0, lambda: self._fail((*peer, hop.name)))
                 return
             caller = _Caller(self, peer, hop.name, secure=self._tls is not None)
             self._connecting[*peer, hop.name] = caller

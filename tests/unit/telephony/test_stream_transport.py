@@ -199,12 +199,12 @@ def test_a_refused_connection_loses_what_waited(port):
     assert len(port.reactor.calls_out) == 2
 
 
-def asked(port):
+def asked(port, *, name="", owner="me"):
     """A request of ours to who listens at 5060; waits for its connection."""
-    hop = Hop("TCP", ("192.0.2.10", 5060))
+    hop = Hop("TCP", ("192.0.2.10", 5060), name=name)
     target = Place("sip:192.0.2.10:5060;transport=tcp", hop)
     sender = Sender(port.endpoint.new_via(hop), port.endpoint.contact, "call", "tag")
-    port.endpoint.send_request("me", ping(target, "um.test", sender), hop, 0.0)
+    port.endpoint.send_request(owner, ping(target, "um.test", sender), hop, 0.0)
     port.port.work()
     return port.reactor.calls_out[-1]
 
@@ -229,6 +229,20 @@ def test_an_answer_before_the_connection_breaks_is_one(port):
     answered, lost = port.events
     assert answered.response.status == 200
     assert lost == PeerLost(("192.0.2.10", 5060))
+
+
+def test_another_name_is_another_connection(port):
+    """Who was proved to be one is not thereby another, and the one's failure is not the other's."""
+    good = asked(port, name="one.example.net").accept()
+    bad = asked(port, name="other.example.net", owner="other")
+    assert len(port.reactor.calls_out) == 2
+    bad.refuse()
+    lost = PeerLost(("192.0.2.10", 5060), "other.example.net")
+    assert port.events == [RequestAnswered("other", None), lost]
+    port.events.clear()
+    good.write_to(replied(good.said().decode(), 200, "OK"))
+    (answered,) = port.events
+    assert (answered.owner, answered.response.status) == ("me", 200)
 
 
 def test_the_end_closes_all(port):

@@ -255,11 +255,17 @@ class Endpoint:
         """Where `user` is called at this endpoint, as a `sip:` or, over TLS, a `sips:` URI."""
         return self._responder.uri_of(user, secure=secure)
 
-    def unreachable(self, peer: Address, now: float) -> None:
-        """A connection to `peer` broke, or was not made: what was asked on it gets no answer."""
-        self._layer.unreachable(peer, now)
+    def unreachable(self, peer: Address, name: str, now: float) -> None:
+        """A connection broke, or was not made: what was asked on it gets no answer.
+
+        Args:
+            peer: its far end.
+            name: what that is called, as in `Hop.name`: another name is another connection.
+            now: monotonic time in seconds.
+        """
+        self._layer.unreachable(peer, name, now)
         self._hear(now)
-        self._events.append(PeerLost(peer))
+        self._events.append(PeerLost(peer, name))
 
     def send_request(
         self, owner: str, request: Request, hop: Hop, now: float, *, dialog: Dialog | None = None

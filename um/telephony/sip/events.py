@@ -137,6 +137,8 @@ class PeerLost:
     """A connection with a neighbour broke: it may have restarted, and forgotten what it was told."""
 
     peer: Address
+    name: str = ""
+    """As in `Hop.name`."""
 
 
 CallEvent = (

@@ -164,11 +164,12 @@ class TransactionLayer:
         self._clients[key] = transaction
         self._run(transaction, Cue.REQUEST, now, request.encode())
 
-    def unreachable(self, peer: Address, now: float) -> None:
-        """Requests of ours (but INVITE) that went to `peer` over a stream have failed (§17.1.4)."""
+    def unreachable(self, peer: Address, name: str, now: float) -> None:
+        """Requests of ours (but INVITE) on the stream to `peer` by `name` have failed (§17.1.4)."""
         for transaction in list(self._clients.values()):
             hop, kind = transaction.hop, transaction.machine.kind
-            if hop.reliable and kind is Kind.CLIENT and peer in {hop.address, hop.otherwise}:
+            there = hop.name == name and peer in {hop.address, hop.otherwise}
+            if hop.reliable and there and kind is Kind.CLIENT:
                 self._run(transaction, Cue.TRANSPORT_ERROR, now)
 
     def abandon(self, branch: str) -> None:
