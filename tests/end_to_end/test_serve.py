@@ -123,14 +123,14 @@ def test_metrics_count_what_happens(tmp_path):
         assert "um_logins_total 1.0" in text
         assert "um_delivery_seconds_count 1.0" in text
         assert "process_open_fds" in text
-        assert get(server, "/")[0] == 404
+        assert get(server, "/")[0] == 308
 
 
 def test_strangers_see_neither_health_nor_metrics(tmp_path):
-    """The plain port answers trusted addresses only."""
+    """The plain port answers trusted addresses only; others are led to the HTTPS port."""
     with Server(tmp_path, overrides={"web": {"trusted_clients": ["192.0.2.0/24"]}}) as server:
-        assert get(server, "/healthz")[0] == 404
-        assert get(server, "/metrics")[0] == 404
+        assert get(server, "/healthz")[0] == 308
+        assert get(server, "/metrics")[0] == 308
 
 
 def test_a_node_serves_its_roles_only(tmp_path):

@@ -27,7 +27,7 @@ DEFAULTS: dict[str, dict[str, Any]] = {
     "imap": {"listen": [f"{LOOPBACK}:0"], "listen_tls": [f"{LOOPBACK}:0"]},
     "smtp": {"listen_lmtp": [f"{LOOPBACK}:0"], "listen_smtp": [f"{LOOPBACK}:0"]},
     "telephony": {"listen": [f"udp:{LOOPBACK}:0"]},
-    "web": {"listen": [f"{LOOPBACK}:0"], "listen_tls": []},
+    "web": {"listen": [f"{LOOPBACK}:0"], "listen_tls": [f"{LOOPBACK}:0"]},
 }
 """What differs from `um.example.toml` so that servers run beside each other."""
 
@@ -173,7 +173,7 @@ class Server:
     # -- what it says --------------------------------------------------------------------------
 
     def address(self, service: str) -> Address:
-        """The first address of `imap`, `imaps`, `lmtp`, `smtp`, `http` or `sip`.
+        """The first address of `imap`, `imaps`, `lmtp`, `smtp`, `http`, `https` or `sip`.
 
         `sip` is UDP; `sip-tcp` and `sip-tls` are there when `telephony.listen` has them.
         """

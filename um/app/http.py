@@ -1,4 +1,4 @@
-"""The web role: the plain port for machines of the house, and the public one over TLS."""
+"""The web role: portal and API over HTTPS; health, metrics and the core's questions on a plain port."""
 
 import ssl
 from pathlib import Path
@@ -7,13 +7,15 @@ from um.app.edges import Bound
 from um.app.ports import Ports
 from um.app.services import Services
 from um.config import Config, ConfigurationError, contains
+from um.config.models import WebConfig
+from um.web.application import web_app
 from um.web.core import core_router
 from um.web.forwarded import forwarded_routes
 from um.web.health import Check, database_answers, folder_is_writable, has_free_space
 from um.web.metrics import PrometheusMetrics
 from um.web.plain import plain_app
-from um.web.public import public_app
 from um.web.server import HttpServer
+from um.web.services import WebServices
 
 LEAST_TOKEN_CHARACTERS = 16
 
@@ -24,27 +26,51 @@ class WebEdge:
     def __init__(self, services: Services, metrics: PrometheusMetrics, tls: ssl.SSLContext) -> None:
         ports = services.ports
         config = ports.config.web
-        app = plain_app(
+        plain = plain_app(
             health_checks(ports),
             metrics,
             lambda host: contains(config.trusted_clients, host),
             core=core_router(services.core_desk),
             core_token=read_token(config.core_token_file),
+            public_url=public_url(config),
         )
-        self._plain = [HttpServer(app, address) for address in config.listen]
-        public = public_app(forwarded_routes(services.forward.links, services.forward.book))
-        self._public = [HttpServer(public, address, tls=tls) for address in config.listen_tls]
+        forward = services.forward
+        secure = web_app(web_services(services), forwarded_routes(forward.links, forward.book))
+        self._plain = [HttpServer(plain, address) for address in config.listen]
+        self._secure = [HttpServer(secure, address, tls=tls) for address in config.listen_tls]
 
     async def start(self) -> Bound:
         """Listen. Raises OSError if an address is taken."""
-        plain = [str(await server.start()) for server in self._plain]
-        public = [str(await server.start()) for server in self._public]
-        return {"http": plain, "https": public}
+        return {
+            "http": [str(await server.start()) for server in self._plain],
+            "https": [str(await server.start()) for server in self._secure],
+        }
 
     async def stop(self) -> None:
         """Finish requests in progress."""
-        for server in (*self._public, *self._plain):
+        for server in (*self._secure, *self._plain):
             await server.stop()
+
+
+def web_services(services: Services) -> WebServices:
+    """What portal and API work with."""
+    return WebServices(
+        accounts=services.accounts,
+        app_passwords=services.app_passwords,
+        authenticator=services.authenticator,
+        bus=services.ports.bus,
+        clock=services.ports.clock,
+        mailboxes=services.mailboxes,
+        numbers=services.numbers,
+        sessions=services.sessions,
+        tokens=services.tokens,
+    )
+
+
+def public_url(config: WebConfig) -> str | None:
+    """Where portal and API are seen from outside; None if there are none."""
+    there = config.listen_tls or "public_url" in config.model_fields_set
+    return config.public_url if there else None
 
 
 def health_checks(ports: Ports) -> dict[str, Check]:

@@ -25,6 +25,11 @@ class WebSession:
     agent: str = ""
     """What the browser calls itself, for the owner's list of sessions."""
 
+    @property
+    def public_id(self) -> str:
+        """Names the session without opening anything: half of the hash of its secret."""
+        return self.secret_hash[:32]
+
 
 class Scope(StrEnum):
     """What an operator's token may do."""

@@ -50,8 +50,11 @@ class WebSessions:
         await self._store.run("open-session", lambda tx: tx.credentials.add_session(session))
         return cookie
 
-    async def find(self, cookie: str) -> Visitor | None:
-        """Who comes with this cookie; None if it opens nothing (any more)."""
+    async def find(self, cookie: str, *, touch: bool = True) -> Visitor | None:
+        """Who comes with this cookie; None if it opens nothing (any more).
+
+        Without `touch` it is no use of the session: one that nobody uses still ends.
+        """
         key, now = digest(cookie), self._clock.now()
 
         def find_txn(tx: Transaction) -> tuple[WebSession, Account] | None:
@@ -69,7 +72,8 @@ class WebSessions:
         said = answer(account.state, Door.PORTAL)
         if said not in (Answer.ALLOWED, Answer.READ_ONLY):
             return None
-        await self._touch(session, now)
+        if touch:
+            await self._touch(session, now)
         read_only = said is Answer.READ_ONLY
         notice = suspended_notice(account) if read_only else ""
         return Visitor(account, session, read_only, notice, form_token(cookie))
@@ -85,6 +89,18 @@ class WebSessions:
         return await self._store.run(
             "end-sessions", lambda tx: tx.credentials.end_sessions_of(account_id, but=key)
         )
+
+    async def end_one(self, account_id: AccountId, public_id: str) -> bool:
+        """End one session of the account; False if it has none of that id."""
+
+        def end_one_txn(tx: Transaction) -> bool:
+            found = tx.credentials.sessions_of(account_id)
+            keys = [each.secret_hash for each in found if each.public_id == public_id]
+            for key in keys:
+                tx.credentials.end_session(key)
+            return bool(keys)
+
+        return await self._store.run("end-session", end_one_txn)
 
     async def every(self, account_id: AccountId) -> list[WebSession]:
         """The account's living sessions, the latest used first."""

@@ -14,7 +14,7 @@ from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, 
 from um.core.errors import InvalidError, TooLargeError, UMError
 from um.service.core_desk import CoreDesk, ReportedCall
 from um.web.core_formats import SEPARATORS, as_json, as_line, value
-from um.web.core_problems import problem
+from um.web.problems import problem
 
 MAX_BODY_OCTETS = 16 * 1024
 MAX_NUMBER_CHARACTERS = 64

@@ -1,22 +1,25 @@
 """What the plain port serves: `/healthz`, `/metrics` and `/core`, to trusted addresses only.
 
-Whoever is not trusted sees 404 everywhere: to them there is nothing here. Only if the operator gave
-the core a token does `/core` say to others that one is missing.
+Everything else leads to the same path of the HTTPS port. To whoever is not trusted everything does:
+they do not learn what is here. Only if the operator gave the core a token does `/core` say to others
+that one is missing.
 """
 
 import hmac
 from collections.abc import Callable, Mapping
+from urllib.parse import quote
 
 from fastapi import APIRouter, FastAPI, Response
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from um.core.errors import AuthenticationError
-from um.web.core_problems import problem
 from um.web.health import OK, Check, examine
 from um.web.metrics import CONTENT_TYPE, PrometheusMetrics
+from um.web.problems import problem
 
 CORE_PATH = "/core/"
+OURS = ("/healthz", "/metrics", "/core")
 
 
 def plain_app(
@@ -26,6 +29,7 @@ def plain_app(
     *,
     core: APIRouter | None = None,
     core_token: str | None = None,
+    public_url: str | None = None,
 ) -> ASGIApp:
     """The application.
 
@@ -35,6 +39,7 @@ def plain_app(
         trusted: says of a peer's IP address whether it may look.
         core: the routes for the telephony core (`um.web.core`).
         core_token: opens `/core` to a bearer from any address.
+        public_url: where portal and API are; without it nothing leads there.
     """
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
 
@@ -51,13 +56,17 @@ def plain_app(
 
     if core is not None:
         app.include_router(core)
-    return only_from(trusted, app, core_token=core_token)
+    return only_from(trusted, app, core_token=core_token, public_url=public_url)
 
 
 def only_from(
-    trusted: Callable[[str], bool], app: ASGIApp, *, core_token: str | None = None
+    trusted: Callable[[str], bool],
+    app: ASGIApp,
+    *,
+    core_token: str | None = None,
+    public_url: str | None = None,
 ) -> ASGIApp:
-    """`app` for peers whose address is `trusted`, `/core` also for the token; 404 for all others."""
+    """`app` for peers whose address is `trusted`, `/core` also for the token; else `elsewhere`."""
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -71,12 +80,26 @@ def only_from(
                 await problem(wrong)(scope, receive, send)
                 return
             may = True
-        if not may:
-            await JSONResponse({"detail": "Not Found"}, status_code=404)(scope, receive, send)
+        if not may or not _is_ours(scope["path"]):
+            await elsewhere(scope, public_url)(scope, receive, send)
             return
         await app(scope, receive, send)
 
     return guarded
+
+
+def elsewhere(scope: Scope, public_url: str | None) -> Response:
+    """To the same place over HTTPS; 404 where there is none, and for what would carry a body."""
+    path = scope["path"]
+    if public_url is None or scope["method"] not in ("GET", "HEAD") or not path.startswith("/"):
+        return JSONResponse({"detail": "Not Found"}, status_code=404)
+    query = quote(scope["query_string"], safe="=&%+,:;@/?!$'()*-._~")
+    target = public_url.rstrip("/") + quote(path, safe="/~") + (f"?{query}" if query else "")
+    return RedirectResponse(target, status_code=308)
+
+
+def _is_ours(path: str) -> bool:
+    return any(path == each or path.startswith(f"{each}/") for each in OURS)
 
 
 def _bears(scope: Scope, token: str) -> bool:

@@ -12,6 +12,8 @@ from starlette.types import ASGIApp
 from um.config import Listen
 
 DRAIN_SECONDS = 5
+MAX_CONNECTIONS = 2000
+"""And requests in progress, of one listener; beyond it 503."""
 
 
 class _Guest(uvicorn.Server):
@@ -42,7 +44,7 @@ class HttpServer:
 
     async def start(self) -> Listen:
         """Listen, and return the address with its true port. Raises OSError if it is taken."""
-        bound = _bound_socket(self._listen)
+        bound, tls = _bound_socket(self._listen), self._tls
         config = uvicorn.Config(
             self._app,
             log_config=None,
@@ -50,9 +52,9 @@ class HttpServer:
             lifespan="off",
             server_header=False,
             timeout_graceful_shutdown=DRAIN_SECONDS,
+            limit_concurrency=MAX_CONNECTIONS,
+            ssl_context_factory=(lambda _, __: tls) if tls is not None else None,
         )
-        config.load()
-        config.ssl = self._tls
         self._server = _Guest(config)
         self._task = asyncio.create_task(self._server.serve([bound]), name="http")
         serving = asyncio.create_task(self._server.serving.wait())

@@ -134,3 +134,42 @@ def test_two_registries_do_not_meet():
     first.count("calls")
     second.count("calls")
     assert b"um_calls_total 1.0" in second.text()
+
+
+PUBLIC = "https://um.example.net:8443"
+
+
+def plain(path: str, *, peer="127.0.0.1", method="GET") -> Response:
+    app = plain_app(
+        {}, PrometheusMetrics(), lambda host: host == "127.0.0.1", public_url=f"{PUBLIC}/"
+    )
+
+    async def ask() -> Response:
+        transport = ASGITransport(app=app, client=(peer, 50000))
+        async with AsyncClient(transport=transport, base_url="http://um") as client:
+            return await client.request(method, path)
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.parametrize(
+    ("path", "target"),
+    [
+        ("/", "/"),
+        ("/api/v1/session?a=b%20c&d=%0d%0aX:1", "/api/v1/session?a=b%20c&d=%0d%0aX:1"),
+        ("/@evil.example/%0d%0aSet-Cookie:x", "/%40evil.example/%0D%0ASet-Cookie%3Ax"),
+        ("/healthzz", "/healthzz"),
+    ],
+)
+def test_everything_else_leads_to_the_public_url(path, target):
+    """To the same path over HTTPS, and to no other host, whatever the path is."""
+    answer = plain(path)
+    assert answer.status_code == 308
+    assert answer.headers["location"] == PUBLIC + target
+
+
+def test_a_stranger_is_led_away_from_everything():
+    """What is for the trusted looks to others like any other path; a body is not led on."""
+    assert plain("/metrics", peer="192.0.2.1").headers["location"] == f"{PUBLIC}/metrics"
+    assert plain("/metrics").status_code == 200
+    assert plain("/api/v1/session", method="POST").status_code == 404

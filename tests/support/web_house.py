@@ -1,0 +1,121 @@
+"""The HTTPS application over a house in memory, and a browser that asks it without a network."""
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from httpx import ASGITransport, AsyncClient, Cookies, Response
+
+from tests.support.house import PASSWORD, House
+from um.core.credentials import Scope
+from um.service.app_passwords import AppPasswords
+from um.service.mailboxes import MailboxService
+from um.service.operator_tokens import OperatorTokens
+from um.service.web_sessions import WebSessions
+from um.web.application import web_app
+from um.web.services import WebServices
+
+ORIGIN = "https://um.example.net"
+
+
+class WebHouse:
+    """A house with its application."""
+
+    def __init__(self, **house: Any) -> None:
+        self.house = House(**house)
+        self.services = web_services(self.house)
+        self.app = web_app(self.services)
+
+    def browser(self, *, peer: str = "192.0.2.7") -> "Browser":
+        """Somebody who is not logged in."""
+        return Browser(self.app, peer)
+
+    def logged_in(self, name: str = "alice", **more: Any) -> "Browser":
+        """The owner of an account."""
+        return self.browser(**more).log_in(name)
+
+    def operator(self, *scopes: Scope, name: str = "billing") -> "Browser":
+        """A system of the operator's, with a token of these scopes (all, if none is named)."""
+        wanted = frozenset(scopes or Scope)
+        token = run(self.services.tokens.add(f"{name}-{'-'.join(sorted(wanted))}", wanted))
+        browser = self.browser()
+        browser.headers["authorization"] = f"Bearer {token}"
+        return browser
+
+
+def web_services(house: House) -> WebServices:
+    """The use cases of the house, as the application wants them."""
+    return WebServices(
+        accounts=house.accounts,
+        app_passwords=AppPasswords(house.store, house.clock, house.settings),
+        authenticator=house.authenticator,
+        bus=house.bus,
+        clock=house.clock,
+        mailboxes=MailboxService(house.store, house.blobs, house.delivery, house.clock),
+        numbers=house.numbers,
+        sessions=WebSessions(house.store, house.clock),
+        tokens=OperatorTokens(house.store, house.clock),
+    )
+
+
+@dataclass
+class Browser:
+    """Keeps cookies and fields from request to request."""
+
+    app: Any
+    peer: str
+    headers: dict[str, str] = field(default_factory=dict)
+    cookies: Cookies = field(default_factory=Cookies)
+
+    def ask(self, method: str, path: str, **more: Any) -> Response:
+        """One request."""
+        return run(self.asking(method, path, **more))
+
+    async def asking(self, method: str, path: str, **more: Any) -> Response:
+        """One request, within a loop."""
+        headers = self.headers | more.pop("headers", {})
+        transport = ASGITransport(app=self.app, client=(self.peer, 50000))
+        async with AsyncClient(
+            transport=transport, base_url=ORIGIN, cookies=self.cookies
+        ) as client:
+            answer = await client.request(method, path, headers=headers, **more)
+            self.cookies = client.cookies
+        return answer
+
+    def get(self, path: str, **more: Any) -> Response:
+        return self.ask("GET", path, **more)
+
+    def post(self, path: str, **more: Any) -> Response:
+        return self.ask("POST", path, **more)
+
+    def put(self, path: str, **more: Any) -> Response:
+        return self.ask("PUT", path, **more)
+
+    def patch(self, path: str, **more: Any) -> Response:
+        return self.ask("PATCH", path, **more)
+
+    def delete(self, path: str, **more: Any) -> Response:
+        return self.ask("DELETE", path, **more)
+
+    def log_in(self, name: str = "alice", password: str = PASSWORD) -> Self:
+        """Log in and keep the form token."""
+        answer = self.post("/api/v1/session", json={"name": name, "password": password})
+        assert answer.status_code == 200, answer.text
+        self.headers["x-csrf-token"] = answer.json()["form_token"]
+        return self
+
+
+def check_problem(answer: Response, status: int, code: str) -> dict[str, Any]:
+    """The answer is a problem document of that status and code; returns it."""
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = answer.json()
+    assert (body["status"], body["code"]) == (status, code)
+    assert body["title"]
+    assert body["detail"]
+    return body
+
+
+def run(coroutine: Any) -> Any:
+    """Its result."""
+    return asyncio.run(coroutine)
