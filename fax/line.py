@@ -14,8 +14,8 @@ from um.telephony.rtp.packet import RtpError, RtpPacket, is_rtcp, parse_packet
 SAMPLES_PER_TICK = 160
 _LONGEST_GAP_PACKETS = 100
 """Two seconds: after more the modems have lost each other anyway."""
-_QUIET_TICKS = 6
-"""After 120 ms without a packet time goes on by itself (silence suppression, dead network)."""
+_QUIET_SECONDS = 0.12
+"""After so long without a packet time goes on by itself (silence suppression, dead network)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class RtpLine:
         self._ssrc = ssrc & 0xFFFFFFFF
         self._order = ReorderBuffer()
         self._last: RtpPacket | None = None
-        self._quiet_ticks = 0
+        self._heard_at: float | None = None
         self._filled = 0
         """Samples that ticks told as a gap since the last packet."""
         self.bad_packets = 0
@@ -82,14 +82,15 @@ class RtpLine:
         except RtpError:
             self.bad_packets += 1
             return None
-        self._quiet_ticks = 0
+        self._heard_at = now
         return self._pieces(self._order.put(packet, now))
 
     def tick(self, now: float) -> list[Audio | Gap]:
         """Let 20 ms pass: give up on what is missing; time without packets is told as a gap."""
         pieces = self._pieces(self._order.take(now))
-        self._quiet_ticks += 1
-        if self._quiet_ticks > _QUIET_TICKS:
+        if self._heard_at is None:
+            self._heard_at = now
+        if now - self._heard_at > _QUIET_SECONDS:
             self._filled += SAMPLES_PER_TICK
             pieces.append(Gap(SAMPLES_PER_TICK))
         return pieces

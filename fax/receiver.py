@@ -3,7 +3,7 @@
 It exists so that a crash inside SpanDSP takes fax calls with it and nothing else. Each call brings
 its media socket over the control socket; signalling, spool and delivery stay with the server. When
 the server goes, its end of the control socket closes and this process ends.
-Every call runs on one loop at 20 ms a tick; pages are decoded and synced on threads.
+All calls run on one loop and one beat of 20 ms; pages are decoded and synced on threads.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ from um.failpoints import steps_from
 TICK_SECONDS = 0.02
 NO_MEDIA_TICKS = 30 * 50
 _MAX_CATCH_UP_TICKS = 10
-_MAX_PACKETS_A_WAKE = 64
+_MAX_PACKETS_A_BEAT = 64
 _DOTS_A_METRE_PER_INCH = 39.3700787
 
 log = logging.getLogger("fax.receiver")
@@ -107,8 +107,6 @@ class _Call:
         self._medium = self._new_medium(order.media)
         self._loop = asyncio.get_running_loop()
         self._next_tick = self._loop.time()
-        self._timer = self._loop.call_at(self._next_tick, self._tick)
-        self._loop.add_reader(sock, self._readable)
 
     def _new_medium(self, media: Media) -> Medium:
         """What is spoken from now on; T.30 begins. Raises UMError."""
@@ -135,7 +133,6 @@ class _Call:
         self._remote, self._latched = (media.host, media.port), False
         if media.t38 != self._is_t38:
             self._is_t38 = media.t38
-            self._timer.cancel()
             self._changing = True
             self._child.spawn(self._change(media))
 
@@ -158,10 +155,26 @@ class _Call:
             return
         self._quiet_ticks = 0
         self._next_tick = self._loop.time()
-        self._timer = self._loop.call_at(self._next_tick, self._tick)
 
-    def _readable(self) -> None:
-        for _ in range(_MAX_PACKETS_A_WAKE):
+    def beat(self, now: float) -> None:
+        """Hear what came, then let the time pass that has passed.
+
+        In this order: after a moment without the processor the packets of that moment are there, and
+        must not be taken for lost.
+        """
+        self._read(now)
+        if self._changing or self._session.ended:
+            return
+        if now - self._next_tick > _MAX_CATCH_UP_TICKS * TICK_SECONDS:
+            self._next_tick = now
+        while self._next_tick <= now and not self._session.ended:
+            self._next_tick += TICK_SECONDS
+            self._one_tick(now)
+
+    def _read(self, now: float) -> None:
+        for _ in range(_MAX_PACKETS_A_BEAT):
+            if self._session.ended:
+                return
             try:
                 data, source = self._socket.recvfrom(4096)
             except BlockingIOError:
@@ -171,27 +184,15 @@ class _Call:
             if self._changing:
                 continue
             if not self._latched or source == self._remote:
-                self._take(data, source)
-            if self._session.ended:
-                return
+                self._take(data, source, now)
 
-    def _take(self, data: bytes, source: tuple[str, int]) -> None:
-        if not self._medium.receive(data, self._loop.time()):
+    def _take(self, data: bytes, source: tuple[str, int], now: float) -> None:
+        if not self._medium.receive(data, now):
             return
         # Symmetric media: answer to where the first packet came from (RFC 4961).
         self._latched, self._remote = True, source
         self._quiet_ticks = 0
         self._look_for_events()
-
-    def _tick(self) -> None:
-        now = self._loop.time()
-        if now - self._next_tick > _MAX_CATCH_UP_TICKS * TICK_SECONDS:
-            self._next_tick = now
-        while self._next_tick <= now and not self._session.ended:
-            self._next_tick += TICK_SECONDS
-            self._one_tick(now)
-        if not self._session.ended:
-            self._timer = self._loop.call_at(self._next_tick, self._tick)
 
     def _one_tick(self, now: float) -> None:
         for data in self._medium.tick(now):
@@ -244,9 +245,9 @@ class _Call:
         if waiting is not None and not waiting.done():
             waiting.set_result(granted)
 
-    def hang_up(self) -> None:
+    def hang_up(self, why: str = "the sender hung up") -> None:
         """The call is over."""
-        self._session.stop("the sender hung up")
+        self._session.stop(why)
         self._look_for_events()
 
     def forsake(self) -> None:
@@ -256,8 +257,6 @@ class _Call:
         self.hang_up()
 
     def _end(self, event: SessionEnded) -> None:
-        self._timer.cancel()
-        self._loop.remove_reader(self._socket)
         self._socket.close()
         # Not within a call of SpanDSP, which still stands below us.
         self._child.spawn(self._finish(event))
@@ -296,6 +295,8 @@ class Receiver:
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="page")
         self._tasks: set[asyncio.Task[None]] = set()
         self._over = asyncio.Event()
+        self._next_beat: float | None = None
+        """None while there is no call."""
 
     @property
     def is_over(self) -> bool:
@@ -338,6 +339,26 @@ class Receiver:
         del self._calls[call]
         self.send(ended)
 
+    def _start_beating(self) -> None:
+        if self._next_beat is None:
+            loop = asyncio.get_running_loop()
+            self._next_beat = loop.time()
+            loop.call_at(self._next_beat, self._beat, self._next_beat)
+
+    def _beat(self, due: float) -> None:
+        """Every 20 ms, for all calls together: one wake-up instead of one a packet."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for call in list(self._calls.values()):
+            try:
+                call.beat(now)
+            except Exception:
+                log.exception("call failed call=%s", call.id)
+                call.hang_up("the fax receiver failed")
+        self._next_beat = max(due + TICK_SECONDS, now) if self._calls else None
+        if self._next_beat is not None:
+            loop.call_at(self._next_beat, self._beat, self._next_beat)
+
     def _readable(self) -> None:
         data, fds, _flags, _address = socket.recv_fds(self._control, MAX_MESSAGE_OCTETS, 1)
         if not data:
@@ -358,6 +379,7 @@ class Receiver:
         sock.setblocking(False)
         try:
             self._calls[order.call] = _Call(order, sock, self)
+            self._start_beating()
         except (OSError, UMError) as error:
             sock.close()
             log.exception("call not begun call=%s", order.call)

@@ -32,6 +32,7 @@ class T38Line:
         max_pages: int = 200,
         recovery: str = "redundancy",
         max_datagram: int = 400,
+        local_tcf: bool = False,
         there: Profile | None = None,
         back: Profile | None = None,
         page: Callable[[int, int], bool | None] | None = None,
@@ -44,6 +45,7 @@ class T38Line:
             t38=True,
             max_datagram=max_datagram,
             correction=ERROR_CORRECTION[recovery],
+            local_tcf=local_tcf,
         )
         terms = Terms(folder / RECEIVING, station_id="+15551230001", ecm=ecm, max_pages=max_pages)
         self.medium = T38Medium(media, terms)

@@ -19,6 +19,7 @@ int t38_terminal_send_timeout(void *, int);
 void *t38_terminal_get_t30_state(void *);
 void *t38_terminal_get_t38_core_state(void *);
 int t38_core_rx_ifp_packet(void *, const uint8_t *, int, uint16_t);
+void t38_set_data_rate_management_method(void *, int);
 """
 
 
@@ -82,6 +83,7 @@ class SendingT38:
         ecm: bool = True,
         modem: str = "v17",
         recovery: str = "redundancy",
+        local_tcf: bool = False,
     ) -> None:
         self._ffi = ffi = cffi.FFI()
         ffi.cdef(_CDEF + _T38_CDEF)
@@ -98,6 +100,7 @@ class SendingT38:
         self._state = lib.t38_terminal_init(ffi.NULL, 1, self._kept[0], ffi.NULL)
         self._t30 = lib.t38_terminal_get_t30_state(self._state)
         self._core = lib.t38_terminal_get_t38_core_state(self._state)
+        lib.t38_set_data_rate_management_method(self._core, 1 if local_tcf else 2)
         lib.t30_set_tx_ident(self._t30, ident.encode())
         lib.t30_set_ecm_capability(self._t30, int(ecm))
         lib.t30_set_supported_modems(self._t30, MODEMS[modem])

@@ -355,6 +355,8 @@ class UdptlReceiver:
         return any(now - came >= GAP_SECONDS for came in self._came.values())
 
     def _forget(self) -> None:
+        if len(self._known) <= 2 * WINDOW:  # seldom, but then all at once
+            return
         oldest = self._start - WINDOW
         for number in [number for number in self._known if number < oldest]:
             del self._known[number]

@@ -25,7 +25,9 @@ def fed(numbers, *, first=1000):
     rtp, pieces = line(), []
     for turn, number in enumerate(numbers):
         pieces += rtp.receive(packet(first + number), turn * 0.02)
-    return pieces + rtp.tick(99.0)
+    *pieces, quiet = pieces + rtp.tick(99.0)
+    assert quiet == Gap(160)  # for nothing has come for so long
+    return pieces
 
 
 def sound(number):
@@ -49,7 +51,18 @@ def test_time_goes_on_when_nothing_comes():
     gaps = [gap for number in range(1, 17) for gap in rtp.tick(0.02 * number)]
     assert gaps == [Gap(160)] * 10
     assert rtp.receive(packet(27), 0.34) == []  # 16 packets may still come
-    assert rtp.tick(0.5) == [Gap(16 * 160 - 10 * 160), Audio(expand(compress(FRAMES[27])))]
+    late, sound, _quiet = rtp.tick(0.6)
+    assert (late, sound) == (Gap(16 * 160 - 10 * 160), Audio(expand(compress(FRAMES[27]))))
+
+
+def test_a_receiver_that_was_held_up_makes_no_gap():
+    """Half a second without the processor: its packets are there, and count before its ticks."""
+    rtp = line()
+    rtp.receive(packet(10), 0.0)
+    rtp.tick(0.02)
+    for number in range(11, 36):
+        assert rtp.receive(packet(number), 0.52)
+    assert [piece for _ in range(25) for piece in rtp.tick(0.52)] == []
 
 
 def test_other_payloads_take_their_place_and_make_no_sound():

@@ -104,6 +104,14 @@ def test_a_network_beyond_repair_never_confirms_what_is_not_kept(tmp_path, two_p
         assert salvage(pages).dropped == 0
 
 
+def test_training_may_be_checked_at_each_end(tmp_path, two_pages):
+    """T38FaxRateManagement:localTCF, where the far end offers it."""
+    sender = SendingT38(two_pages, local_tcf=True)
+    with closing(T38Line(sender, tmp_path, local_tcf=True)) as line:
+        line.run()
+    assert_all_arrived(line, tmp_path, two_pages)
+
+
 @pytest.mark.parametrize("limit", [20, 40, 72])
 def test_the_datagrams_we_send_keep_to_the_peers_limit(tmp_path, two_pages, limit):
     """T38FaxMaxDatagram of the peer."""
