@@ -44,6 +44,7 @@ __all__ = ["CallHouse", "LiveCall", "Local"]
 log = structlog.get_logger(__name__)
 
 _NOT_ACCEPTABLE: Final = (488, "Not Acceptable Here")
+_VOICE: Final = "voice"
 _FAX: Final = "fax"
 """The application of a call that is T.38 from its first offer on."""
 _NORMAL: Final = (reason(NORMAL_CLEARING, "Normal clearing"),)
@@ -207,8 +208,9 @@ class LiveCall:
 
     def begin(self, application: str, account: Account | None, number: Number | None) -> None:
         """Give the call to an application; one that is unknown or fails refuses the call."""
-        takes_fax = number is not None and number.use is NumberUse.BOTH
-        if takes_fax and _FAX in self._house.applications and is_t38_alone(self._offer):
+        both = number is not None and number.use is NumberUse.BOTH
+        may_be_fax = application == _VOICE and both and _FAX in self._house.applications
+        if may_be_fax and is_t38_alone(self._offer):
             application = _FAX
         factory = self._house.applications.get(application)
         if factory is None:
@@ -240,6 +242,8 @@ class LiveCall:
             self.end(EndReason.FAILURE)
             return
         if not first:
+            if body:
+                self._tell_of_media()
             return
         if not self._media.agreed:  # we offered, and no answer came (RFC 3261 §13.2.1)
             self.end(EndReason.FAILURE)
@@ -264,7 +268,8 @@ class LiveCall:
             endpoint.refuse_offer(self.name, 400, "Bad Session Description", now)
         else:
             endpoint.accept_offer(self.name, answer, now)
-            self._tell_of_media()
+            if body:  # else it is we who offered: their ACK has the answer
+                self._tell_of_media()
 
     def _yields(self) -> bool:
         """Whether the application gives the call up to the fax; asked until it does."""

@@ -143,6 +143,21 @@ def test_the_core_goes_over_to_t38():
     told(story)
 
 
+def test_a_reinvite_without_an_offer_is_answered_with_what_is():
+    """Our offer is the T.38 that holds; the answer in their ACK may move it."""
+
+    async def story():
+        house = FaxHouse()
+        await house.call(T38_SDP)
+        assert house.invite_again("") == ["100 INVITE", "200 INVITE"]
+        assert "m=image 200" in house.last
+        ack = request("ACK", branch="z9hG4bKa2", cseq=2, to_tag=house.tag, body=T38_SDP)
+        house.receive(ack.replace(b"m=image 4000", b"m=image 4002"))
+        assert house.application.changes == [FaxMedia(("192.0.2.10", 4002), 0, TERMS)]
+
+    told(story)
+
+
 def test_a_spoken_call_becomes_a_fax_by_the_cores_reinvite():
     """A gateway that heard the calling tone itself: the voice makes way, the socket goes as T.38."""
 
