@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from tests.support.sip_bench import CountedMetrics
 from tests.support.speech import correlates, say
+from um.telephony import g729
 from um.telephony.codec import Codec, Codecs
 from um.telephony.g729 import G729, G729Coder, installed
-from um.telephony.offer import Agreed
+from um.telephony.offer import Agreed, MediaNegotiation, NotAcceptableError
 from um.telephony.rtp.g711 import G711, G711Coder
 from um.telephony.rtp.noise import ComfortNoise
 from um.telephony.rtp.packet import RtpPacket, parse_packet
@@ -140,6 +141,21 @@ def test_packets_of_any_length_are_heard(length):
 def test_the_library_is_here():
     """The tests need it; a server without it speaks G.711."""
     assert installed() == (G729,)
+
+
+def test_a_server_without_the_library_answers_with_what_it_has(monkeypatch):
+    """An offer of G.729 and PCMA gets PCMA, one of G.729 alone gets 488."""
+    monkeypatch.setattr(g729, "LIBRARY", "libbcg729.so.none")
+    g729._binding.cache_clear()
+    have = Codecs((*G711, *installed()))
+    g729._binding.cache_clear()
+    head = b"v=0\r\no=c 1 1 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\n"
+    session = MediaNegotiation("192.0.2.1", 20_000, 1, have)
+    answer, agreed = session.answer(head + b"m=audio 40000 RTP/AVP 18 8\r\n")
+    assert agreed.codec.name == "PCMA"
+    assert b"m=audio 20000 RTP/AVP 8\r\n" in answer
+    with pytest.raises(NotAcceptableError):
+        session.answer(head + b"m=audio 40000 RTP/AVP 18\r\n")
 
 
 def test_speech_survives_g729():

@@ -113,6 +113,7 @@ PROFILES = {
     "loss 1": Profile(loss=0.01),
     "loss 3": Profile(loss=0.03),
     "loss 5": Profile(loss=0.05),
+    "loss 7": Profile(loss=0.07),
     "loss 10": Profile(loss=0.10),
     "loss 5 in bursts": Profile(loss=0.05, burst=3),
     "loss 10 in bursts": Profile(loss=0.10, burst=6),
