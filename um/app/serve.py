@@ -20,7 +20,7 @@ import structlog
 from twisted.internet.error import CannotListenError
 
 from um import logs
-from um.app.loop import run_in_one_loop
+from um.app.loop import keep_steady, run_in_one_loop
 from um.app.programs import missing_programs
 from um.app.readiness import announce
 from um.config import Config, Role, inactive_keys
@@ -101,6 +101,7 @@ async def serve(
         for name, edge in make_edges(services, applications, metrics, reactor).items():
             stack.push_async_callback(partial(_stop, name, edge))
             addresses |= await _started(name, edge)
+        keep_steady()
         announce(addresses, environment=environment, ready_file=ready_file)
         await stop.wait()
         log.info("stopping")
