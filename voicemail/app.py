@@ -13,6 +13,7 @@ from um.core.steps import Steps, no_steps
 from um.service.accounts import AccountService
 from um.service.authentication import Authenticator
 from um.service.delivery import Delivered, Delivery
+from um.service.forward.queue import OutboxQueue
 from um.service.mailboxes import MailboxService
 from um.service.tasks import Tasks
 from um.telephony.application import Call, CallApplication, DivertCause, ToneDetector
@@ -40,6 +41,8 @@ class Owners:
     authenticator: Authenticator
     find_number: FindNumber
     """The account and number of ours that dialled digits mean."""
+    outbox: OutboxQueue
+    """What leaves the house."""
 
 
 class VoicemailService:
@@ -74,6 +77,7 @@ class VoicemailService:
         self.accounts = owners.accounts
         self.authenticator = owners.authenticator
         self.find_number = owners.find_number
+        self.outbox = owners.outbox
         self.fax_tones = fax_tones
         self.deposits = Deposits(delivery, store, clock, settings, steps=steps, metrics=metrics)
         self._tasks = Tasks("voicemail", metrics)

@@ -78,6 +78,7 @@ class Desk:
             ask.Save: self._save,
             ask.Seek: self._seek,
             ask.Forward: self._forward,
+            ask.SendOutside: self._send_outside,
             ask.Recorded: self._recorded,
             ask.Keep: self._keep,
             ask.Erase: self._erase,
@@ -266,6 +267,12 @@ class Desk:
         )
         await self._office.delivery.deliver(incoming)
         log.info("retrieval.forwarded", account=self.account.id, target=found[0].id)
+
+    async def _send_outside(self, _: ask.SendOutside) -> int:
+        await self._check_writable()
+        sent = await self._office.outbox.send_unseen(self.account.id)
+        log.info("retrieval.sent-outside", account=self.account.id, messages=sent)
+        return sent
 
     # ---- greetings
 

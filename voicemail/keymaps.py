@@ -69,7 +69,9 @@ ASTERISK: KeyMap = MappingProxyType(
                 "#": _A.SKIP_AHEAD,
             }
         ),
-        Context.ADVANCED: MappingProxyType({"3": _A.ENVELOPE, "*": _A.CANCEL}),
+        Context.ADVANCED: MappingProxyType(
+            {"3": _A.ENVELOPE, "6": _A.SEND_OUTSIDE, "*": _A.CANCEL}
+        ),
         Context.FOLDERS: MappingProxyType(
             {**dict.fromkeys("01234", _A.PICK), "#": _A.CANCEL, "*": _A.CANCEL}
         ),
@@ -143,7 +145,9 @@ FREESWITCH: KeyMap = MappingProxyType(
                 "#": _A.SKIP,
             }
         ),
-        Context.ADVANCED: MappingProxyType({"5": _A.ENVELOPE, "0": _A.CANCEL}),
+        Context.ADVANCED: MappingProxyType(
+            {"5": _A.ENVELOPE, "6": _A.SEND_OUTSIDE, "0": _A.CANCEL}
+        ),
         Context.FOLDERS: ASTERISK[Context.FOLDERS],
         Context.OPTIONS: MappingProxyType(
             {

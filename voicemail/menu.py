@@ -83,6 +83,8 @@ class Action(StrEnum):
     RESTART = "restart"
 
     ENVELOPE = "envelope"
+    SEND_OUTSIDE = "send-outside"
+    """The new faxes and invoices, to the owner's confirmed mail addresses."""
     PICK = "pick"
     """The folder of that key (FOLDERS)."""
     UNAVAILABLE = "unavailable"
@@ -157,7 +159,7 @@ ALLOWED: Mapping[Context, frozenset[Action]] = MappingProxyType(
         Context.ENVELOPE: frozenset({Action.SKIP}),
         Context.PLAYING: _MENU
         | {Action.PAUSE, Action.REWIND, Action.SKIP_AHEAD, Action.RESTART, Action.SKIP},
-        Context.ADVANCED: frozenset({Action.ENVELOPE, Action.CANCEL}),
+        Context.ADVANCED: frozenset({Action.ENVELOPE, Action.SEND_OUTSIDE, Action.CANCEL}),
         Context.FOLDERS: frozenset({Action.PICK, Action.CANCEL}),
         Context.OPTIONS: frozenset(
             {

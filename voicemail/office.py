@@ -8,6 +8,7 @@ from um.core.ports import Clock, Greetings, Store
 from um.service.accounts import AccountService
 from um.service.authentication import Authenticator
 from um.service.delivery import Delivery
+from um.service.forward.queue import OutboxQueue
 from um.service.mailboxes import MailboxService
 from voicemail.settings import VoicemailSettings
 
@@ -26,3 +27,4 @@ class Office(Protocol):
     accounts: AccountService
     authenticator: Authenticator
     find_number: FindNumber
+    outbox: OutboxQueue

@@ -159,6 +159,14 @@ class Forward:
 
 
 @dataclass(frozen=True, slots=True)
+class SendOutside:
+    """The inbox's new faxes and invoices to the owner's confirmed mail addresses -> how many.
+
+    NotFoundError if there is no such address.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Recorded:
     """Which greetings there are -> set of GreetingKind."""
 
@@ -191,6 +199,7 @@ Request = (
     | Save
     | Seek
     | Forward
+    | SendOutside
     | Recorded
     | Keep
     | Erase

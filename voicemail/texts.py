@@ -20,6 +20,10 @@ TEXTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
                 "um-account-closed": "This account is closed.",
                 "um-account-suspended": "This account is suspended. You can listen to your "
                 "messages, but change nothing.",
+                "um-send-outside": "Press six to send your new faxes and invoices to your mail address.",
+                "um-sent-outside": "Your faxes and invoices are on their way to your mail address.",
+                "um-nothing-to-send": "There are no new faxes and no new invoices.",
+                "um-no-address": "No mail address of yours has been confirmed yet.",
             }
         ),
         "fr": MappingProxyType(
@@ -39,6 +43,10 @@ TEXTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
                 "um-account-closed": "Ce compte est fermé.",
                 "um-account-suspended": "Ce compte est suspendu. Vous pouvez écouter vos "
                 "messages, mais rien modifier.",
+                "um-send-outside": "Pour envoyer vos nouvelles télécopies et factures à votre adresse de courriel, appuyez sur le six.",
+                "um-sent-outside": "Vos télécopies et factures sont en route vers votre adresse de courriel.",
+                "um-nothing-to-send": "Il n'y a ni nouvelle télécopie ni nouvelle facture.",
+                "um-no-address": "Aucune adresse de courriel n'a encore été confirmée.",
             }
         ),
         "es": MappingProxyType(
@@ -56,6 +64,10 @@ TEXTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
                 "um-account-closed": "Esta cuenta está cerrada.",
                 "um-account-suspended": "Esta cuenta está suspendida. Puede escuchar sus "
                 "mensajes, pero no cambiar nada.",
+                "um-send-outside": "Para enviar sus faxes y facturas nuevos a su dirección de correo, pulse seis.",
+                "um-sent-outside": "Sus faxes y facturas van camino de su dirección de correo.",
+                "um-nothing-to-send": "No hay faxes nuevos ni facturas nuevas.",
+                "um-no-address": "Todavía no se ha confirmado ninguna dirección de correo.",
             }
         ),
     }
@@ -99,6 +111,7 @@ MENU_TEXTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
                 "um-to-introduce": "To speak an introduction first,",
                 "um-to-send": "To send it as it is,",
                 "um-to-operator": "To reach an operator,",
+                "um-to-send-outside": "To send your new faxes and invoices to your mail address,",
             }
         ),
         "fr": MappingProxyType(
@@ -136,6 +149,7 @@ MENU_TEXTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
                 "um-to-introduce": "Pour enregistrer d'abord une introduction,",
                 "um-to-send": "Pour l'envoyer tel quel,",
                 "um-to-operator": "Pour joindre la réception,",
+                "um-to-send-outside": "Pour envoyer vos nouvelles télécopies et factures à votre adresse de courriel,",
             }
         ),
         "es": MappingProxyType(
@@ -173,6 +187,7 @@ MENU_TEXTS: Mapping[str, Mapping[str, str]] = MappingProxyType(
                 "um-to-introduce": "Para grabar antes una introducción,",
                 "um-to-send": "Para enviarlo tal como está,",
                 "um-to-operator": "Para hablar con la recepción,",
+                "um-to-send-outside": "Para enviar sus faxes y facturas nuevos a su dirección de correo,",
             }
         ),
     }

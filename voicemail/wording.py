@@ -72,6 +72,7 @@ SENTENCES: Mapping[Context, Mapping[str, Sentence]] = MappingProxyType(
         Context.MESSAGE: _MENU,
         Context.ADVANCED: {
             "vm-tohearenv": _of({"3": _A.ENVELOPE}),
+            "um-send-outside": _of({"6": _A.SEND_OUTSIDE}),
             "vm-starmain": _of({"*": _A.CANCEL}, phrase="um-to-main-menu"),
         },
         Context.FOLDERS: {"vm-tocancel": _of({"#": _A.CANCEL})},

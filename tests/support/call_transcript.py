@@ -8,7 +8,8 @@ A transcript stands in a block fenced with ```call. Its lines:
     < vm-youhave digits/1 …         prompts that are spoken, by name (`…`: and more); `~` is a
                                     recording
     > 1                             keys; or: speaks, speaks N s, is silent N s, hangs up
-    = INBOX: heard, new             what lies there afterwards; `history:` and `greetings:` too
+    = INBOX: heard, new             what lies there afterwards; `history:`, `greetings:` and whither
+                                    copies were `sent:` too
 
 What is spoken is heard to its end if `<` follows `<`, and cut off by a key if `>` follows.
 """
@@ -25,6 +26,7 @@ from tests.support.speech import say, silence
 from tests.support.voicemail_exchange import Exchange
 from um.core.account import GreetingKind
 from um.core.errors import AuthenticationError, NotFoundError
+from um.core.forwarding import AddressState, ForwardAddress
 from um.core.message import FLAGGED, SEEN, MessageKind
 from um.policy.quota import Room
 from um.telephony.application import DivertCause, EndReason
@@ -151,6 +153,11 @@ class Transcript:
             case "greeting":
                 data = encode_wav(from_little_endian(say(f"This is the {rest} greeting.")))
                 await self.house.greetings.put(self.account.id, GreetingKind(rest), data)
+            case "confirmed":
+                address = ForwardAddress(
+                    "a" * 32, self.account.id, rest, self.house.clock.now(), AddressState.CONFIRMED
+                )
+                await self.house.store.run("t", lambda tx: tx.addresses.add(address))
             case "chosen":
                 key, value = rest.split()
                 await self.house.accounts.set_preferences("alice", {key: value})
@@ -230,6 +237,9 @@ class Transcript:
                 found = sorted(await self.house.greetings.kinds(self.account.id))
             case "transfers":
                 found = [target for target, _ in self.call.call.transfers]
+            case "sent":
+                rows = await self.exchange.voicemail.outbox.of_account(self.account.id)
+                found = [row.target for row in rows]
             case "hung up":
                 if self.heard:
                     await self.call.listen()

@@ -8,6 +8,7 @@ from tests.support.fake_call import FakeCall
 from tests.support.house import DOMAIN, NUMBER
 from tests.support.speech import packets
 from um.core.message import INBOX
+from um.service.forward.queue import OutboxQueue
 from um.service.mailboxes import MailboxService
 from um.service.routing import CallDoor
 from voicemail.app import Owners, VoicemailService, VoicemailSettings
@@ -25,6 +26,7 @@ def owners(house):
         accounts=house.accounts,
         authenticator=house.authenticator,
         find_number=door.find_number,
+        outbox=OutboxQueue(house.store, house.bus, house.clock),
     )
 
 

@@ -86,6 +86,7 @@ def voicemail_service(services: Services) -> VoicemailService:
             accounts=services.accounts,
             authenticator=services.authenticator,
             find_number=services.call_door.find_number,
+            outbox=services.forward.queue,
         ),
         ports.metrics,
         fax_tones=CallingFaxDetector,

@@ -1,7 +1,8 @@
-"""A message to another mailbox of the house, with or without an introduction."""
+"""Messages on their way: to another mailbox of the house, or out of it."""
 
+from um.core.errors import NotFoundError
 from voicemail.menu import Action, Context
-from voicemail.requests import Forward, Item, Seek
+from voicemail.requests import Forward, Item, Seek, SendOutside
 from voicemail.scripts.common import TRIES, choose
 from voicemail.scripts.recording import record
 from voicemail.steps import Collect, Do, Say, Script
@@ -20,6 +21,16 @@ def forward(item: Item) -> Script[None]:
         return
     yield Do(Forward(item, target, introduction))
     yield Say(("vm-msgforwarded",))
+
+
+def send_outside() -> Script[None]:
+    """The new faxes and invoices by mail, where the owner has confirmed that they may go."""
+    try:
+        sent: int = yield Do(SendOutside())
+    except NotFoundError:
+        yield Say(("um-no-address",))
+        return
+    yield Say(("um-sent-outside" if sent else "um-nothing-to-send",))
 
 
 def _target() -> Script[str | None]:

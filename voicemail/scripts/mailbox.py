@@ -28,7 +28,8 @@ def mailbox(opened: Opened) -> Script[None]:
     found: Counts = yield Do(Count())
     folder = NEW if found.new or not found.saved else SAVED
     listing: Listing = yield Do(Look(folder))
-    sitting = Sitting(opened, listing.today, folder)
+    documents = found.faxes + found.invoices
+    sitting = Sitting(opened, listing.today, folder, documents=documents)
     sitting.merge(listing)
     yield Do(Prepare(tuple(sitting.items[:1])))
     yield Say(spoken.counts(found, opened.language))
@@ -53,7 +54,8 @@ def menu_words(sitting: Sitting) -> Words:
     """The menu before or after a message: only what can be done now is offered."""
     if sitting.current is None:
         first = ("vm-onefor", *sitting.name()) if sitting.items else ()
-        return (*first, OFFER_NEW, OFFER_SAVED, "vm-opts", "vm-helpexit")
+        more = ("vm-advopts",) if sitting.documents else ()
+        return (*first, OFFER_NEW, OFFER_SAVED, *more, "vm-opts", "vm-helpexit")
     previous = ("vm-prev",) if sitting.has_previous else ()
     following = ("vm-next",) if sitting.has_next else ()
     delete = "vm-undelete" if sitting.current.deleted else "vm-delete"

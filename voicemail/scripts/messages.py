@@ -5,7 +5,7 @@ from voicemail.events import Clip, Words
 from voicemail.menu import FOLDERS, NEW, SAVED, Action, Context, Folder
 from voicemail.requests import Discard, Fetch, Listing, Look, Prepare, Restore, Save
 from voicemail.scripts.common import choose
-from voicemail.scripts.forwarding import forward
+from voicemail.scripts.forwarding import forward, send_outside
 from voicemail.scripts.sitting import Sitting, change_folder, check_writable, place, refresh
 from voicemail.steps import Choice, Do, Hear, Say, Script
 
@@ -173,8 +173,12 @@ def folders(sitting: Sitting) -> Script[Next]:
 
 
 def advanced(sitting: Sitting) -> Script[Next]:
-    """The envelope, whole."""
-    choice = yield from choose(Context.ADVANCED, ("vm-tohearenv", "vm-starmain"))
+    """The envelope, whole; or what cannot be heard, by mail."""
+    outside = ("um-send-outside",) if sitting.documents else ()
+    choice = yield from choose(Context.ADVANCED, ("vm-tohearenv", *outside, "vm-starmain"))
+    if choice.action is Action.SEND_OUTSIDE:
+        check_writable(sitting)
+        yield from send_outside()
     if choice.action is Action.ENVELOPE:
         item = sitting.current
         language = sitting.opened.language

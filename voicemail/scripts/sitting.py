@@ -26,6 +26,8 @@ class Sitting:
     index: int = -1
     known: set[tuple[str, int]] = field(default_factory=set)
     """Places that were seen in this folder already."""
+    documents: int = 0
+    """Faxes and invoices that were new when the mailbox was opened."""
 
     @property
     def current(self) -> Item | None:
