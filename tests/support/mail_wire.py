@@ -45,6 +45,7 @@ def mail_in(
         delivery or house.delivery,  # type: ignore[arg-type]
         house.clock,
         CountedMetrics(),
+        returned=getattr(house, "bounces", None),
         tls_context=tls_context,
         steps=house.steps,
     )

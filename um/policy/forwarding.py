@@ -51,6 +51,7 @@ BOUNCE_WINDOW = timedelta(days=7)
 KINDS = (MessageKind.VOICE, MessageKind.FAX, MessageKind.INVOICE)
 """What an owner has a rule for; ordinary mail is never copied."""
 
+_STATUS = re.compile(r"\b5\.(\d{1,3})\.(\d{1,3})\b")
 _LOCAL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ADDRESS = re.compile(rf"{_LOCAL}(?:\.{_LOCAL})*@{_LABEL}(?:\.{_LABEL})+")
@@ -153,6 +154,15 @@ def after_copies(rows: Collection[OutboxEntry]) -> AfterCopy:
     return next(
         each for each in (AfterCopy.TRASH, AfterCopy.SEEN, AfterCopy.KEEP) if each in wanted
     )
+
+
+def blames_address(words: str) -> bool:
+    """Whether a refusal is the address's own fault, by its enhanced status code (RFC 3463 §3.2, §3.3).
+
+    A mail that was too large or looked like spam says nothing of the next one.
+    """
+    found = _STATUS.search(words)
+    return found is not None and (found[1] == "1" or found[0] == "5.2.1")
 
 
 def bounces_now(address: ForwardAddress, now: datetime) -> int:

@@ -19,6 +19,7 @@ TRASH_COPY_PERCENT = 110
 """How far a COPY into Trash may fill the mailbox: clients delete by COPY and EXPUNGE."""
 NOTICE_PERCENTS = (80, 95)
 REFUSAL_PAUSE = timedelta(hours=24)
+_FULL, _TOO_LARGE = "full", "too-large"
 
 MP3_OCTETS_PER_SECOND = 3_000
 """24 kbit/s."""
@@ -91,16 +92,24 @@ def refusal_mark(account_id: AccountId) -> str:
     return f"quota-refused:{account_id}"
 
 
-def tell_refusal(told_at: datetime | None, usage: Usage, now: datetime) -> bool:
-    """Whether the owner is told now that something was refused for want of room.
+def refusal_to_tell(mark: str, usage: Usage, now: datetime) -> str | None:
+    """The new mark if the owner is told now that something was refused for want of room, else None.
 
-    Once, and again only after the mailbox fell below the first threshold since (a delivery then
-    forgets `told_at`); what is refused though the mailbox is below it, for it was too large, is told
-    of once in 24 hours.
+    Of a full mailbox once, and again only after it fell below the first threshold (`refusal_is_over`
+    then); of what is refused though the mailbox is below it, since it was too large, once in 24 hours.
     """
-    if told_at is None:
-        return True
-    return percent_to_tell(usage) == 0 and now - told_at >= REFUSAL_PAUSE
+    kind = _FULL if percent_to_tell(usage) else _TOO_LARGE
+    told_kind, _, told_at = mark.partition(" ")
+    if told_kind == kind == _FULL:
+        return None
+    if told_kind == kind and now - datetime.fromisoformat(told_at) < REFUSAL_PAUSE:
+        return None
+    return f"{kind} {now.isoformat()}"
+
+
+def refusal_is_over(mark: str, usage: Usage) -> bool:
+    """Whether a mailbox whose owner was told that it is full has had room again since."""
+    return mark.startswith(_FULL) and not percent_to_tell(usage)
 
 
 def base64_octets(size_octets: int) -> int:

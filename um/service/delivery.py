@@ -44,7 +44,7 @@ from um.core.ports import BlobStore, Clock, EventBus, Metrics, NoMetrics, Store,
 from um.core.steps import Steps, no_steps
 from um.mime.scan import Scanned, scan
 from um.policy.lifecycle import DOOR_OF_KIND, Answer, Door, answer, refusal
-from um.policy.quota import Room, crossed_percent, fits, percent_to_tell, refusal_mark
+from um.policy.quota import Room, crossed_percent, fits, refusal_is_over, refusal_mark
 from um.policy.retention import ingest_dated
 from um.service.forward.plan import Stored, write_outbox_txn
 from um.service.unique import UniqueIds
@@ -324,7 +324,7 @@ async def _scan(data: bytes) -> Scanned:
 
 def _forget_refusal(tx: Transaction, account_id: AccountId, before: Usage) -> None:
     """It had room again since the owner was told that something was refused: tell the next time."""
-    if not percent_to_tell(before) and tx.records.mark(refusal_mark(account_id)):
+    if refusal_is_over(tx.records.mark(refusal_mark(account_id)) or "", before):
         tx.records.set_mark(refusal_mark(account_id), "")
 
 

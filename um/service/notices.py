@@ -13,7 +13,7 @@ from um.core.ids import IngestKey
 from um.core.message import MessageKind
 from um.core.ports import Clock, Store, Transaction
 from um.mime.build import NoticeFacts, notice_message
-from um.policy.quota import refusal_mark, tell_refusal
+from um.policy.quota import refusal_mark, refusal_to_tell
 from um.service.delivery import Delivery, Incoming, Room
 from um.service.notice_texts import (
     DECIMAL_POINTS,
@@ -117,11 +117,11 @@ class QuotaNotices:
             account = tx.accounts.lock(event.account_id)
             if account is None:
                 return None
-            told = tx.records.mark(mark)
             usage = tx.accounts.usage(account.id, now)
-            if not tell_refusal(datetime.fromisoformat(told) if told else None, usage, now):
+            told = refusal_to_tell(tx.records.mark(mark) or "", usage, now)
+            if told is None:
                 return None
-            tx.records.set_mark(mark, now.isoformat())
+            tx.records.set_mark(mark, told)
             return account, usage
 
         try:

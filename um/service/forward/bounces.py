@@ -64,7 +64,7 @@ class Bounces:
         self._metrics.count("bounces")
         if row is None or report is None or not report.is_final_failure or row.state in _OVER:
             return
-        await self._failures.bounced(row, _words(row, report))
+        await self._failures.bounced(row, _words(row, report), status=report.status)
 
 
 def _words(row: OutboxEntry, report: DeliveryReport) -> str:

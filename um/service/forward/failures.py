@@ -25,7 +25,7 @@ from um.core.message import INBOX, TRASH
 from um.core.ports import Clock, Metrics, NoMetrics, Store, Transaction
 from um.mime.clean import clean_text
 from um.mime.headers import decode_text, get
-from um.policy.forwarding import GIVE_UP_AFTER, HARD_BOUNCES, bounces_now
+from um.policy.forwarding import GIVE_UP_AFTER, HARD_BOUNCES, blames_address, bounces_now
 from um.service.delivery import Delivery
 from um.service.notice_texts import ADDRESS_DISABLED, COPY_GIVEN_UP, COPY_REFUSED, NoticeText
 from um.service.notices import deliver_notice
@@ -51,15 +51,17 @@ class Failures:
 
     async def refused(self, row: OutboxEntry, reason: str) -> None:
         """It will never be taken."""
-        await self._end(row, OutboxState.REFUSED, reason, COPY_REFUSED, hard=True)
+        hard = blames_address(reason)
+        await self._end(row, OutboxState.REFUSED, reason, COPY_REFUSED, hard=hard)
 
     async def given_up(self, row: OutboxEntry, reason: str) -> None:
         """It was tried long enough."""
         await self._end(row, OutboxState.GIVEN_UP, reason, COPY_GIVEN_UP, hard=False)
 
-    async def bounced(self, row: OutboxEntry, reason: str) -> None:
+    async def bounced(self, row: OutboxEntry, reason: str, *, status: str) -> None:
         """It was taken and came back; a message that went to Trash for it returns from there."""
-        await self._end(row, OutboxState.BOUNCED, reason, COPY_REFUSED, hard=True)
+        hard = blames_address(status)
+        await self._end(row, OutboxState.BOUNCED, reason, COPY_REFUSED, hard=hard)
 
     async def _end(
         self,
