@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from storage.memory.tables import Unit
 from storage.naming import names_account
-from um.core.account import Account, Number, NumberState, NumberUse, Usage
+from um.core.account import Account, Number, NumberState, NumberUse, Totals, Usage
 from um.core.errors import AlreadyExistsError, NotFoundError
 from um.core.ids import E164, AccountId
 from um.core.message import MessageKind
@@ -52,6 +52,17 @@ class MemoryAccounts:
         return sorted(
             self._tables.accounts.values(),
             key=lambda each: (each.name.casefold(), each.domain.casefold()),
+        )
+
+    def page(self, after: str, limit: int) -> list[Account]:
+        found = [each for each in self.every() if each.name.casefold() > after.casefold()]
+        return found[:limit]
+
+    def totals(self) -> Totals:
+        return Totals(
+            accounts=Counter(each.state for each in self._tables.accounts.values()),
+            messages=Counter(each.kind for each in self._tables.entries.values()),
+            used_octets=sum(self._tables.used.values()),
         )
 
     def save(self, account: Account) -> None:

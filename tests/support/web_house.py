@@ -10,6 +10,8 @@ from tests.support.house import PASSWORD, House
 from um.core.credentials import Scope
 from um.service.app_passwords import AppPasswords
 from um.service.mailboxes import MailboxService
+from um.service.message_list import MessageList
+from um.service.message_parts import MessageParts
 from um.service.operator_tokens import OperatorTokens
 from um.service.web_sessions import WebSessions
 from um.web.application import web_app
@@ -45,13 +47,16 @@ class WebHouse:
 
 def web_services(house: House) -> WebServices:
     """The use cases of the house, as the application wants them."""
+    mailboxes = MailboxService(house.store, house.blobs, house.delivery, house.clock)
     return WebServices(
         accounts=house.accounts,
         app_passwords=AppPasswords(house.store, house.clock, house.settings),
         authenticator=house.authenticator,
         bus=house.bus,
         clock=house.clock,
-        mailboxes=MailboxService(house.store, house.blobs, house.delivery, house.clock),
+        mailboxes=mailboxes,
+        message_list=MessageList(mailboxes),
+        message_parts=MessageParts(mailboxes),
         numbers=house.numbers,
         sessions=WebSessions(house.store, house.clock),
         tokens=OperatorTokens(house.store, house.clock),

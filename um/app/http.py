@@ -8,6 +8,8 @@ from um.app.ports import Ports
 from um.app.services import Services
 from um.config import Config, ConfigurationError, contains
 from um.config.models import WebConfig
+from um.service.message_list import MessageList
+from um.service.message_parts import MessageParts
 from um.web.application import web_app
 from um.web.core import core_router
 from um.web.forwarded import forwarded_routes
@@ -61,6 +63,8 @@ def web_services(services: Services) -> WebServices:
         bus=services.ports.bus,
         clock=services.ports.clock,
         mailboxes=services.mailboxes,
+        message_list=MessageList(services.mailboxes),
+        message_parts=MessageParts(services.mailboxes),
         numbers=services.numbers,
         sessions=services.sessions,
         tokens=services.tokens,

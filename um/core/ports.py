@@ -24,6 +24,7 @@ from um.core.account import (
     NumberState,
     NumberUse,
     PurgeRecord,
+    Totals,
     Usage,
 )
 from um.core.credentials import (
@@ -94,6 +95,14 @@ class Accounts(Protocol):
 
     def every(self) -> list[Account]:
         """All accounts, by name."""
+        ...
+
+    def page(self, after: str, limit: int) -> list[Account]:
+        """At most `limit` accounts whose names come after `after`, by name and domain."""
+        ...
+
+    def totals(self) -> Totals:
+        """All accounts together."""
         ...
 
     def save(self, account: Account) -> None:

@@ -10,6 +10,8 @@ from um.service.accounts import AccountService
 from um.service.app_passwords import AppPasswords
 from um.service.authentication import Authenticator
 from um.service.mailboxes import MailboxService
+from um.service.message_list import MessageList
+from um.service.message_parts import MessageParts
 from um.service.numbering import NumberService
 from um.service.operator_tokens import OperatorTokens
 from um.service.web_sessions import WebSessions
@@ -25,6 +27,8 @@ class WebServices:
     bus: EventBus
     clock: Clock
     mailboxes: MailboxService
+    message_list: MessageList
+    message_parts: MessageParts
     numbers: NumberService
     sessions: WebSessions
     tokens: OperatorTokens

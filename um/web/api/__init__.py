@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from um.web.api import login
+from um.web.api import login, messages
 
 API = "/api/v1"
 OPENAPI_URL = f"{API}/openapi.json"
@@ -11,6 +11,6 @@ OPENAPI_URL = f"{API}/openapi.json"
 def api_router() -> APIRouter:
     """All routes under /api/v1."""
     router = APIRouter(prefix=API)
-    for module in (login,):
+    for module in (login, messages):
         router.include_router(module.router)
     return router
