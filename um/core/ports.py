@@ -706,6 +706,17 @@ class Greetings(Protocol):
         ...
 
 
+class AudioFiles(Protocol):
+    """Audio files of any format as the telephone plays them; the files may be hostile."""
+
+    async def for_telephone(self, data: bytes, *, longest_seconds: int) -> bytes:
+        """A WAV file: linear, mono, 8000 a second.
+
+        Raises RefusedDocumentError (no audio, broken, too long), UnavailableError.
+        """
+        ...
+
+
 class EventBus(Protocol):
     """Tells subscribers in this process, on the loop, in order. A subscriber that fails is logged."""
 

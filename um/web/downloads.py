@@ -8,6 +8,7 @@ Laws:
 
 import re
 from collections.abc import Mapping
+from hashlib import sha256
 from http import HTTPStatus
 
 from fastapi import Request, Response
@@ -42,7 +43,7 @@ def download(
     *,
     media_type: str,
     filename: str,
-    etag: str,
+    etag: str | None = None,
     disposition: str = "attachment",
 ) -> Response:
     """The whole of `data`, or the range that is asked for.
@@ -52,10 +53,10 @@ def download(
         data: the octets.
         media_type: what they are said to be.
         filename: safe to write (`um.mime.clean.clean_filename`).
-        etag: names these octets for ever, without quotes.
+        etag: names these octets for ever, without quotes; their own hash if left out.
         disposition: `attachment`; `inline` only for what our own pages show.
     """
-    tag = f'"{etag}"'
+    tag = f'"{etag or sha256(data).hexdigest()[:32]}"'
     headers = {
         "content-disposition": f'{disposition}; filename="{filename}"',
         "content-security-policy": SANDBOX,

@@ -137,7 +137,7 @@ async def list_messages(
     visitor: Customer,
     services: Services,
     folder: Annotated[str, Query(max_length=255)] = INBOX,
-    kind: Annotated[list[MessageKind], Query(max_length=10)] = [],  # noqa: B006 - never changed
+    kind: Annotated[tuple[MessageKind, ...], Query(max_length=10)] = (),
     search: Annotated[str, Query(max_length=200)] = "",
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
     after: Annotated[str | None, Query(max_length=40)] = None,
