@@ -19,6 +19,7 @@ CODES: dict[str, bytes] = {
     "unavailable": b"UNAVAILABLE",
     "refused-document": b"CANNOT",
     "life-cycle": b"NOPERM",
+    "legal-hold": b"NOPERM",
     "privacy-required": b"PRIVACYREQUIRED",
     "too-many-connections": b"LIMIT",
     "too-busy": b"LIMIT",

@@ -1,5 +1,7 @@
 """`Accounts` in the database."""
 
+from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import fields
 from datetime import datetime
 from typing import Any
@@ -9,10 +11,10 @@ from sqlalchemy.dialects import postgresql
 
 from storage import schema
 from storage.instants import Instant
-from storage.naming import names_account
+from storage.naming import names, own_words
 from storage.statement import Among, Statement, Values, insert, upsert, value
 from storage.unit import Unit
-from um.core.account import Account, AccountState, NumberState, Totals, Usage
+from um.core.account import Account, AccountState, NumberState, Usage
 from um.core.errors import AlreadyExistsError, NotFoundError
 from um.core.ids import E164, AccountId
 from um.core.message import MessageKind
@@ -28,17 +30,15 @@ _GET = Statement(_ALL.where(_t.id == value("id")))
 _LOCK = Statement(_ALL.where(_t.id == value("id")).with_for_update())
 _BY_NAME = Statement(_ALL.where(_t.name_key == value("name"), _t.domain_key == value("domain")))
 _EVERY = Statement(_ALL.order_by(_t.name_key, _t.domain_key))
-_PAGE = Statement(
-    _ALL.where(_t.name_key > value("after"))
-    .order_by(_t.name_key, _t.domain_key)
-    .limit(value("most", sa.Integer()))
+_PAGE = Statement(_ALL.where(_t.id > value("after")).order_by(_t.id).limit(value("limit")))
+_DUE = Statement(
+    _ALL.where(
+        sa.or_(
+            _t.state == AccountState.PURGING.value,
+            sa.and_(_t.state == AccountState.CLOSED.value, _t.purge_at <= value("at", Instant())),
+        )
+    ).order_by(_t.name_key, _t.domain_key)
 )
-_STATES = Statement(
-    sa.select(
-        _t.state, sa.func.count(), sa.cast(sa.func.sum(_t.used_octets), sa.BigInteger)
-    ).group_by(_t.state)
-)
-_KINDS = Statement(sa.select(schema.entry.c.kind, sa.func.count()).group_by(schema.entry.c.kind))
 _SAVE = Statement(
     sa.update(schema.accounts)
     .where(_t.id == value("key"))
@@ -66,21 +66,24 @@ _p = schema.preferences.c
 _PREFERENCES = Statement(
     sa.select(_p.key, _p.value).where(_p.account_id == value("id")).order_by(_p.key)
 )
+_CHOOSING = Statement(sa.select(_p.account_id, _p.key, _p.value).where(Among(_p.key, "keys")))
 _SET_PREFERENCE = Statement(upsert(schema.preferences))
 _DROP_PREFERENCE = Statement(
     sa.delete(schema.preferences).where(_p.account_id == value("id"), _p.key == value("key"))
 )
 _NUMBERS = Statement(
-    sa.select(schema.numbers.c.e164).where(schema.numbers.c.account_id == value("id"))
+    sa.select(schema.numbers.c.account_id, schema.numbers.c.e164).where(
+        Among(schema.numbers.c.account_id, "ids")
+    )
 )
 
 
 def _of_account(table: sa.Table) -> Statement:
-    return Statement(sa.delete(table).where(table.c.account_id == value("id")))
+    return Statement(sa.delete(table).where(Among(table.c.account_id, "ids")))
 
 
 def _in_folders(table: sa.Table) -> Statement:
-    mine = sa.select(schema.mailboxes.c.id).where(schema.mailboxes.c.account_id == value("id"))
+    mine = sa.select(schema.mailboxes.c.id).where(Among(schema.mailboxes.c.account_id, "ids"))
     return Statement(sa.delete(table).where(table.c.mailbox_id.in_(mine)))
 
 
@@ -88,13 +91,13 @@ _DELETE = (
     Statement(
         sa.delete(schema.aliases).where(
             schema.aliases.c.e164.in_(
-                sa.select(schema.numbers.c.e164).where(schema.numbers.c.account_id == value("id"))
+                sa.select(schema.numbers.c.e164).where(Among(schema.numbers.c.account_id, "ids"))
             )
         )
     ),
     Statement(
         sa.update(schema.numbers)
-        .where(schema.numbers.c.account_id == value("id"))
+        .where(Among(schema.numbers.c.account_id, "ids"))
         .values(account_id=None, state=NumberState.HELD.value)
     ),
     _of_account(schema.outbox),
@@ -107,7 +110,7 @@ _DELETE = (
             ["blob", "account_id", "at"],
             sa.select(
                 schema.content.c.blob, schema.content.c.account_id, value("now", Instant())
-            ).where(schema.content.c.account_id == value("id")),
+            ).where(Among(schema.content.c.account_id, "ids")),
         )
         .on_conflict_do_nothing()
     ),
@@ -121,19 +124,24 @@ _DELETE = (
     _of_account(schema.app_passwords),
     _of_account(schema.one_time_links),
     _of_account(schema.calls),
+    _of_account(schema.audit),
+    _of_account(schema.changes),
+    Statement(sa.delete(schema.accounts).where(Among(_t.id, "ids"))),
+)
+"""In the order that the foreign keys ask for; `purges` stays, and `discarded` until it is done.
+
+All accounts at once: `ingests` and `changes` have no index for this and are read whole.
+"""
+_DELETE_MENTIONS = (
     Statement(
         sa.delete(schema.audit).where(
-            sa.or_(
-                schema.audit.c.account_id == value("id"),
-                schema.audit.c.detail.contains(value("id", sa.Text())),
-            )
+            schema.audit.c.account_id.is_(None),
+            schema.audit.c.detail.contains(value("id", sa.Text())),
         )
     ),
     Statement(sa.delete(schema.marks).where(schema.marks.c.key.contains(value("id", sa.Text())))),
-    _of_account(schema.changes),
-    Statement(sa.delete(schema.accounts).where(_t.id == value("id"))),
 )
-"""In the order that the foreign keys ask for; `purges` stays, and `discarded` until it is done."""
+"""What names an account in its text, among the few rows that are the house's own."""
 
 _f = schema.lockout_failures.c
 _SUBJECTS = Statement(sa.select(_f.subject).distinct())
@@ -164,17 +172,11 @@ class SqlAccounts:
     def every(self) -> list[Account]:
         return [_known(row) for row in self._unit.rows(_EVERY)]
 
-    def page(self, after: str, limit: int) -> list[Account]:
-        rows = self._unit.rows(_PAGE, after=after.casefold(), most=limit)
-        return [_known(row) for row in rows]
+    def page(self, after: AccountId | None, limit: int) -> list[Account]:
+        return [_known(row) for row in self._unit.rows(_PAGE, after=after or "", limit=limit)]
 
-    def totals(self) -> Totals:
-        states = list(self._unit.rows(_STATES))
-        return Totals(
-            accounts={AccountState(state): count for state, count, _ in states},
-            messages={MessageKind(kind): count for kind, count in self._unit.rows(_KINDS)},
-            used_octets=sum(octets for _, _, octets in states),
-        )
+    def due(self, at: datetime) -> list[Account]:
+        return [_known(row) for row in self._unit.rows(_DUE, at=at)]
 
     def save(self, account: Account) -> None:
         other = self.by_name(account.name, account.domain)
@@ -185,24 +187,22 @@ class SqlAccounts:
             raise NotFoundError("There is no such account")
         self._unit.note_account(account.id)
 
-    def delete(self, account_id: AccountId) -> None:
-        """Leaves no row that names the account, `changes` included.
+    def delete(self, *account_ids: AccountId) -> None:
+        """Leaves no row that names the accounts, `changes` included.
 
         So other processes hear of it by the state that the purge set before; this one at once.
         """
-        account = self.lock(account_id)
-        if account is None:
+        found = [account for each in account_ids if (account := self.lock(each)) is not None]
+        if not found:
             return
-        numbers = [E164(e164) for (e164,) in self._unit.rows(_NUMBERS, id=account_id)]
-        subjects = [
-            subject
-            for (subject,) in self._unit.rows(_SUBJECTS)
-            if names_account(subject, account, numbers)
-        ]
-        self._unit.do(_CLEAR_SUBJECTS, subjects=subjects)
+        ids = [account.id for account in found]
+        self._clear_failures(found)
         for statement in _DELETE:
-            self._unit.do(statement, id=account_id, now=self._unit.clock.now())
-        self._unit.forget_account(account_id)
+            self._unit.do(statement, ids=ids, now=self._unit.clock.now())
+        for account_id in ids:
+            for statement in _DELETE_MENTIONS:
+                self._unit.do(statement, id=account_id)
+            self._unit.forget_account(account_id)
 
     def usage(self, account_id: AccountId, now: datetime) -> Usage:
         row = self._unit.row(_USAGE, id=account_id, now=now)
@@ -218,6 +218,12 @@ class SqlAccounts:
     def preferences(self, account_id: AccountId) -> dict[str, str]:
         return dict(self._unit.rows(_PREFERENCES, id=account_id))
 
+    def choosing(self, keys: Collection[str]) -> dict[AccountId, dict[str, str]]:
+        found: dict[AccountId, dict[str, str]] = {}
+        for account_id, key, chosen in self._unit.rows(_CHOOSING, keys=list(keys)):
+            found.setdefault(account_id, {})[key] = chosen
+        return found
+
     def set_preference(self, account_id: AccountId, key: str, value: str | None) -> None:
         if self.get(account_id) is None:
             raise NotFoundError("There is no such account")
@@ -226,6 +232,16 @@ class SqlAccounts:
         else:
             self._unit.do(_SET_PREFERENCE, account_id=account_id, key=key, value=value)
         self._unit.note_account(account_id)
+
+    def _clear_failures(self, accounts: Collection[Account]) -> None:
+        """Forget the failures at their doors: each subject is looked at once for all of them."""
+        ids = [account.id for account in accounts]
+        numbers = defaultdict[AccountId, list[E164]](list)
+        for account_id, e164 in self._unit.rows(_NUMBERS, ids=ids):
+            numbers[account_id].append(E164(e164))
+        words = {word for each in accounts for word in own_words(each, numbers[each.id])}
+        subjects = [subject for (subject,) in self._unit.rows(_SUBJECTS) if names(subject, words)]
+        self._unit.do(_CLEAR_SUBJECTS, subjects=subjects)
 
 
 def _columns(account: Account) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from typing import TypeVar
 
 from storage import files
 from um.core.errors import InvalidError, NotFoundError, UnavailableError
-from um.core.ids import BlobKey
+from um.core.ids import OWNER_DIGITS, BlobKey
 from um.core.steps import Steps, no_steps
 
 T = TypeVar("T")
@@ -62,7 +62,7 @@ class FileBlobStore:
                 yield found
 
     async def sweep_temporary(self, before: datetime, *, owners: Collection[str] = ()) -> int:
-        return await self._on_thread(lambda: self._sweep(before, tuple(owners)))
+        return await self._on_thread(lambda: self._sweep(before, frozenset(owners)))
 
     async def close(self) -> None:
         """End the threads after what they were given."""
@@ -122,10 +122,10 @@ class FileBlobStore:
             files.sync_directory(folder)
         return octets
 
-    def _sweep(self, before: datetime, owners: tuple[str, ...]) -> int:
+    def _sweep(self, before: datetime, owners: frozenset[str]) -> int:
         swept = 0
         for path, key, at in _leftovers(self._root):
-            if at < before or key.startswith(owners):
+            if at < before or key[:OWNER_DIGITS] in owners:
                 path.unlink(missing_ok=True)
                 swept += 1
         return swept

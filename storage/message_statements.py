@@ -5,8 +5,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from storage import schema
+from storage.flags import SEEN_BIT
 from storage.instants import Instant
 from storage.statement import Among, Statement, insert, value
+from um.core.account import AccountState
+from um.core.message import TRASH
 
 _e = schema.entry.c
 _c = schema.content.c
@@ -35,8 +38,42 @@ ENTRIES_SINCE = Statement(_ENTRIES.where(_IN_FOLDER, _e.modseq > value("since"))
 ENTRIES_AMONG = Statement(_ENTRIES.where(_IN_FOLDER, _AMONG).order_by(_e.uid))
 ENTRY = Statement(_ENTRIES.where(_IN_FOLDER, _e.uid == value("uid")))
 TRASHED_BEFORE = Statement(
-    _ENTRIES.where(_e.trashed_at < value("before", Instant())).order_by(_e.mailbox_id, _e.uid)
+    _ENTRIES.join(schema.accounts, _a.id == _e.account_id)
+    .where(
+        _e.trashed_at < value("before", Instant()),
+        _a.state == AccountState.ACTIVE.value,
+        _a.legal_hold_at.is_(None),
+    )
+    .order_by(_e.mailbox_id, _e.uid)
+    .limit(value("limit", sa.Integer()))
 )
+
+
+# By the account's folders: entries have no index of their own by account.
+_OLD = (
+    Among(_m.account_id, "ids"),
+    _m.name != TRASH,
+    sa.or_(_m.special_use.is_(None), _m.special_use != "\\Trash"),
+    _e.kind == value("kind"),
+    _e.saved_at < value("before", Instant()),
+)
+_SEEN = _e.flags.bitwise_and(SEEN_BIT) != 0
+_AGED = (
+    _ENTRIES.join(schema.mailboxes, _m.id == _e.mailbox_id)
+    .where(*_OLD)
+    .order_by(_e.mailbox_id, _e.uid)
+    .limit(value("limit", sa.Integer()))
+)
+_AGED_SUMS = (
+    sa.select(_m.account_id, sa.func.count(), sa.cast(sa.func.sum(_e.size_octets), sa.BigInteger))
+    .join_from(schema.mailboxes, schema.entry)
+    .where(*_OLD)
+    .group_by(_m.account_id)
+)
+AGED = Statement(_AGED)
+AGED_AND_SEEN = Statement(_AGED.where(_SEEN))
+AGED_SUMS = Statement(_AGED_SUMS)
+AGED_AND_SEEN_SUMS = Statement(_AGED_SUMS.where(_SEEN))
 ADD_ENTRY = Statement(insert(schema.entry))
 DROP_ENTRIES = Statement(sa.delete(schema.entry).where(_IN_FOLDER, _AMONG))
 SET_FLAGS = Statement(
@@ -97,7 +134,7 @@ _DISCARDED = (
     .limit(value("limit", sa.Integer()))
 )
 DISCARDED = Statement(_DISCARDED)
-DISCARDED_OF = Statement(_DISCARDED.where(_d.account_id == value("id")))
+DISCARDED_OF = Statement(_DISCARDED.where(Among(_d.account_id, "ids")))
 FORGET_DISCARDED = Statement(sa.delete(schema.discarded).where(Among(_d.blob, "blobs")))
 
 ADD_INGEST = Statement(insert(schema.ingests).on_conflict_do_nothing())

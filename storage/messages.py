@@ -166,8 +166,41 @@ class SqlMessages:
                 sql.SET_TRASHED, key=mailbox_id, uids=changed, trashed_at=at, modseq=modseq
             )
 
-    def trashed_before(self, before: datetime) -> list[Entry]:
-        return self._entries(sql.TRASHED_BEFORE, before=before)
+    def trashed_before(self, before: datetime, limit: int) -> list[Entry]:
+        return self._entries(sql.TRASHED_BEFORE, before=before, limit=limit)
+
+    def aged(
+        self,
+        account_ids: Collection[AccountId],
+        kind: MessageKind,
+        *,
+        before: datetime,
+        seen_only: bool,
+        limit: int,
+    ) -> list[Entry]:
+        return self._entries(
+            sql.AGED_AND_SEEN if seen_only else sql.AGED,
+            ids=list(account_ids),
+            kind=kind.value,
+            before=before,
+            limit=limit,
+        )
+
+    def aged_sums(
+        self,
+        account_ids: Collection[AccountId],
+        kind: MessageKind,
+        *,
+        before: datetime,
+        seen_only: bool,
+    ) -> dict[AccountId, tuple[int, int]]:
+        rows = self._unit.rows(
+            sql.AGED_AND_SEEN_SUMS if seen_only else sql.AGED_SUMS,
+            ids=list(account_ids),
+            kind=kind.value,
+            before=before,
+        )
+        return {account_id: (messages, octets) for account_id, messages, octets in rows}
 
     def blobs_of(self, account_id: AccountId) -> set[BlobKey]:
         return {blob for (blob,) in self._unit.rows(sql.BLOBS_OF, id=account_id)}
@@ -179,11 +212,11 @@ class SqlMessages:
         self,
         limit: int,
         *,
-        account_id: AccountId | None = None,
+        of: Collection[AccountId] | None = None,
         before: datetime | None = None,
     ) -> list[BlobKey]:
-        statement = sql.DISCARDED if account_id is None else sql.DISCARDED_OF
-        rows = self._unit.rows(statement, limit=limit, id=account_id, before=before or LATEST)
+        statement = sql.DISCARDED if of is None else sql.DISCARDED_OF
+        rows = self._unit.rows(statement, limit=limit, ids=list(of or ()), before=before or LATEST)
         return [blob for (blob,) in rows]
 
     def forget_discarded(self, keys: Collection[BlobKey]) -> None:

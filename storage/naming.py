@@ -7,15 +7,22 @@ from um.core.account import Account
 from um.core.ids import E164
 
 _SEPARATOR = re.compile(r"[\s:/|,;=]+")
+_ID = re.compile(r"[0-9a-f]{32}")
 
 
-def names_account(subject: str, account: Account, numbers: Collection[E164]) -> bool:
-    """Whether a free-form subject (`imap:alice@example.net`) is about this account or its numbers."""
-    if account.id in subject:
-        return True
+def own_words(account: Account, numbers: Collection[E164]) -> set[str]:
+    """What a free-form subject (`imap:alice@example.net`) about this account has among its words."""
     name, domain = account.name.casefold(), account.domain.casefold()
-    own = {name, f"{name}@{domain}"}
+    own = {account.id, name, f"{name}@{domain}"}
     for number in numbers:
         digits = number.removeprefix("+")
         own |= {number, digits, f"{number}@{domain}", f"{digits}@{domain}"}
-    return not own.isdisjoint(_SEPARATOR.split(subject.casefold()))
+    return own
+
+
+def names(subject: str, words: set[str]) -> bool:
+    """Whether one of the words stands alone in the subject, or an id anywhere in it."""
+    folded = subject.casefold()
+    return not (
+        words.isdisjoint(_SEPARATOR.split(folded)) and words.isdisjoint(_ID.findall(folded))
+    )

@@ -50,6 +50,15 @@ _HOLD = Statement(
     )
 )
 _FREE = Statement(sa.delete(schema.numbers).where(_KEY))
+_ENDED = (
+    _t.account_id.is_(None),
+    _t.state == NumberState.HELD.value,
+    _t.hold_until <= value("now", Instant()),
+)
+_FREE_HELD = (
+    Statement(sa.delete(schema.aliases).where(_a.e164.in_(sa.select(_t.e164).where(*_ENDED)))),
+    Statement(sa.delete(schema.numbers).where(*_ENDED)),
+)
 _ADD_ALIAS = Statement(insert(schema.aliases).on_conflict_do_nothing())
 _BY_ALIAS = Statement(
     _ALL.join_from(schema.aliases, schema.numbers).where(_a.alias == value("alias"))
@@ -108,6 +117,9 @@ class SqlNumbers:
         self._unit.do(_FORGET_ALIASES, key=e164)
         self._unit.do(_FREE, key=e164)
         self._note(number)
+
+    def free_held(self, now: datetime) -> int:
+        return [self._unit.do(statement, now=now) for statement in _FREE_HELD][-1]
 
     def add_alias(self, alias: str, e164: E164) -> None:
         number = self._present(e164)

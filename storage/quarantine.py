@@ -8,7 +8,7 @@ import asyncio
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,8 +39,11 @@ class FileQuarantine:
     async def delete_of(self, account_id: AccountId) -> int:
         return await asyncio.to_thread(self._delete_of, account_id)
 
-    async def sweep(self, before: datetime) -> int:
-        return await asyncio.to_thread(self._sweep, before)
+    async def accounts(self) -> set[AccountId]:
+        return await asyncio.to_thread(self._accounts)
+
+    async def sweep(self, before: datetime, *, sparing: Collection[AccountId] = ()) -> int:
+        return await asyncio.to_thread(self._sweep, before, frozenset(sparing))
 
     def _put(self, account_id: AccountId, name: str, data: bytes) -> str:
         folder = self._folder(account_id)
@@ -60,9 +63,13 @@ class FileQuarantine:
         files.sync_directory(self._root)
         return count
 
-    def _sweep(self, before: datetime) -> int:
+    def _accounts(self) -> set[AccountId]:
+        names = (folder.name for folder in self._root.iterdir())
+        return {AccountId(name) for name in names if _ACCOUNT.fullmatch(name)}
+
+    def _sweep(self, before: datetime, sparing: frozenset[str]) -> int:
         swept = 0
-        for folder in list(self._root.iterdir()):
+        for folder in [each for each in self._root.iterdir() if each.name not in sparing]:
             for path, at in list(_documents(folder)):
                 if at < before:
                     path.unlink(missing_ok=True)

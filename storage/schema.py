@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from storage.instants import Instant
 
-REVISION = "0003"
+REVISION = "0004"
 """The revision of `storage.migrations` that this module describes."""
 
 metadata = sa.MetaData(
@@ -62,6 +62,8 @@ accounts = sa.Table(
     sa.Column("suspended_at", Instant),
     sa.Column("closed_at", Instant),
     sa.Column("purge_at", Instant),
+    sa.Column("legal_hold_at", Instant),
+    sa.Column("legal_hold_reason", sa.Text, nullable=False, server_default=sa.text("''")),
     # Kept with every change of an entry, in the same transaction.
     sa.Column("used_octets", sa.BigInteger, nullable=False, server_default="0"),
     # The last UIDVALIDITY given to a folder of this account: it only grows.

@@ -1,10 +1,12 @@
 """Messages of the selected mailbox: CHECK, CLOSE, EXPUNGE, STORE, COPY, MOVE (RFC 3501 §6.4)."""
 
+from contextlib import suppress
+
 from imap_server.context import Context, Reply
 from imap_server.wire import commands as c
 from imap_server.wire import responses
 from imap_server.wire.sequence import compress
-from um.core.errors import ReadOnlyError
+from um.core.errors import LegalHoldError, ReadOnlyError
 from um.service.mailboxes import GoneError, Transfer
 
 
@@ -20,10 +22,14 @@ async def check(context: Context, _command: c.Check) -> Reply:
 
 
 async def close(context: Context, command: c.Close) -> Reply:
-    """RFC 3501 §6.4.2 CLOSE (expunges without a word) and RFC 3691 UNSELECT."""
+    """RFC 3501 §6.4.2 CLOSE (expunges without a word) and RFC 3691 UNSELECT.
+
+    CLOSE knows no NO: what may not be deleted stays, without a word too.
+    """
     view = context.view
     if command.expunge and not view.read_only:
-        await context.mailboxes.expunge(context.account_id, view.mailbox_id)
+        with suppress(LegalHoldError):
+            await context.mailboxes.expunge(context.account_id, view.mailbox_id)
     context.select(None)
     return Reply("CLOSE completed" if command.expunge else "UNSELECT completed")
 

@@ -1,14 +1,14 @@
 """`Accounts` and `Numbers` in memory."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime
 from typing import TypeVar
 
 from storage.memory.tables import Unit
-from storage.naming import names_account
-from um.core.account import Account, Number, NumberState, NumberUse, Totals, Usage
+from storage.naming import names, own_words
+from um.core.account import Account, AccountState, Number, NumberState, NumberUse, Usage
 from um.core.errors import AlreadyExistsError, NotFoundError
 from um.core.ids import E164, AccountId
 from um.core.message import MessageKind
@@ -54,16 +54,12 @@ class MemoryAccounts:
             key=lambda each: (each.name.casefold(), each.domain.casefold()),
         )
 
-    def page(self, after: str, limit: int) -> list[Account]:
-        found = [each for each in self.every() if each.name.casefold() > after.casefold()]
-        return found[:limit]
+    def page(self, after: AccountId | None, limit: int) -> list[Account]:
+        ids = sorted(each for each in self._tables.accounts if each > (after or ""))
+        return [self._tables.accounts[each] for each in ids[:limit]]
 
-    def totals(self) -> Totals:
-        return Totals(
-            accounts=Counter(each.state for each in self._tables.accounts.values()),
-            messages=Counter(each.kind for each in self._tables.entries.values()),
-            used_octets=sum(self._tables.used.values()),
-        )
+    def due(self, at: datetime) -> list[Account]:
+        return [each for each in self.every() if _is_due(each, at)]
 
     def save(self, account: Account) -> None:
         if account.id not in self._tables.accounts:
@@ -74,7 +70,11 @@ class MemoryAccounts:
         self._tables.accounts[account.id] = account
         self._unit.note_account(account.id)
 
-    def delete(self, account_id: AccountId) -> None:
+    def delete(self, *account_ids: AccountId) -> None:
+        for account_id in account_ids:
+            self._delete(account_id)
+
+    def _delete(self, account_id: AccountId) -> None:
         tables = self._tables
         account = tables.accounts.pop(account_id, None)
         if account is None:
@@ -110,10 +110,8 @@ class MemoryAccounts:
             for each in tables.audit
             if each.account_id != account_id and account_id not in each.detail
         ]
-        called = [number.e164 for number in numbers]
-        tables.failures = [
-            each for each in tables.failures if not names_account(each[0], account, called)
-        ]
+        words = own_words(account, [number.e164 for number in numbers])
+        tables.failures = [each for each in tables.failures if not names(each[0], words)]
         tables.marks = _without(tables.marks, lambda k, _: account_id in k)
         self._unit.changes = _without(self._unit.changes, lambda _, v: v.account_id == account_id)
         self._unit.note_account(account_id)
@@ -144,6 +142,13 @@ class MemoryAccounts:
             for (owner, key), value in sorted(self._tables.preferences.items())
             if owner == account_id
         }
+
+    def choosing(self, keys: Collection[str]) -> dict[AccountId, dict[str, str]]:
+        found: dict[AccountId, dict[str, str]] = {}
+        for (owner, key), value in self._tables.preferences.items():
+            if key in keys:
+                found.setdefault(owner, {})[key] = value
+        return found
 
     def set_preference(self, account_id: AccountId, key: str, value: str | None) -> None:
         if account_id not in self._tables.accounts:
@@ -202,6 +207,16 @@ class MemoryNumbers:
         self._forget_aliases(e164)
         self._note(known)
 
+    def free_held(self, now: datetime) -> int:
+        ended = [
+            each.e164
+            for each in self._tables.numbers.values()
+            if each.account_id is None and _is_free(each, now)
+        ]
+        for e164 in ended:
+            self.free(e164)
+        return len(ended)
+
     def add_alias(self, alias: str, e164: E164) -> None:
         number = self._known(e164)
         if self._tables.aliases.get(alias, e164) != e164:
@@ -229,6 +244,13 @@ class MemoryNumbers:
     def _note(self, number: Number) -> None:
         if number.account_id is not None:
             self._unit.note_account(number.account_id)
+
+
+def _is_due(account: Account, at: datetime) -> bool:
+    if account.state is AccountState.PURGING:
+        return True
+    closed = account.state is AccountState.CLOSED
+    return closed and account.purge_at is not None and account.purge_at <= at
 
 
 def _is_free(number: Number, now: datetime) -> bool:

@@ -68,8 +68,15 @@ class MemoryQuarantine:
             del self.documents[place]
         return len(mine)
 
-    async def sweep(self, before: datetime) -> int:
-        old = [place for place, (*_, at) in self.documents.items() if at < before]
+    async def accounts(self) -> set[AccountId]:
+        return {owner for owner, *_ in self.documents.values()}
+
+    async def sweep(self, before: datetime, *, sparing: Collection[AccountId] = ()) -> int:
+        old = [
+            place
+            for place, (owner, _, at) in self.documents.items()
+            if at < before and owner not in sparing
+        ]
         for place in old:
             del self.documents[place]
         return len(old)

@@ -7,9 +7,20 @@ from datetime import UTC, datetime
 from storage import flags as flag_sets
 from storage.instants import LATEST
 from storage.memory.tables import Unit
+from um.core.account import AccountState
 from um.core.errors import AlreadyExistsError, InvalidError, NotFoundError
 from um.core.ids import AccountId, BlobKey, ContentId, IngestKey, MailboxId, ModSeq, Uid
-from um.core.message import Content, Copied, Entry, FlagOperation, Mailbox, Vanished
+from um.core.message import (
+    SEEN,
+    TRASH,
+    Content,
+    Copied,
+    Entry,
+    FlagOperation,
+    Mailbox,
+    MessageKind,
+    Vanished,
+)
 
 
 class MemoryMessages:
@@ -165,15 +176,53 @@ class MemoryMessages:
             ],
         )
 
-    def trashed_before(self, before: datetime) -> list[Entry]:
-        return sorted(
-            (
-                entry
-                for entry in self._tables.entries.values()
-                if entry.trashed_at is not None and entry.trashed_at < before
-            ),
-            key=lambda entry: (entry.mailbox_id, entry.uid),
-        )
+    def trashed_before(self, before: datetime, limit: int) -> list[Entry]:
+        emptied = {
+            account.id
+            for account in self._tables.accounts.values()
+            if account.state is AccountState.ACTIVE and account.legal_hold_at is None
+        }
+        return _in_order(
+            entry
+            for entry in self._tables.entries.values()
+            if entry.trashed_at is not None
+            and entry.trashed_at < before
+            and entry.account_id in emptied
+        )[:limit]
+
+    def aged(
+        self,
+        account_ids: Collection[AccountId],
+        kind: MessageKind,
+        *,
+        before: datetime,
+        seen_only: bool,
+        limit: int,
+    ) -> list[Entry]:
+        return _in_order(
+            entry
+            for entry in self._tables.entries.values()
+            if entry.account_id in account_ids
+            and entry.kind is kind
+            and entry.saved_at < before
+            and (SEEN in entry.flags or not seen_only)
+            and not _is_trash(self._tables.mailboxes[entry.mailbox_id])
+        )[:limit]
+
+    def aged_sums(
+        self,
+        account_ids: Collection[AccountId],
+        kind: MessageKind,
+        *,
+        before: datetime,
+        seen_only: bool,
+    ) -> dict[AccountId, tuple[int, int]]:
+        sums: dict[AccountId, tuple[int, int]] = {}
+        every = len(self._tables.entries)
+        for entry in self.aged(account_ids, kind, before=before, seen_only=seen_only, limit=every):
+            messages, octets = sums.get(entry.account_id, (0, 0))
+            sums[entry.account_id] = (messages + 1, octets + entry.size_octets)
+        return sums
 
     def blobs_of(self, account_id: AccountId) -> set[BlobKey]:
         named = {
@@ -192,14 +241,14 @@ class MemoryMessages:
         self,
         limit: int,
         *,
-        account_id: AccountId | None = None,
+        of: Collection[AccountId] | None = None,
         before: datetime | None = None,
     ) -> list[BlobKey]:
         named = self._named()
         found = sorted(
             (at, key)
             for key, (owner, at) in self._tables.discarded.items()
-            if account_id in (None, owner) and at < (before or LATEST) and key not in named
+            if (of is None or owner in of) and at < (before or LATEST) and key not in named
         )
         return [key for _, key in found[:limit]]
 
@@ -270,6 +319,14 @@ class MemoryMessages:
         for entry in entries:
             del self._tables.entries[mailbox_id, entry.uid]
             self._tables.vanished[mailbox_id, entry.uid] = Vanished(entry.uid, modseq)
+
+
+def _is_trash(mailbox: Mailbox) -> bool:
+    return mailbox.name == TRASH or mailbox.special_use == "\\Trash"
+
+
+def _in_order(entries: Iterable[Entry]) -> list[Entry]:
+    return sorted(entries, key=lambda entry: (entry.mailbox_id, entry.uid))
 
 
 def _sizes(entries: Iterable[Entry]) -> Iterable[tuple[AccountId, int]]:

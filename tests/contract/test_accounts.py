@@ -37,6 +37,8 @@ def test_an_account_comes_back_as_it_was_stored(house):
         suspended_at=at,
         closed_at=at,
         purge_at=at,
+        legal_hold_at=at,
+        legal_hold_reason="case 7",
     )
     assert house.read(lambda tx: tx.accounts.get(account.id)) == account
     assert house.read(lambda tx: tx.accounts.lock(account.id)) == account
@@ -80,34 +82,6 @@ def test_every_account_is_listed_by_name(house):
         "bob",
         "carol",
     ]
-
-
-def test_accounts_are_paged_by_name(house):
-    """A page begins after a name, whether or not it is there, in any case."""
-    for name in ("carol", "alice", "bob"):
-        house.account(name)
-
-    def names(after, limit):
-        return [each.name for each in house.read(lambda tx: tx.accounts.page(after, limit))]
-
-    assert names("", 2) == ["alice", "bob"]
-    assert names("BOB", 2) == ["carol"]
-    assert names("b", 1) == ["bob"]
-    assert names("carol", 5) == []
-
-
-def test_totals_are_of_all_accounts_together(house):
-    """Accounts by state, messages by kind, octets; nothing at all in an empty house."""
-    empty = house.read(lambda tx: tx.accounts.totals())
-    assert (dict(empty.accounts), dict(empty.messages), empty.used_octets) == ({}, {}, 0)
-    account, other = house.account(), house.account("other")
-    house.run(lambda tx: tx.accounts.save(replace(other, state=AccountState.SUSPENDED)))
-    voice = house.deliver(account, house.folder(account), kind=MessageKind.VOICE)
-    fax = house.deliver(other, house.folder(other), kind=MessageKind.FAX)
-    totals = house.read(lambda tx: tx.accounts.totals())
-    assert dict(totals.accounts) == {AccountState.ACTIVE: 1, AccountState.SUSPENDED: 1}
-    assert dict(totals.messages) == {MessageKind.VOICE: 1, MessageKind.FAX: 1}
-    assert totals.used_octets == voice.size_octets + fax.size_octets
 
 
 def test_usage_counts_what_is_stored_and_what_is_promised(house):
@@ -257,7 +231,7 @@ def test_deleting_an_account_leaves_its_purge_record_and_held_numbers_only(house
     assert house.read(lambda tx: _everything(tx, house, stays)) == before
     assert house.read(lambda tx: tx.accounts.get(gone.id)) is None
     assert house.read(lambda tx: tx.mailboxes.of_account(gone.id)) == []
-    left = house.read(lambda tx: tx.messages.discarded(10, account_id=gone.id))
+    left = house.read(lambda tx: tx.messages.discarded(10, of=[gone.id]))
     assert len(left) == 2
     assert house.read(lambda tx: tx.messages.blobs_of(gone.id)) == set(left)
     house.run(lambda tx: tx.messages.forget_discarded(left))
@@ -330,3 +304,90 @@ def _everything(tx, house, account):
             for subject in (f"pin:{account.id}", "imap:stays@um.example.net", "phone:+15551230002")
         ],
     )
+
+
+def test_accounts_come_in_pages_by_their_ids(house):
+    accounts = sorted((house.account(f"a{number}") for number in range(5)), key=lambda a: a.id)
+    assert house.read(lambda tx: tx.accounts.page(None, 2)) == accounts[:2]
+    assert house.read(lambda tx: tx.accounts.page(accounts[1].id, 9)) == accounts[2:]
+    assert house.read(lambda tx: tx.accounts.page(accounts[4].id, 9)) == []
+
+
+def test_accounts_whose_purge_is_due_are_found(house):
+    """Closed and past the date, a legal hold notwithstanding; and what has begun, at any time."""
+    at = house.now()
+    house.account("active")
+    house.account("zoe", state=AccountState.CLOSED, purge_at=at, legal_hold_at=at)
+    house.account("adam", state=AccountState.CLOSED, purge_at=at)
+    house.account("later", state=AccountState.CLOSED, purge_at=at + timedelta(microseconds=1))
+    house.account("begun", state=AccountState.PURGING, purge_at=at + timedelta(days=9))
+    found = house.read(lambda tx: tx.accounts.due(at))
+    assert [account.name for account in found] == ["adam", "begun", "zoe"]
+
+
+def test_who_has_chosen_a_preference_is_found(house):
+    alice, bob = house.account(), house.account("bob")
+
+    def choose_txn(tx):
+        tx.accounts.set_preference(alice.id, "a", "1")
+        tx.accounts.set_preference(alice.id, "b", "2")
+        tx.accounts.set_preference(alice.id, "c", "3")
+        tx.accounts.set_preference(bob.id, "c", "4")
+
+    house.run(choose_txn)
+    assert house.read(lambda tx: tx.accounts.choosing(["a", "b"])) == {
+        alice.id: {"a": "1", "b": "2"}
+    }
+    assert house.read(lambda tx: tx.accounts.choosing(["c"])) == {
+        alice.id: {"c": "3"},
+        bob.id: {"c": "4"},
+    }
+    assert house.read(lambda tx: tx.accounts.choosing([])) == {}
+
+
+def test_held_numbers_of_nobody_are_freed_when_their_hold_ends(house):
+    """Not a moment early, with their aliases; a closed account's own numbers stay its own."""
+    account = house.account()
+    until = house.now() + timedelta(days=60)
+
+    def add_txn(tx):
+        for e164 in ("+15551230001", "+15551230002", "+15551230003"):
+            tx.numbers.add(Number(e164, account.id), now=house.now())
+        tx.numbers.hold("+15551230001", until)
+        tx.numbers.hold("+15551230002", until + timedelta(seconds=1))
+        tx.numbers.set_state("+15551230003", NumberState.SUSPENDED, hold_until=until)
+
+    house.run(add_txn)
+    assert house.run(lambda tx: tx.numbers.free_held(until - timedelta(microseconds=1))) == 0
+    assert house.run(lambda tx: tx.numbers.free_held(until)) == 1
+    assert house.read(lambda tx: tx.numbers.get("+15551230001")) is None
+    assert house.read(lambda tx: tx.numbers.get("+15551230002")).state is NumberState.HELD
+    assert house.read(lambda tx: tx.numbers.get("+15551230003")).account_id == account.id
+
+
+def test_several_accounts_are_deleted_at_once(house):
+    """With their failures and messages; who is not there, or not named, is no matter."""
+    alice, bob, carl = house.account(), house.account("bob"), house.account("carl")
+
+    def fill_txn(tx):
+        for account in (alice, bob, carl):
+            tx.lockouts.record_failure(f"imap:{account.name}", house.now())
+            tx.lockouts.record_failure(f"pin:{account.id}", house.now())
+            tx.records.audit(AuditRecord(house.now(), "op", "note", account.id, "x"))
+
+    house.run(fill_txn)
+    for account in (alice, bob, carl):
+        house.deliver(account, house.folder(account))
+    house.run(lambda tx: tx.accounts.delete(alice.id, carl.id, "0" * 32))
+    assert [each.id for each in house.read(lambda tx: tx.accounts.every())] == [bob.id]
+    long_ago = house.now() - timedelta(days=1)
+
+    def failures_txn(tx):
+        subjects = [f"imap:{each.name}" for each in (alice, bob, carl)]
+        subjects += [f"pin:{each.id}" for each in (alice, bob, carl)]
+        return [tx.lockouts.failures(subject, since=long_ago) for subject in subjects]
+
+    assert house.read(failures_txn) == [0, 1, 0, 0, 1, 0]
+    assert len(house.read(lambda tx: tx.messages.discarded(9, of=[alice.id, carl.id]))) == 2
+    assert len(house.read(lambda tx: tx.records.audit_of(bob.id))) == 1
+    assert house.used(bob) == 1000

@@ -252,7 +252,7 @@ def quarantine(request, tmp_path):
 
 
 def test_quarantine_is_swept_by_age_and_by_account(quarantine):
-    """A document stays until it is old or its account is purged."""
+    """A document stays until it is old or its account is purged; some accounts are spared."""
 
     async def story():
         places = {await quarantine.put(ALICE, "page.tif", b"1")}
@@ -262,8 +262,11 @@ def test_quarantine_is_swept_by_age_and_by_account(quarantine):
         assert len(places) == 3
         cut = quarantine.clock.now()
         assert await quarantine.sweep(cut - timedelta(days=10)) == 0
-        assert await quarantine.sweep(cut) == 1
+        assert await quarantine.accounts() == {ALICE, BOB}
+        assert await quarantine.sweep(cut, sparing=[ALICE]) == 0
+        assert await quarantine.sweep(cut, sparing=[BOB]) == 1
         assert await quarantine.delete_of(ALICE) == 1
+        assert await quarantine.accounts() == {BOB}
         assert await quarantine.delete_of(ALICE) == 0
         assert await quarantine.sweep(cut + timedelta(seconds=1)) == 1
 

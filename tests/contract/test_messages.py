@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from um.core.account import AccountState
 from um.core.errors import AlreadyExistsError, InvalidError, NotFoundError
 from um.core.events import MailboxChanged
 from um.core.message import DELETED, FLAGGED, SEEN, Copied, Entry, FlagOperation, MessageKind
@@ -350,14 +351,14 @@ def test_discarded_bodies_are_listed_by_age_and_owner(house):
     every = discarded()
     assert len(every) == 4
     assert discarded(3) == every[:3]
-    assert discarded(account_id=bob.id) == every[3:]
-    assert discarded(account_id=alice.id) == every[:3]
+    assert discarded(of=[bob.id]) == every[3:]
+    assert discarded(of=[alice.id]) == every[:3]
     assert discarded(before=start + timedelta(seconds=1)) == []
     assert discarded(before=start + timedelta(seconds=2)) == every[:1]
-    assert discarded(account_id=bob.id, before=start + timedelta(seconds=3)) == []
+    assert discarded(of=[bob.id], before=start + timedelta(seconds=3)) == []
     house.clock.advance(seconds=1)
     house.run(lambda tx: tx.accounts.delete(bob.id))
-    assert len(discarded(account_id=bob.id)) == 2
+    assert len(discarded(of=[bob.id])) == 2
     house.run(lambda tx: tx.messages.forget_discarded(every[:2]))
     assert discarded()[:2] == every[2:]
 
@@ -391,8 +392,75 @@ def test_trashed_entries_are_found_by_their_age(house):
     at = house.now()
     house.run(lambda tx: tx.messages.set_trashed(trash.id, [old.uid], at - timedelta(days=8)))
     house.run(lambda tx: tx.messages.set_trashed(trash.id, [new.uid], at))
-    found = house.read(lambda tx: tx.messages.trashed_before(at))
+    found = house.read(lambda tx: tx.messages.trashed_before(at, 9))
     assert [entry.uid for entry in found] == [old.uid]
     assert found[0].modseq > never.modseq
     house.run(lambda tx: tx.messages.set_trashed(trash.id, [old.uid], None))
-    assert house.read(lambda tx: tx.messages.trashed_before(at)) == []
+    assert house.read(lambda tx: tx.messages.trashed_before(at, 9)) == []
+
+
+def test_only_active_accounts_give_their_trash_away(house):
+    """Not those that may be reopened, nor those under a legal hold; at most as many as asked for."""
+    at = house.now()
+    active = house.account("active")
+    others = [
+        house.account("closed", state=AccountState.CLOSED),
+        house.account("suspended", state=AccountState.SUSPENDED),
+        house.account("held", legal_hold_at=at),
+    ]
+    for account in (active, *others):
+        trash = house.folder(account, "Trash", special_use="\\Trash")
+        uids = [house.deliver(account, trash).uid for _ in range(2)]
+        house.run(
+            lambda tx, trash=trash, uids=uids: tx.messages.set_trashed(trash.id, uids, house.now())
+        )
+    later = at + timedelta(days=8)
+    found = house.read(lambda tx: tx.messages.trashed_before(later, 9))
+    assert [(entry.account_id, entry.uid) for entry in found] == [(active.id, 1), (active.id, 2)]
+    assert house.read(lambda tx: tx.messages.trashed_before(later, 1)) == found[:1]
+
+
+def test_messages_are_found_by_kind_age_and_whether_they_were_heard(house):
+    """By when they came into their folder (RFC 8514), outside Trash, of the accounts asked for."""
+    alice, bob = house.account(), house.account("bob")
+    inbox, trash = house.folder(alice), house.folder(alice, "Trash", special_use="\\Trash")
+    theirs = house.folder(bob)
+    old = house.deliver(alice, inbox, 10, kind=MessageKind.VOICE)
+    heard = house.deliver(alice, inbox, 20, kind=MessageKind.VOICE, flags=["\\Seen"])
+    house.deliver(alice, inbox, kind=MessageKind.FAX)
+    house.deliver(alice, trash, kind=MessageKind.VOICE)
+    house.deliver(bob, theirs, 40, kind=MessageKind.VOICE)
+    before = house.now() + timedelta(seconds=1)
+    house.clock.advance(1)
+    house.deliver(alice, inbox, kind=MessageKind.VOICE)
+
+    def aged(*accounts, seen_only=False, limit=9):
+        return house.read(
+            lambda tx: tx.messages.aged(
+                [each.id for each in accounts],
+                MessageKind.VOICE,
+                before=before,
+                seen_only=seen_only,
+                limit=limit,
+            )
+        )
+
+    def sums(*accounts, seen_only=False):
+        return house.read(
+            lambda tx: tx.messages.aged_sums(
+                [each.id for each in accounts],
+                MessageKind.VOICE,
+                before=before,
+                seen_only=seen_only,
+            )
+        )
+
+    assert aged(alice) == [old, heard]
+    assert aged(alice, seen_only=True) == [heard]
+    assert aged(alice, limit=1) == [old]
+    assert aged() == []
+    assert len(aged(alice, bob)) == 3
+    assert sums(alice, bob) == {alice.id: (2, 30), bob.id: (1, 40)}
+    assert sums(alice, bob, seen_only=True) == {alice.id: (1, 20)}
+    house.run(lambda tx: tx.messages.copy(inbox.id, [old.uid], inbox.id, house.now()))
+    assert aged(alice) == [old, heard]  # the copy came just now

@@ -170,7 +170,8 @@ class Model(RuleBasedStateMachine):
             sorted(tx.messages.blobs_of(self.account.id)),
             sorted(tx.messages.discarded(99)),
             sorted(
-                entry.content_id for entry in tx.messages.trashed_before(house.now() + timedelta(1))
+                entry.content_id
+                for entry in tx.messages.trashed_before(house.now() + timedelta(1), 99)
             ),
             sorted(tx.accounts.counts(self.account.id).items()),
         )

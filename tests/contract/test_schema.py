@@ -1,5 +1,7 @@
 """The migrations arrive at the schema that the program is written for, on both databases."""
 
+import re
+
 import pytest
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
@@ -48,9 +50,14 @@ def _described(url):
                 "SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL "
                 "AND name NOT LIKE 'alembic%' AND name NOT LIKE 'sqlite%'"
             )
-            # Lines apart, because the constraints of a table have no order.
+            # Lines apart, because the constraints of a table have no order; what ALTER TABLE
+            # added stands in the line of the last column.
             return {
-                name: sorted(line.strip(" ,\t") for line in sql.splitlines() if line.strip())
+                name: sorted(
+                    line.strip(" ,\t")
+                    for line in re.split(r"\n|, (?=[a-z_]+ [A-Z]+)", sql)
+                    if line.strip()
+                )
                 for name, sql in connection.execute(sa.text(query))
             }
         constraints = (

@@ -1,5 +1,6 @@
 """The command line beside a running server, and without one: each command of the contract."""
 
+import getpass
 import imaplib
 import json
 import re
@@ -94,18 +95,68 @@ def test_an_account_from_its_first_day_to_its_last(server):
     assert purge_at[:10] in closed
     with pytest.raises(imaplib.IMAP4.error, match=re.escape(purge_at[:7])):
         connect(server, "anna")
-    server.um("account", "reopen", "anna")
+    server.um("account", "reopen", "anna", "--reason", "came back")
     assert server.um_json("account", "show", "anna")["purge_at"] is None
     server.um("account", "close", "anna")
     before = server.um_json("purge", "--dry-run", "--at", purge_at[:4] + "-01-01T00:00:00Z")
     assert before == []
+    assert_audit(server)
+    far = "2099-01-01T00:00:00Z"
+    server.um("account", "hold", "anna", "on", "--reason", "case 7")
+    kept = server.um("purge", "--dry-run", "--at", far)
+    assert "Nothing is due" in kept.stdout
+    assert kept.stderr.startswith("um: kept under a legal hold: anna ")
+    assert server.um_json("account", "show", "anna")["legal_hold_reason"] == "case 7"
+    server.um("account", "hold", "anna", "off", "--reason", "settled")
     (would,) = server.um_json("purge", "--dry-run", "--at", "2099-01-01T00:00:00Z")
     assert would["finished_at"] is None
     assert server.um_json("account", "show", "anna")["state"] == "closed"
     (purged,) = server.um_json("purge", "--at", "2099-01-01T00:00:00Z")
     assert purged["finished_at"] is not None
+    assert purged in server.um_json("purge", "--records")
     gone = server.um("account", "show", "anna", check=False)
     assert (gone.returncode, gone.stderr) == (1, "um: There is no account 'anna'\n")
+
+
+def assert_audit(server: Server) -> None:
+    """Who did what and why, in order; the actor is whoever ran the command."""
+    told = server.um_json("account", "audit", "anna")
+    assert {each["actor"] for each in told} == {f"cli:{getpass.getuser()}"}
+    assert [(each["action"], each["detail"]) for each in told] == [
+        ("add", ""),
+        ("suspend", "unpaid"),
+        ("resume", ""),
+        ("close", ""),
+        ("reopen", "came back"),
+        ("close", ""),
+    ]
+    assert "came back" in server.um("account", "audit", "anna").stdout
+
+
+def test_what_goes_by_its_age_is_shown_before_it_goes(server, files):
+    """A rule is chosen, shown, and rests; nothing goes without one, nor on the day it was shown."""
+    server.um("account", "add", "rita")
+    server.um("deliver", "mail", "rita", str(files / "mail.eml"))
+    assert server.um("account", "retention", "rita").stdout == "Nothing goes by its age.\n"
+    assert server.um("retention", "--all").stdout == "Nothing went.\n"
+    rule = "mail older than 1 days -> delete"
+    chosen = server.um("account", "retention", "rita", rule, "fax keep", "--reason", "tidy")
+    assert "after a dry run" in chosen.stdout
+    with sqlite3.connect(server.data_dir / "um.db") as database:
+        database.execute("UPDATE entry SET saved_at = 0 WHERE kind = 'mail'")
+    (would,) = server.um_json("retention", "--all", "--dry-run")
+    assert (would["account"], would["rule"], would["messages"]) == ("rita", rule, 1)
+    assert server.um_json("retention", "rita") == []
+    with sqlite3.connect(server.data_dir / "um.db") as database:
+        database.execute(
+            "UPDATE preferences SET value = '2026-01-01T00:00:00+00:00 ' || ? "
+            "WHERE key = 'retention.mail.shown'",
+            [rule],
+        )
+    (went,) = server.um_json("retention", "rita")
+    assert (went["messages"], went["octets"]) == (1, would["octets"])
+    assert server.um_json("account", "show", "rita")["counts"] == {}
+    assert rule in server.um("account", "audit", "rita").stdout
 
 
 def test_numbers(server):
@@ -333,6 +384,7 @@ def test_a_purge_waits_for_a_clock_it_can_trust(tmp_path):
     held = server.um("purge", check=False)
     assert held.returncode == 1
     assert "held back: old: the clock was last trusted never" in held.stderr
+    assert re.search(r"say so: um purge --at \d{4}-\d\d-\d\dT", held.stderr)
     assert server.um_json("account", "show", "old")["state"] == "closed"
     server.um("purge", "--at", "2099-01-01T00:00:00Z")
     assert server.um("account", "show", "old", check=False).returncode == 1

@@ -275,6 +275,10 @@ async def _suspend(stage: Stage, name: str, reason: str | None) -> None:
     await stage.house.accounts.suspend(name, reason=reason or "")
 
 
+async def _hold(stage: Stage, name: str, switch: str) -> None:
+    await stage.house.accounts.set_legal_hold(name, on=switch == "on", reason="case 7")
+
+
 async def _store(stage: Stage, word: str) -> None:
     stage.house.store.unavailable = word == "down"
 
@@ -299,6 +303,7 @@ COMMANDS: list[tuple[str, Callable[..., Awaitable[object]]]] = [
     (r"after (\d+) s", lambda stage, seconds: stage.advance(float(seconds))),
     (r"suspend (\w+)(?: because (.+))?", _suspend),
     (r"resume (\w+)", lambda stage, name: stage.house.accounts.resume(name)),
+    (r"legal hold of (\w+) is (on|off)", _hold),
     (r"close (\w+)", lambda stage, name: stage.house.accounts.close(name)),
     (r"password of (\w+) is (.+)", lambda s, name, new: s.house.accounts.set_password(name, new)),
     (r"store (down|up)", _store),

@@ -9,18 +9,16 @@ from um.service.app_passwords import AppPasswords
 from um.service.authentication import Authenticator
 from um.service.core_desk import CoreDesk
 from um.service.delivery import Delivery
-from um.service.house_records import HouseRecords
 from um.service.housekeeping import Housekeeping, HousekeepingSettings
 from um.service.mailboxes import MailboxService
 from um.service.message_waiting import MessageWaiting, Tallies
 from um.service.notices import QuotaNotices
 from um.service.numbering import NumberService
 from um.service.operator_tokens import OperatorTokens
-from um.service.password_reset import PasswordReset
 from um.service.passwords import Argon2Hasher
-from um.service.profile import Profiles
 from um.service.purge import Purge
 from um.service.recipients import Directory
+from um.service.retention import Retention
 from um.service.routing import CallDoor
 from um.service.settings import AccountSettings
 from um.service.web_sessions import WebSessions
@@ -64,11 +62,6 @@ class Services:
             access_codes=ports.config.telephony.access_codes,
             bus=ports.bus,
         )
-        self.profiles = Profiles(store, clock, self.settings)
-        self.records = HouseRecords(store, self.settings)
-        self.password_reset = PasswordReset(
-            store, ports.bus, clock, self._hasher, self.forward.signer, self.settings
-        )
         self.purge = Purge(
             store,
             blobs,
@@ -79,14 +72,20 @@ class Services:
             steps=ports.steps,
             metrics=metrics,
         )
+        self.retention = Retention(store, clock, self.settings, ports.config.policy.retention)
         self.housekeeping = Housekeeping(
             store,
             blobs,
             ports.quarantine,
             self.purge,
             clock,
-            HousekeepingSettings(trash_days=ports.config.policy.trash_days),
+            HousekeepingSettings(
+                trash_days=ports.config.policy.trash_days,
+                night_hour=ports.config.policy.night_hour,
+                timezone=ports.config.server.timezone,
+            ),
             outbox=self.forward.queue,
+            retention=self.retention,
             metrics=metrics,
         )
 

@@ -7,7 +7,7 @@ import typer
 from um.cli.numbers import parse_number_and_use, shown_number
 from um.cli.options import ConfigOption, JsonOption, Name, remember_config
 from um.cli.output import octets, print_facts, print_json, print_table, say, text
-from um.cli.run import with_services
+from um.cli.run import invoker, with_services
 from um.cli.secrets import read_secrets
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ accounts = typer.Typer(
     help="Add, show and change accounts.", no_args_is_help=True, callback=remember_config
 )
 Reason = Annotated[str, typer.Option("--reason", help="Shown to the customer and kept.")]
+Why = Annotated[str, typer.Option("--reason", help="Kept in the audit log.")]
 
 
 @accounts.command("add")
@@ -49,7 +50,8 @@ def add(
     )
     password, pin = read_secrets(password=password_stdin, pin=pin_stdin)
     account = with_services(
-        config, lambda services: services.accounts.add(new, password=password, pin=pin)
+        config,
+        lambda services: services.accounts.add(new, password=password, pin=pin, actor=invoker()),
     )
     say(f"Added {account.name}@{account.domain}")
 
@@ -65,6 +67,7 @@ def show(name: Name, json: JsonOption = False, config: ConfigOption = None) -> N
     print_facts(
         [
             ("name", f"{account.name}@{account.domain}"),
+            ("id", account.id),
             ("full name", account.full_name),
             ("state", account.state),
             ("reason", account.state_reason),
@@ -83,6 +86,8 @@ def show(name: Name, json: JsonOption = False, config: ConfigOption = None) -> N
             ("suspended", account.suspended_at),
             ("closed", account.closed_at),
             ("purge from", account.purge_at),
+            ("legal hold", account.legal_hold_at),
+            ("held because", account.legal_hold_reason),
         ]
     )
 
@@ -115,29 +120,61 @@ def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
 @accounts.command("suspend")
 def suspend(name: Name, reason: Reason = "", config: ConfigOption = None) -> None:
     """Make an account read only; new calls are refused."""
-    with_services(config, lambda services: services.accounts.suspend(name, reason=reason))
+    with_services(
+        config, lambda services: services.accounts.suspend(name, reason=reason, actor=invoker())
+    )
     say(f"Suspended {name}")
 
 
 @accounts.command("resume")
-def resume(name: Name, config: ConfigOption = None) -> None:
+def resume(name: Name, reason: Why = "", config: ConfigOption = None) -> None:
     """End a suspension."""
-    with_services(config, lambda services: services.accounts.resume(name))
+    with_services(
+        config, lambda services: services.accounts.resume(name, reason=reason, actor=invoker())
+    )
     say(f"Resumed {name}")
 
 
 @accounts.command("close")
 def close(name: Name, reason: Reason = "", config: ConfigOption = None) -> None:
     """End the service; everything is kept until the purge date."""
-    account = with_services(config, lambda services: services.accounts.close(name, reason=reason))
+    account = with_services(
+        config, lambda services: services.accounts.close(name, reason=reason, actor=invoker())
+    )
     say(f"Closed {name}; purge not before {text(account.purge_at)}")
 
 
 @accounts.command("reopen")
-def reopen(name: Name, config: ConfigOption = None) -> None:
+def reopen(name: Name, reason: Why = "", config: ConfigOption = None) -> None:
     """Undo a closure, with everything in place."""
-    with_services(config, lambda services: services.accounts.reopen(name))
+    with_services(
+        config, lambda services: services.accounts.reopen(name, reason=reason, actor=invoker())
+    )
     say(f"Reopened {name}")
+
+
+@accounts.command("audit")
+def audit(name: Name, json: JsonOption = False, config: ConfigOption = None) -> None:
+    """Show who did what to an account, when and why."""
+    records = with_services(config, lambda services: services.accounts.audit(name))
+    if json:
+        print_json(
+            [
+                {
+                    "at": record.at.isoformat(),
+                    "actor": record.actor,
+                    "action": record.action,
+                    "detail": record.detail,
+                }
+                for record in records
+            ]
+        )
+        return
+    print_table(
+        ("when", "who", "what", "detail"),
+        [(record.at, record.actor, record.action, record.detail) for record in records],
+        empty="Nothing was done.",
+    )
 
 
 @accounts.command("password")
@@ -155,7 +192,9 @@ def password(
         )
     new, _ = read_secrets(password=True, pin=False)
     assert new is not None
-    with_services(config, lambda services: services.accounts.set_password(name, new))
+    with_services(
+        config, lambda services: services.accounts.set_password(name, new, actor=invoker())
+    )
     say(f"Set the password of {name}")
 
 
@@ -169,7 +208,9 @@ def voicemail(
     if switch not in ("on", "off"):
         raise typer.BadParameter("must be on or off", param_hint="on|off")
     on = switch == "on"
-    with_services(config, lambda services: services.accounts.set_voicemail(name, on=on))
+    with_services(
+        config, lambda services: services.accounts.set_voicemail(name, on=on, actor=invoker())
+    )
     say(f"Voicemail of {name} is {switch}")
 
 
@@ -185,7 +226,9 @@ def ring(
             "must be a number of seconds or default", param_hint="SECONDS|default"
         )
     chosen = None if seconds == "default" else int(seconds)
-    with_services(config, lambda services: services.accounts.set_ring_seconds(name, chosen))
+    with_services(
+        config, lambda services: services.accounts.set_ring_seconds(name, chosen, actor=invoker())
+    )
     say(
         f"Calls to {name} ring {'as long as the default says' if chosen is None else f'{chosen} s'}"
     )
@@ -196,6 +239,7 @@ def as_json(overview: "AccountOverview") -> dict[str, Any]:
     account, usage = overview.account, overview.usage
     return {
         "name": account.name,
+        "id": account.id,
         "domain": account.domain,
         "full_name": account.full_name,
         "state": account.state.value,
@@ -218,6 +262,8 @@ def as_json(overview: "AccountOverview") -> dict[str, Any]:
         "suspended_at": _iso(account.suspended_at),
         "closed_at": _iso(account.closed_at),
         "purge_at": _iso(account.purge_at),
+        "legal_hold_at": _iso(account.legal_hold_at),
+        "legal_hold_reason": account.legal_hold_reason,
     }
 
 

@@ -11,6 +11,7 @@ from um.cli.forwarding import forward
 from um.cli.maintenance import check_config, fsck, migrate, purge
 from um.cli.numbers import numbers
 from um.cli.options import ConfigOption
+from um.cli.retention import account_retention, hold, retention
 from um.cli.run import guarded
 from um.cli.serve import serve
 from um.cli.telephone import phone, pin
@@ -28,11 +29,14 @@ app.command("check-config")(check_config)
 app.add_typer(accounts, name="account")
 accounts.command("pin")(pin)
 accounts.command("phone")(phone)
+accounts.command("retention")(account_retention)
+accounts.command("hold")(hold)
 app.add_typer(numbers, name="number")
 app.add_typer(deliver, name="deliver")
 app.add_typer(tokens, name="token")
 app.add_typer(forward, name="forward")
 app.command("purge")(purge)
+app.command("retention")(retention)
 app.command("fsck")(fsck)
 app.command("migrate")(migrate)
 

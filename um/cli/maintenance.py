@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 from zoneinfo import ZoneInfo
 
@@ -14,8 +14,10 @@ from um.cli.run import quiet_logs, read_config, with_services
 from um.core.errors import InvalidError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from um.app.services import Services
-    from um.core.account import Account
+    from um.core.account import Account, PurgeRecord
     from um.service.purge import PurgeProgress, PurgeReport
 
 
@@ -49,11 +51,18 @@ def purge(
             "Without an offset it is in the time zone of [server].",
         ),
     ] = None,
+    records: Annotated[
+        bool, typer.Option("--records", help="Only show the record of every purge there was.")
+    ] = False,
     json: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Remove everything of closed accounts whose time has come."""
     settings = read_config(config)
+    if records:
+        every = with_services(config, lambda services: services.purge.records())
+        _print_purge(every, empty="Nothing was ever purged.", json=json)
+        return
     instant = parse_instant(at, settings.server.timezone) if at is not None else None
 
     async def work(services: "Services") -> "tuple[PurgeReport, list[Account]]":
@@ -70,18 +79,27 @@ def purge(
         return report, [account for account in due if account.id not in done]
 
     report, held = with_services(config, work)
-    _print_purge(report, dry_run=dry_run, json=json)
+    _print_purge(
+        report.records, empty="Nothing is due." if dry_run else "Nothing was due.", json=json
+    )
+    if report.on_legal_hold:
+        kept = ", ".join(account.name for account in report.on_legal_hold)
+        complain(f"kept under a legal hold: {kept} (um account hold NAME off ends it)")
     if held:
         last = report.trusted_at.isoformat() if report.trusted_at else "never"
         names = ", ".join(account.name for account in held)
         complain(
-            f"held back: {names}: the clock was last trusted {last}; "
-            "if it is right now, say so with --at"
+            f"held back: {names}: the clock was last trusted {last}; if {_now()} is the right time, "
+            f"say so: um purge --at {_now()}"
         )
         raise typer.Exit(1)
 
 
-def _print_purge(report: "PurgeReport", *, dry_run: bool, json: bool) -> None:
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _print_purge(records: "Sequence[PurgeRecord]", *, empty: str, json: bool) -> None:
     if json:
         print_json(
             [
@@ -93,17 +111,23 @@ def _print_purge(report: "PurgeReport", *, dry_run: bool, json: bool) -> None:
                     "octets": record.octets,
                     "blobs": record.blobs,
                 }
-                for record in report.records
+                for record in records
             ]
         )
         return
     print_table(
-        ("account", "messages", "octets", "finished"),
+        ("account", "messages", "octets", "began", "finished"),
         [
-            (record.account_id, record.messages, octets(record.octets), record.finished_at)
-            for record in report.records
+            (
+                record.account_id,
+                record.messages,
+                octets(record.octets),
+                record.started_at,
+                record.finished_at,
+            )
+            for record in records
         ],
-        empty="Nothing is due." if dry_run else "Nothing was due.",
+        empty=empty,
     )
 
 

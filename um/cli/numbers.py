@@ -6,7 +6,7 @@ import typer
 
 from um.cli.options import ConfigOption, JsonOption, Name, remember_config
 from um.cli.output import print_json, print_table, say, text
-from um.cli.run import with_services
+from um.cli.run import invoker, with_services
 from um.core.account import Number, NumberState, NumberUse
 from um.core.errors import InvalidError
 
@@ -28,7 +28,9 @@ def add(name: Name, number: Numbers, config: ConfigOption = None) -> None:
     wanted = [parse_number_and_use(each) for each in number]
 
     async def work(services: "Services") -> list[Number]:
-        return [await services.numbers.add(name, each, use=use) for each, use in wanted]
+        return [
+            await services.numbers.add(name, each, use=use, actor=invoker()) for each, use in wanted
+        ]
 
     for added in with_services(config, work):
         say(f"Added {shown_number(added)} to {name}")
@@ -43,7 +45,7 @@ def remove(
     """Take numbers away; they are held from other accounts for a while."""
 
     async def work(services: "Services") -> list[Number]:
-        return [await services.numbers.remove(name, each) for each in number]
+        return [await services.numbers.remove(name, each, actor=invoker()) for each in number]
 
     for removed in with_services(config, work):
         say(f"Removed {removed.e164} from {name}; held until {text(removed.hold_until)}")
@@ -67,7 +69,7 @@ def list_(name: Name, json: JsonOption = False, config: ConfigOption = None) -> 
 @numbers.command("free")
 def free(number: Plain, config: ConfigOption = None) -> None:
     """End the hold of a number that was ported out."""
-    with_services(config, lambda services: services.numbers.free(number))
+    with_services(config, lambda services: services.numbers.free(number, actor=invoker()))
     say(f"Freed {number}")
 
 
@@ -79,7 +81,10 @@ def alias(
     config: ConfigOption = None,
 ) -> None:
     """Let a telephony core name the number by a short extension."""
-    with_services(config, lambda services: services.numbers.add_alias(name, number, extension))
+    with_services(
+        config,
+        lambda services: services.numbers.add_alias(name, number, extension, actor=invoker()),
+    )
     say(f"{extension} names {number}")
 
 

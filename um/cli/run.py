@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 an error that is told in one line, 2 wrong usage (Click), 
 
 import asyncio
 import os
+import pwd
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -49,6 +50,17 @@ def with_services(given: Path | None, work: Callable[["Services"], Awaitable[T]]
                 services.close()
 
     return asyncio.run(session())
+
+
+def invoker() -> str:
+    """Who runs this command, for the audit log: `cli:NAME`, through sudo `cli:NAME (sudo)`."""
+    user = os.getuid()
+    if user == 0 and (name := os.environ.get("SUDO_USER")):
+        return f"cli:{name} (sudo)"
+    try:
+        return f"cli:{pwd.getpwuid(user).pw_name}"
+    except KeyError:  # a container's user need not have a name
+        return f"cli:{user}"
 
 
 def quiet_logs() -> None:

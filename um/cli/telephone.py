@@ -6,7 +6,7 @@ import typer
 
 from um.cli.options import ConfigOption, JsonOption, Name
 from um.cli.output import print_facts, print_json, say
-from um.cli.run import with_services
+from um.cli.run import invoker, with_services
 from um.cli.secrets import read_secrets
 
 if TYPE_CHECKING:
@@ -29,12 +29,12 @@ def pin(
             "one of them is needed: a PIN is never an argument", param_hint="--pin-stdin, --clear"
         )
     if clear:
-        with_services(config, lambda services: services.accounts.clear_pin(name))
+        with_services(config, lambda services: services.accounts.clear_pin(name, actor=invoker()))
         say(f"Removed the PIN of {name}")
         return
     _, new = read_secrets(password=False, pin=True)
     assert new is not None
-    with_services(config, lambda services: services.accounts.set_pin(name, new))
+    with_services(config, lambda services: services.accounts.set_pin(name, new, actor=invoker()))
     say(f"Set the PIN of {name}")
 
 
@@ -72,7 +72,7 @@ def phone(
 
     async def work(services: "Services") -> dict[str, str]:
         if values:
-            await services.accounts.set_preferences(name, values)
+            await services.accounts.set_preferences(name, values, actor=invoker())
         return await services.accounts.preferences(name)
 
     chosen = with_services(config, work)

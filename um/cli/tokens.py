@@ -6,7 +6,7 @@ import typer
 
 from um.cli.options import ConfigOption, JsonOption, remember_config
 from um.cli.output import print_json, print_table, say, text
-from um.cli.run import with_services
+from um.cli.run import invoker, with_services
 from um.core.credentials import Scope
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def add(
     """Make a token and print it: it is not shown again."""
 
     async def work(services: "Services") -> str:
-        return await services.tokens.add(token, frozenset(scope), valid_days=days)
+        return await services.tokens.add(token, frozenset(scope), valid_days=days, actor=invoker())
 
     say(with_services(config, work))
 
@@ -67,5 +67,5 @@ def list_(json: JsonOption = False, config: ConfigOption = None) -> None:
 @tokens.command("remove")
 def remove(token: TokenName, config: ConfigOption = None) -> None:
     """Take a token back."""
-    with_services(config, lambda services: services.tokens.remove(token))
+    with_services(config, lambda services: services.tokens.remove(token, actor=invoker()))
     say(f"Removed {token}")

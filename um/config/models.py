@@ -20,6 +20,7 @@ from um.config.types import (
     Region,
     Registrar,
     RegistrationSeconds,
+    RetentionRules,
     SecretUrl,
     Section,
     SessionSeconds,
@@ -250,6 +251,10 @@ class PolicyConfig(Section):
     """Calendar months before a number that stopped serving may go to another account."""
     trash_days: Whole = 7
     """What the owner deleted by phone or portal stays so long in Trash; 0: for good."""
+    retention: RetentionRules = ()
+    """What goes by its age, in every account without a word of its own; nothing if empty."""
+    night_hour: Annotated[int, Field(ge=0, le=23)] = 3
+    """When the long work of housekeeping is done, in the time zone of [server]."""
 
 
 class Config(Section):

@@ -12,6 +12,8 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidato
 
 from um.config.addresses import Listen, Network, parse_listen, parse_network, parse_sip_listen
 from um.core.account import MIN_QUOTA_OCTETS
+from um.core.errors import InvalidError
+from um.core.retention import RetentionRule, parse_rule
 
 _LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 _DOMAIN = re.compile(rf"{_LABEL}(\.{_LABEL})*")
@@ -128,6 +130,23 @@ def timezone(value: str) -> str:
     return value
 
 
+def _retention_rule(value: object) -> RetentionRule:
+    if isinstance(value, RetentionRule):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("must be a string")  # noqa: TRY004 - pydantic reports ValueError
+    try:
+        return parse_rule(value)
+    except InvalidError as error:
+        raise ValueError(error.public) from None
+
+
+def _one_of_a_kind(value: tuple[RetentionRule, ...]) -> tuple[RetentionRule, ...]:
+    if len({rule.kind for rule in value}) < len(value):
+        raise ValueError("must have one rule of a kind")
+    return value
+
+
 def _resolved(value: Path, info: ValidationInfo) -> Path:
     folder = (info.context or {}).get("folder", Path.cwd())
     return (Path(folder) / value.expanduser()).resolve()
@@ -156,6 +175,11 @@ SipUser = Annotated[str, Field(pattern=r"^[A-Za-z0-9+*._-]{1,64}$")]
 """A user part that needs no escapes."""
 Operator = Annotated[str, AfterValidator(_operator)]
 """An extension, or a SIP or tel URI without anything that would need quoting."""
+RetentionRules = Annotated[
+    tuple[Annotated[RetentionRule, PlainValidator(_retention_rule)], ...],
+    AfterValidator(_one_of_a_kind),
+]
+"""Sentences such as `voice older than 60 days and heard -> Trash`."""
 Url = Annotated[SecretUrl, PlainValidator(_secret_url)]
 
 

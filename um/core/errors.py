@@ -83,6 +83,13 @@ class ForbiddenError(UMError):
     default = "This is not allowed"
 
 
+class LegalHoldError(UMError):
+    """Nothing of this account may be deleted. The owner is not told why."""
+
+    code = "legal-hold"
+    default = "Messages of this account cannot be deleted for the time being"
+
+
 class LockedOutError(UMError):
     """Too many failures; correct credentials do not help until it is lifted."""
 

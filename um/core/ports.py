@@ -24,7 +24,6 @@ from um.core.account import (
     NumberState,
     NumberUse,
     PurgeRecord,
-    Totals,
     Usage,
 )
 from um.core.credentials import (
@@ -97,22 +96,22 @@ class Accounts(Protocol):
         """All accounts, by name."""
         ...
 
-    def page(self, after: str, limit: int) -> list[Account]:
-        """At most `limit` accounts whose names come after `after`, by name and domain."""
+    def page(self, after: AccountId | None, limit: int) -> list[Account]:
+        """Up to `limit` accounts in the order of their ids, those after `after`."""
         ...
 
-    def totals(self) -> Totals:
-        """All accounts together."""
+    def due(self, at: datetime) -> list[Account]:
+        """Those PURGING, and those CLOSED whose purge date is not after `at`, by name."""
         ...
 
     def save(self, account: Account) -> None:
         """Replace the row of the same id. Raises NotFoundError."""
         ...
 
-    def delete(self, account_id: AccountId) -> None:
-        """Remove the account and every row that is its own.
+    def delete(self, *account_ids: AccountId) -> None:
+        """Remove the accounts and every row that is their own; harmless if they are gone.
 
-        What stays is its purge record, and what `Messages.discarded` gives until it is forgotten.
+        What stays is their purge records, and what `Messages.discarded` gives until it is forgotten.
         """
         ...
 
@@ -125,6 +124,10 @@ class Accounts(Protocol):
         ...
 
     def preferences(self, account_id: AccountId) -> dict[str, str]: ...
+
+    def choosing(self, keys: Collection[str]) -> dict[AccountId, dict[str, str]]:
+        """Who has chosen any of these preferences, and what."""
+        ...
 
     def set_preference(self, account_id: AccountId, key: str, value: str | None) -> None:
         """Set, or with None remove, a preference."""
@@ -158,6 +161,10 @@ class Numbers(Protocol):
 
     def free(self, e164: E164) -> None:
         """Forget the number (ported out, or its hold has ended)."""
+        ...
+
+    def free_held(self, now: datetime) -> int:
+        """Forget the numbers of nobody whose hold ended at or before `now`; returns how many."""
         ...
 
     def add_alias(self, alias: str, e164: E164) -> None: ...
@@ -284,8 +291,37 @@ class Messages(Protocol):
         self, mailbox_id: MailboxId, uids: Collection[Uid], at: datetime | None
     ) -> None: ...
 
-    def trashed_before(self, before: datetime) -> list[Entry]:
-        """Entries that the owner put into Trash by phone or portal before that instant."""
+    def trashed_before(self, before: datetime, limit: int) -> list[Entry]:
+        """Entries that the owner put into Trash by phone or portal before that instant.
+
+        Of accounts that are active and under no legal hold; at most `limit`, by folder and UID.
+        """
+        ...
+
+    def aged(
+        self,
+        account_ids: Collection[AccountId],
+        kind: MessageKind,
+        *,
+        before: datetime,
+        seen_only: bool,
+        limit: int,
+    ) -> list[Entry]:
+        r"""Entries of that kind, saved (RFC 8514) before that instant, in folders other than \Trash.
+
+        Whatever the state of their accounts; at most `limit`, by folder and UID.
+        """
+        ...
+
+    def aged_sums(
+        self,
+        account_ids: Collection[AccountId],
+        kind: MessageKind,
+        *,
+        before: datetime,
+        seen_only: bool,
+    ) -> dict[AccountId, tuple[int, int]]:
+        """Of each account that has any: how many `aged` would find, and their octets."""
         ...
 
     def blobs_of(self, account_id: AccountId) -> set[BlobKey]:
@@ -300,10 +336,12 @@ class Messages(Protocol):
         self,
         limit: int,
         *,
-        account_id: AccountId | None = None,
+        of: Collection[AccountId] | None = None,
         before: datetime | None = None,
     ) -> list[BlobKey]:
-        """Bodies whose content row is gone (if given: before that instant), oldest first, at most `limit`.
+        """Bodies whose content row is gone, oldest first, at most `limit`.
+
+        If given: of these accounts only, and only what was discarded before that instant.
 
         Every removal of a content row puts its body's key here, in the same transaction. Never
         gives a body that a content row names.
@@ -672,8 +710,12 @@ class Quarantine(Protocol):
 
     async def delete_of(self, account_id: AccountId) -> int: ...
 
-    async def sweep(self, before: datetime) -> int:
-        """Remove what was put before that instant (30 days by default)."""
+    async def accounts(self) -> set[AccountId]:
+        """Whose documents are kept."""
+        ...
+
+    async def sweep(self, before: datetime, *, sparing: Collection[AccountId] = ()) -> int:
+        """Remove what was put before that instant, but nothing of the accounts `sparing`."""
         ...
 
 
@@ -703,17 +745,6 @@ class Greetings(Protocol):
 
     async def accounts(self) -> set[AccountId]:
         """Whose greetings are kept, for those who look for strays."""
-        ...
-
-
-class AudioFiles(Protocol):
-    """Audio files of any format as the telephone plays them; the files may be hostile."""
-
-    async def for_telephone(self, data: bytes, *, longest_seconds: int) -> bytes:
-        """A WAV file: linear, mono, 8000 a second.
-
-        Raises RefusedDocumentError (no audio, broken, too long), UnavailableError.
-        """
         ...
 
 

@@ -7,7 +7,7 @@ Laws:
 """
 
 from calendar import monthrange
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from um.core.errors import InvalidError
@@ -37,3 +37,15 @@ def add_months(start: datetime, months: int, zone_name: str) -> datetime:
     day = min(local.day, monthrange(year, month)[1])
     wall = local.replace(year=year, month=month, day=day)
     return max(wall.replace(fold=fold).astimezone(UTC) for fold in (0, 1))
+
+
+def latest_hour(now: datetime, hour: int, zone_name: str) -> datetime:
+    """The latest instant, not after `now`, at which the clocks of that zone showed that full hour.
+
+    In UTC. On the day that skips the hour it is the instant after the gap.
+    """
+    local = now.astimezone(zone(zone_name))
+    wall = local.replace(hour=hour, minute=0, second=0, microsecond=0, fold=0)
+    if wall.astimezone(UTC) > now:
+        wall -= timedelta(days=1)
+    return wall.astimezone(UTC)

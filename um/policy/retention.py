@@ -1,8 +1,17 @@
-"""When things that were put aside go for good: Trash, held numbers, quarantine, ingest keys."""
+"""When things go for good: Trash, held numbers, quarantine, ingest keys, and what rules say.
 
+Of the rules: there is none by itself; an account's own word on a kind goes before the operator's;
+and a rule does nothing before a day has passed since somebody saw what it would do.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from um.core.account import Account, AccountState
+from um.core.errors import InvalidError
 from um.core.message import MessageKind
+from um.core.retention import KINDS, RetentionRule, parse_rule
 from um.policy.calendar import add_months
 
 QUARANTINE_DAYS = 30
@@ -12,6 +21,77 @@ MAIL_INGEST_AGE = timedelta(hours=24)
 """How long the key of a mail is remembered: after that the same mail sent again shall arrive."""
 REPLAY_AGE = timedelta(days=30)
 """How long the key of a voice message or fax is: as long as a spool may wait for its replay."""
+
+KEEP = "keep"
+"""An account's word against the operator's rule."""
+SECOND_THOUGHTS = timedelta(hours=24)
+"""How long a rule rests after its first dry run was shown: time to take it back."""
+
+
+@dataclass(frozen=True, slots=True)
+class StandingRule:
+    """A rule as it stands for one account."""
+
+    rule: RetentionRule
+    own: bool
+    """The account's own, not the operator's for all."""
+    shown_at: datetime | None
+    """When its dry run was first shown; None: never, so it does nothing yet."""
+
+    def in_force(self, now: datetime) -> bool:
+        """Whether it is carried out."""
+        return self.shown_at is not None and now - self.shown_at >= SECOND_THOUGHTS
+
+
+def preference_key(kind: MessageKind) -> str:
+    """Under which preference an account's rule on that kind stands: a rule, or KEEP."""
+    return f"retention.{kind}"
+
+
+def shown_key(kind: MessageKind) -> str:
+    """Under which preference (of the operator's rules: mark) it stands when the rule was shown."""
+    return f"retention.{kind}.shown"
+
+
+PREFERENCES = tuple(key for kind in KINDS for key in (preference_key(kind), shown_key(kind)))
+
+
+def note_shown(rule: RetentionRule, at: datetime) -> str:
+    """The note that the rule's dry run was shown. It counts for this very rule only."""
+    return f"{at.isoformat()} {rule}"
+
+
+def shown_at(rule: RetentionRule, note: str | None) -> datetime | None:
+    """When the rule's dry run was first shown, by the note; None if the note is of another rule."""
+    instant, _, text = (note or "").partition(" ")
+    return datetime.fromisoformat(instant) if text == str(rule) else None
+
+
+def standing_rules(
+    operators: Mapping[MessageKind, StandingRule], chosen: Mapping[str, str]
+) -> list[StandingRule]:
+    """The rules for an account with these preferences; what cannot be read keeps everything."""
+    found = []
+    for kind in KINDS:
+        text = chosen.get(preference_key(kind))
+        if text is None:
+            found += [operators[kind]] if kind in operators else []
+        elif (rule := _own_rule(kind, text)) is not None:
+            found.append(StandingRule(rule, True, shown_at(rule, chosen.get(shown_key(kind)))))
+    return found
+
+
+def may_expire(account: Account) -> bool:
+    """Whether rules touch the account at all: only an active one, under no legal hold."""
+    return account.state is AccountState.ACTIVE and account.legal_hold_at is None
+
+
+def _own_rule(kind: MessageKind, text: str) -> RetentionRule | None:
+    try:
+        rule = parse_rule(text)
+    except InvalidError:
+        return None
+    return rule if rule.kind is kind else None
 
 
 def ingest_dated(kind: MessageKind, now: datetime) -> datetime:

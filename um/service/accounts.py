@@ -125,19 +125,18 @@ class AccountService:
             lambda tx: _overview(tx, named_txn(tx, name, self._settings.domain), now),
         )
 
-    async def page(self, *, after: str = "", limit: int = 100) -> list[AccountOverview]:
-        """At most `limit` accounts whose names come after `after`, by name."""
-        now = self._clock.now()
-        return await self._store.read(
-            "page-accounts",
-            lambda tx: [_overview(tx, each, now) for each in tx.accounts.page(after, limit)],
-        )
-
     async def every(self) -> list[AccountOverview]:
         """All accounts, by name."""
         now = self._clock.now()
         return await self._store.read(
             "list-accounts", lambda tx: [_overview(tx, each, now) for each in tx.accounts.every()]
+        )
+
+    async def audit(self, name: str) -> list[AuditRecord]:
+        """Who did what to the account, when and why, the earliest first. Raises NotFoundError."""
+        return await self._store.read(
+            "show-audit",
+            lambda tx: tx.records.audit_of(named_txn(tx, name, self._settings.domain).id),
         )
 
     async def suspend(self, name: str, *, reason: str = "", actor: str = "operator") -> Account:
@@ -148,16 +147,19 @@ class AccountService:
 
         return await self._move(name, LifeEvent.SUSPEND, suspend_txn, actor, reason)
 
-    async def resume(self, name: str, *, actor: str = "operator") -> Account:
-        """End a suspension."""
+    async def resume(self, name: str, *, reason: str = "", actor: str = "operator") -> Account:
+        """End a suspension; `reason` is kept in the audit log."""
 
         def resume_txn(account: Account, _: datetime) -> Account:
             return replace(account, suspended_at=None, state_reason="")
 
-        return await self._move(name, LifeEvent.RESUME, resume_txn, actor)
+        return await self._move(name, LifeEvent.RESUME, resume_txn, actor, reason)
 
     async def close(self, name: str, *, reason: str = "", actor: str = "operator") -> Account:
-        """End the service: numbers stop, data is kept until the purge date that is fixed now."""
+        """End the service: numbers stop, data is kept until the purge date that is fixed now.
+
+        The portal's sessions end for good: reopened, the owner signs in again.
+        """
 
         def close_txn(account: Account, now: datetime) -> Account:
             months = self._settings.purge_after_months
@@ -168,13 +170,34 @@ class AccountService:
 
         return await self._move(name, LifeEvent.CLOSE, close_txn, actor, reason)
 
-    async def reopen(self, name: str, *, actor: str = "operator") -> Account:
-        """Undo a closure, with everything in place, numbers too."""
+    async def reopen(self, name: str, *, reason: str = "", actor: str = "operator") -> Account:
+        """Undo a closure, with everything in place, numbers too; `reason` is for the audit log."""
 
         def reopen_txn(account: Account, _: datetime) -> Account:
             return replace(account, closed_at=None, purge_at=None, state_reason="")
 
-        return await self._move(name, LifeEvent.REOPEN, reopen_txn, actor)
+        return await self._move(name, LifeEvent.REOPEN, reopen_txn, actor, reason)
+
+    async def set_legal_hold(
+        self, name: str, *, on: bool, reason: str, actor: str = "operator"
+    ) -> Account:
+        """Keep everything of the account from being deleted, whoever asks, or end that.
+
+        In every state of its life. Raises InvalidError without a reason, NotFoundError.
+        """
+        if on and not reason.strip():
+            raise InvalidError("A legal hold needs its reason")
+        now = self._clock.now()
+
+        def hold_txn(tx: Transaction) -> Account:
+            account = _locked_txn(tx, name, self._settings.domain)
+            since = (account.legal_hold_at or now) if on else None
+            changed = replace(account, legal_hold_at=since, legal_hold_reason=reason if on else "")
+            tx.accounts.save(changed)
+            self._audit(tx, account, "legal-hold" if on else "legal-hold-ended", actor, reason)
+            return changed
+
+        return await self._store.run("legal-hold", hold_txn)
 
     async def set_password(
         self, name: str, password: str, *, actor: str = "operator", keep_session: str = ""
@@ -277,13 +300,13 @@ class AccountService:
         now = self._clock.now()
 
         def move_txn(tx: Transaction) -> Account:
-            account = tx.accounts.lock(named_txn(tx, name, self._settings.domain).id)
-            if account is None:
-                raise NotFoundError(f"There is no account {name!r}")
+            account = _locked_txn(tx, name, self._settings.domain)
             state = move(account.state, event)
             changed = replace(change(account, now), state=state)
             tx.accounts.save(changed)
             self._move_numbers(tx, changed, now)
+            if state is AccountState.CLOSED:
+                tx.credentials.end_sessions_of(account.id)
             self._audit(tx, account, event, actor, detail)
             return changed
 
@@ -318,7 +341,11 @@ class AccountService:
         )
 
     async def _hash_password(self, password: str) -> str:
-        check_password(password, self._settings)
+        if len(password) < self._settings.min_password_characters:
+            fewest = self._settings.min_password_characters
+            raise InvalidError(f"A password has at least {fewest} characters")
+        if len(password.encode()) > MAX_PASSWORD_OCTETS or not password.isprintable():
+            raise InvalidError("A password has printable characters only, 1024 octets at most")
         return await self._hasher.hash(password)
 
     def _check_pin(self, pin: str, numbers: Sequence[Number]) -> None:
@@ -336,13 +363,11 @@ class AccountService:
         tx.records.audit(AuditRecord(at, actor, action, account.id, detail))
 
 
-def check_password(password: str, settings: AccountSettings) -> None:
-    """Raises InvalidError for one that cannot be."""
-    if len(password) < settings.min_password_characters:
-        fewest = settings.min_password_characters
-        raise InvalidError(f"A password has at least {fewest} characters")
-    if not password.isprintable() or len(password.encode()) > MAX_PASSWORD_OCTETS:
-        raise InvalidError("A password has printable characters only, 1024 octets at most")
+def _locked_txn(tx: Transaction, name: str, domain: str) -> Account:
+    account = tx.accounts.lock(named_txn(tx, name, domain).id)
+    if account is None:
+        raise NotFoundError(f"There is no account {name!r}")
+    return account
 
 
 def _overview(tx: Transaction, account: Account, now: datetime) -> AccountOverview:

@@ -9,7 +9,7 @@ Laws:
 import unicodedata
 from datetime import datetime
 
-from um.core.errors import AlreadyExistsError, InvalidError, NotFoundError
+from um.core.errors import AlreadyExistsError, InvalidError, LegalHoldError, NotFoundError
 from um.core.ids import AccountId, MailboxId
 from um.core.message import INBOX, Mailbox
 from um.core.ports import Transaction
@@ -65,6 +65,13 @@ def target_txn(tx: Transaction, account_id: AccountId, name: str) -> Mailbox:
     return mailbox
 
 
+def check_deletable_txn(tx: Transaction, account_id: AccountId) -> None:
+    """Raise LegalHoldError if nothing of the account may be deleted."""
+    account = tx.accounts.get(account_id)
+    if account is not None and account.legal_hold_at is not None:
+        raise LegalHoldError
+
+
 def create_txn(tx: Transaction, account_id: AccountId, name: str) -> Mailbox:
     """Make a folder, and those above it that are missing (RFC 3501 §6.3.3)."""
     check_name(name)
@@ -86,6 +93,8 @@ def delete_txn(tx: Transaction, account_id: AccountId, name: str) -> None:
     mailbox = known_txn(tx, account_id, name)
     if mailbox.name == INBOX or mailbox.special_use is not None:
         raise InvalidError("This mailbox is part of the account and cannot be deleted")
+    if tx.mailboxes.status(mailbox.id).messages:
+        check_deletable_txn(tx, account_id)
     tx.mailboxes.delete(mailbox.id)
 
 

@@ -31,6 +31,7 @@ from um.policy.quota import copy_fits, fits
 from um.service.delivery import Delivered, Delivery, Incoming
 from um.service.mailbox_folders import (
     NoTargetError,
+    check_deletable_txn,
     create_txn,
     delete_txn,
     owned_txn,
@@ -102,7 +103,10 @@ class MailboxService(MailboxView):
         )
 
     async def delete(self, account_id: AccountId, name: str) -> None:
-        """Remove a folder and its messages for good. Raises NotFoundError, InvalidError."""
+        """Remove a folder and its messages for good.
+
+        Raises NotFoundError, InvalidError and, of a folder that is not empty, LegalHoldError.
+        """
         await self._change(
             "delete-mailbox", account_id, lambda tx: delete_txn(tx, account_id, name)
         )
@@ -143,7 +147,10 @@ class MailboxService(MailboxView):
     async def expunge(
         self, account_id: AccountId, mailbox_id: MailboxId, *, uids: Collection[Uid] | None = None
     ) -> list[Uid]:
-        r"""Remove what is \Deleted for good, of `uids` only if given; returns what went."""
+        r"""Remove what is \Deleted for good, of `uids` only if given; returns what went.
+
+        Raises LegalHoldError.
+        """
 
         def expunge_txn(tx: Transaction) -> list[Uid]:
             owned_txn(tx, account_id, mailbox_id)
@@ -153,6 +160,8 @@ class MailboxService(MailboxView):
                 for entry in tx.messages.entries(mailbox_id)
                 if DELETED in entry.flags and (wanted is None or entry.uid in wanted)
             ]
+            if deleted:
+                check_deletable_txn(tx, account_id)
             return tx.messages.expunge(mailbox_id, deleted)
 
         return await self._change("expunge", account_id, expunge_txn)
@@ -221,18 +230,6 @@ class MailboxService(MailboxView):
     ) -> Transfer:
         """Out of Trash again, into INBOX."""
         return await self.move(account_id, mailbox_id, uids=uids, target=INBOX)
-
-    async def erase(
-        self, account_id: AccountId, mailbox_id: MailboxId, *, uids: Collection[Uid]
-    ) -> list[Uid]:
-        """Remove for good what lies in Trash; returns what went. Raises InvalidError elsewhere."""
-
-        def erase_txn(tx: Transaction) -> list[Uid]:
-            if owned_txn(tx, account_id, mailbox_id).special_use != TRASH_USE:
-                raise InvalidError("Only what lies in Trash is removed for good")
-            return tx.messages.expunge(mailbox_id, uids)
-
-        return await self._change("erase", account_id, erase_txn)
 
     # -- APPEND ---------------------------------------------------------------------------------
 

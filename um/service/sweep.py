@@ -9,7 +9,7 @@ Laws:
 from collections.abc import Callable, Collection
 from datetime import datetime
 
-from um.core.ids import AccountId, BlobKey, owner_digits
+from um.core.ids import OWNER_DIGITS, AccountId, BlobKey, owner_digits
 from um.core.ports import BlobStore, Store, Transaction
 from um.policy.retention import ORPHAN_BLOB_AGE
 
@@ -20,13 +20,13 @@ async def delete_discarded(
     store: Store,
     blobs: BlobStore,
     *,
-    account_id: AccountId | None = None,
+    of: Collection[AccountId] | None = None,
     before: datetime | None = None,
 ) -> int:
-    """Delete the bodies of one account, or of all, discarded (before an instant); how many."""
+    """Delete the bodies of some accounts, or of all, discarded (before an instant); how many."""
 
     def discarded_txn(tx: Transaction) -> list[BlobKey]:
-        return tx.messages.discarded(BATCH, account_id=account_id, before=before)
+        return tx.messages.discarded(BATCH, of=of, before=before)
 
     deleted = 0
     while keys := await store.read("discarded", discarded_txn):
@@ -40,12 +40,12 @@ async def sweep_orphans(
     store: Store, blobs: BlobStore, now: datetime, *, gone: Collection[AccountId] = ()
 ) -> int:
     """Delete the orphans that are old enough, and all those of `gone` accounts; returns how many."""
-    owners = tuple(owner_digits(account_id) for account_id in gone)
+    owners = frozenset(owner_digits(account_id) for account_id in gone)
     await blobs.sweep_temporary(now - ORPHAN_BLOB_AGE, owners=owners)
     swept = 0
     suspects: list[BlobKey] = []
     async for key, _, written_at in blobs.scan():
-        if written_at <= now - ORPHAN_BLOB_AGE or key.startswith(owners):
+        if written_at <= now - ORPHAN_BLOB_AGE or key[:OWNER_DIGITS] in owners:
             suspects.append(key)
         if len(suspects) >= BATCH:
             swept += await _delete_unknown(store, blobs, suspects)

@@ -7,13 +7,16 @@ from datetime import timedelta
 import pytest
 
 from tests.support.clock import NOON
-from tests.support.house import DOMAIN, NUMBER, PASSWORD, House, incoming
-from um.core.account import AccountState, CallRecord, NumberState
+from tests.support.house import DOMAIN, NUMBER, PASSWORD, PIN, House, incoming
+from um.core.account import AccountState, CallRecord, GreetingKind, NumberState
 from um.core.errors import AuthenticationError, NotFoundError, UnavailableError
 from um.core.ids import blob_key
 from um.core.message import INBOX, TRASH, MessageKind
 from um.core.steps import PURGE_STEPS
+from um.service.housekeeping import Housekeeping, HousekeepingSettings
+from um.service.purge import BATCH, GROUP
 from um.service.recipients import Directory
+from um.service.web_sessions import WebSessions
 
 OTHER = "+15551230002"
 
@@ -204,7 +207,7 @@ def test_an_account_reopened_since_it_was_listed_is_left_alone():
         purge = house.purge()
         (due,) = await purge.due(at)
         await house.accounts.reopen("alice")
-        await purge._purge(due, at, lambda _: None)
+        await purge._purge([due], at, lambda _: None)
         overview = await house.accounts.show("alice")
         assert overview.account.state is AccountState.ACTIVE
         assert sum(overview.counts.values()) == 6
@@ -282,5 +285,100 @@ def test_a_number_with_a_longer_hold_stays_held_after_the_purge():
         number = await house.store.read("t", lambda tx: tx.numbers.get(NUMBER))
         assert (number.state, number.account_id) == (NumberState.HELD, None)
         assert number.hold_until == alice.created_at.replace(month=9) - timedelta(hours=1)
+
+    run(story())
+
+
+def test_a_thousand_go_in_groups_and_a_large_mailbox_piece_by_piece():
+    """More accounts than a group, more messages than a transaction: nothing of any is left."""
+
+    async def story():
+        house = House()
+        names = [f"user{number}" for number in range(GROUP + 2)]
+        for name in names:
+            account = await house.add(name, None)
+            for number in range(BATCH * 2 + 1 if name == "user1" else 1):
+                await house.delivery.deliver(incoming(account, f"{name}-{number}"))
+        bob = await house.add("bob", OTHER)
+        closed = [await house.accounts.close(name) for name in names]
+        told = []
+        report = await house.purge().run(at=closed[0].purge_at, progress=told.append)
+        assert len(report.records) == len(names)
+        assert all(record.finished_at for record in report.records)
+        assert sum(record.messages for record in report.records) == len(names) + BATCH * 2
+        assert [each.account.id for each in await house.accounts.every()] == [bob.id]
+        assert house.blobs.blobs == {}
+        assert house.store._tables.discarded == {}
+        assert {each.done for each in told} == {0, GROUP, len(names)}
+
+    run(story())
+
+
+def test_reopened_on_day_59_everything_is_in_place():
+    """Messages, numbers, greetings, PIN, password and preferences; sessions have ended for good."""
+
+    async def story():
+        house = House()
+        alice = await house.add()
+        for number, kind in enumerate(MessageKind):
+            await house.delivery.deliver(incoming(alice, f"k{number}", kind=kind))
+        await house.greetings.put(alice.id, GreetingKind.BUSY, b"RIFF")
+        await house.quarantine.put(alice.id, "page.tiff", b"II*")
+        await house.accounts.set_preferences("alice", {"review": "no"})
+        await house.numbers.add_alias("alice", NUMBER, "2001")
+        sessions = WebSessions(house.store, house.clock)
+        cookie = await sessions.open(alice.id, peer="192.0.2.1")
+        before = await house.accounts.show("alice")
+        keeper = Housekeeping(
+            house.store,
+            house.blobs,
+            house.quarantine,
+            house.purge(),
+            house.clock,
+            HousekeepingSettings(),
+        )
+        closed = await house.accounts.close("alice", reason="moved", actor="cli:ann")
+        assert await sessions.find(cookie) is None
+        while house.clock.now() < closed.closed_at + timedelta(days=58, hours=20):
+            house.clock.advance(hours=20)
+            assert (await keeper.tick())["purge"] == 0
+        await house.accounts.reopen("alice", reason="came back", actor="cli:ann")
+        after = await house.accounts.show("alice")
+        assert after == before
+        assert await house.greetings.kinds(alice.id) == {GreetingKind.BUSY}
+        assert len(house.quarantine.documents) == 1
+        assert await house.accounts.preferences("alice") == {"review": "no"}
+        assert await sessions.find(cookie) is None
+        await house.authenticator.login("alice", PASSWORD, peer="192.0.2.1")
+        await house.authenticator.verify_pin(alice.id, PIN)
+        bodies = await house.store.read("t", lambda tx: tx.messages.blobs_of(alice.id))
+        assert bodies <= set(house.blobs.blobs)
+        told = [(r.actor, r.action, r.detail) for r in await house.accounts.audit("alice")]
+        assert told[-2:] == [("cli:ann", "close", "moved"), ("cli:ann", "reopen", "came back")]
+
+    run(story())
+
+
+def test_between_the_nights_only_what_had_begun_is_finished():
+    """A purge that was killed goes on at the next hour; another begins at night."""
+
+    async def story():
+        house = House()
+        alice, _ = await furnished(house)
+        at = (await house.accounts.show("alice")).account.purge_at
+        await house.purge().run()
+        house.clock.jump(at)
+        await house.purge().run(at=at - timedelta(days=1))  # an operator confirms the clock
+        assert (await house.purge().run(begin=False)).records == []
+
+        def steps(name):
+            if name == "purge.messages-deleted":
+                raise Killed
+
+        with pytest.raises(Killed):
+            await house.purge(steps).run()
+        (record,) = (await house.purge().run(begin=False)).records
+        assert record.account_id == alice.id
+        nothing_left(house, alice)
 
     run(story())
