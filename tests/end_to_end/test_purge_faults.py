@@ -19,6 +19,11 @@ pytestmark = pytest.mark.slow
 SECRET = "Zyxomma-petiolatum"
 NUMBER = "+15551230009"
 MAIL = b"From: Eve <eve@example.net>\r\nTo: eve@um.example.net\r\nSubject: %s\r\n\r\n%s\r\n"
+INVOICE = (
+    b"From: billing@example.net\r\nTo: eve@um.example.net\r\nSubject: "
+    + SECRET.encode()
+    + b"\r\n\r\n.\r\n"
+)
 OTHER = (
     b"From: Bob <bob@example.net>\r\nTo: anna@um.example.net\r\nSubject: kept\r\n\r\nneighbour\r\n"
 )
@@ -90,6 +95,10 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     damaged = server.folder / f"{SECRET}.tif"
     damaged.write_bytes(b"II*\0" + SECRET.encode() * 50)
     server.um("deliver", "fax", "eve", str(damaged), check=False)
+    server.um("forward", "address", "add", "eve", f"{SECRET}@example.org")
+    server.um("forward", "webhook", "eve", f"https://crm.example.net/{SECRET}")
+    assert send_lmtp(server, ["eve@um.example.net"], INVOICE) == {}
+    assert len(server.um_json("forward", "queue")) == 2
     server.um("account", "close", "eve")
     server.stop()
     account_id = id_of(server.data_dir / "um.db", "eve")

@@ -65,6 +65,7 @@ class Outgoing:
     async def stop(self) -> None:
         """Let what is being handed over end, within GRACE_SECONDS."""
         self._stopping = True
+        self._sender.close()
         self._wake.set()
         if self._task is not None:
             with suppress(TimeoutError):

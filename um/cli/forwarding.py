@@ -6,7 +6,7 @@ import typer
 
 from um.cli.options import ConfigOption, JsonOption, Name, remember_config
 from um.cli.output import print_facts, print_json, print_table, say
-from um.cli.run import with_services
+from um.cli.run import invoker, with_services
 from um.core.forwarding import AfterCopy, CopyMode, CopyRule, ForwardAddress, OutboxEntry
 from um.core.message import MessageKind
 
@@ -69,7 +69,9 @@ def add(name: Name, address: Address, config: ConfigOption = None) -> None:
     """Add an address: a mail with a link goes there, and nothing else before it is followed."""
 
     async def work(services: "Services") -> ForwardAddress:
-        return await services.forward.book.add(await _id_of(services, name), address)
+        return await services.forward.book.add(
+            await _id_of(services, name), address, actor=invoker()
+        )
 
     added = with_services(config, work)
     say(f"A mail with a link will go to {added.address}; it opens until {added.token_expires_at}")
@@ -80,7 +82,9 @@ def remove(name: Name, address: Address, config: ConfigOption = None) -> None:
     """Remove an address, with what waits for it."""
 
     async def work(services: "Services") -> ForwardAddress:
-        return await services.forward.book.remove(await _id_of(services, name), address)
+        return await services.forward.book.remove(
+            await _id_of(services, name), address, actor=invoker()
+        )
 
     removed = with_services(config, work)
     say(f"Removed {removed.address} from {name}")
@@ -98,7 +102,9 @@ def rule(
     wanted = CopyRule(mode, after)
 
     async def work(services: "Services") -> None:
-        await services.forward.rules.set(await _id_of(services, name), kind, wanted)
+        await services.forward.rules.set(
+            await _id_of(services, name), kind, wanted, actor=invoker()
+        )
 
     with_services(config, work)
     say(f"{name}: {kind} {mode}, then {after}")
@@ -117,7 +123,7 @@ def webhook(
         if url == "show":
             return await services.forward.rules.webhook(account_id)
         wanted = None if url == "off" else url
-        return await services.forward.rules.set_webhook(account_id, wanted)
+        return await services.forward.rules.set_webhook(account_id, wanted, actor=invoker())
 
     found = with_services(config, work)
     if found is None:

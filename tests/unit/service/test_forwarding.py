@@ -390,7 +390,7 @@ def test_the_book_of_addresses():
         ):
             with pytest.raises(InvalidError):
                 await house.book.add(alice.id, wrong)
-        for own in (f"Alice@{DOMAIN}", f"+15551230001@{DOMAIN}"):
+        for own in (f"Alice@{DOMAIN}", f"+15551230001@{DOMAIN}", f"alice+x@{DOMAIN}"):
             with pytest.raises(InvalidError):
                 await house.book.add(alice.id, own)
         await house.book.add(alice.id, TARGET)
@@ -534,6 +534,49 @@ def test_bounces():
         await house.sender.tick()
         await house.book.confirm(house.mailed_token())
         assert (await house.voice(alice, key="again")).outbox_rows == 1
+
+    run(story)
+
+
+def test_a_bounce_that_is_quicker_than_the_answer():
+    """A relay that tries at once: the report is there before its 250. The message stays in INBOX."""
+
+    async def story(house, alice):
+        await house.confirmed(alice, after=AfterCopy.TRASH)
+        await house.voice(alice)
+        (row,) = await house.rows(alice)
+        send = house.relay.send
+
+        async def bounce_first(mail):
+            await house.bounces.take(row.id, report(row))
+            await send(mail)
+
+        house.relay.send = bounce_first
+        await house.sender.tick()
+        assert (await house.rows(alice))[0].state is OutboxState.BOUNCED
+        assert await house.folder(alice, "Trash") == []
+        assert len(await house.notices(alice)) == 1
+
+    run(story)
+
+
+def test_a_sender_that_closes_begins_nothing_more():
+    """What is being handed over ends; the rest waits for the next start."""
+
+    async def story(house, alice):
+        await house.confirmed(alice)
+        for number in range(9):
+            await house.voice(alice, key=f"k{number}")
+        send = house.relay.send
+
+        async def close_then_send(mail):
+            house.sender.close()
+            await send(mail)
+
+        house.relay.send = close_then_send
+        tried = await house.sender.tick()
+        assert 0 < tried == len(house.relay.sent) < 9
+        assert await house.sender_with().tick() == 9 - tried
 
     run(story)
 

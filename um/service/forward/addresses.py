@@ -85,7 +85,7 @@ class AddressBook:
 
         def add_address_txn(tx: Transaction) -> ForwardAddress:
             account = _changeable_txn(tx, account_id)
-            if address.lower() in own_addresses(tx, account):
+            if _without_tag(address).lower() in own_addresses(tx, account):
                 raise InvalidError("That is the address of this mailbox itself")
             _count_link_txn(tx, account_id, now)
             open_ = self._opened(_known_or_new(tx, account, address, self._new_id, now), now)
@@ -162,6 +162,12 @@ class AddressBook:
 
     def _token(self, address_id: AddressId, expires_at: datetime) -> str:
         return self._signer.mac(USE, address_id, expires_at.isoformat())
+
+
+def _without_tag(address: str) -> str:
+    """`anna@…` of `anna+tag@…` (RFC 5233); a number begins with `+` and has no tag."""
+    local, _, domain = address.rpartition("@")
+    return f"{local[:1]}{local[1:].partition('+')[0]}@{domain}"
 
 
 def _changeable_txn(tx: Transaction, account_id: AccountId) -> Account:

@@ -20,7 +20,7 @@ from um.service.forward.settings import ForwardSettings
 
 log = structlog.get_logger(__name__)
 
-_OVER = frozenset({OutboxState.BOUNCED, OutboxState.REFUSED})
+_OVER = frozenset({OutboxState.BOUNCED, OutboxState.REFUSED, OutboxState.GIVEN_UP})
 
 
 class Bounces:

@@ -32,6 +32,8 @@ from um.service.notices import deliver_notice
 
 log = structlog.get_logger(__name__)
 
+_OVER = frozenset({OutboxState.BOUNCED, OutboxState.REFUSED, OutboxState.GIVEN_UP})
+
 
 class Failures:
     """Ends rows that failed for good."""
@@ -86,8 +88,11 @@ class Failures:
             await self._tell(account, texts, values, now, f"copy-{state}-{row.id}")
 
         def end_txn(tx: Transaction) -> ForwardAddress | None:
-            if not tx.outbox.settle(row.id, state, now, error=reason):
+            tx.accounts.lock(row.account_id)  # failures are counted one after the other
+            current = tx.outbox.get(row.id)
+            if current is None or current.state in _OVER:
                 return None
+            tx.outbox.settle(row.id, state, now, error=reason)
             if state is OutboxState.BOUNCED:
                 _bring_back_txn(tx, row, now)
             return _count_bounce_txn(tx, row, now) if hard else None

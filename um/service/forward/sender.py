@@ -100,10 +100,15 @@ class Sender:
         self._steps = steps
         self._metrics = metrics or NoMetrics()
         self._busy = asyncio.Lock()
+        self._closing = False
 
     async def release(self) -> None:
         """End the leases of a process that died; only when there can be no other than this one."""
         await self._store.run("release-outbox", lambda tx: tx.outbox.release())
+
+    def close(self) -> None:
+        """Begin nothing more; what is being handed over goes on to its end."""
+        self._closing = True
 
     async def tick(self) -> int:
         """Try what is due until nothing is; returns how many attempts that were.
@@ -113,7 +118,7 @@ class Sender:
         """
         async with self._busy:
             tried = 0
-            while rows := await self._lease():
+            while not self._closing and (rows := await self._lease()):
                 self._steps("outbox.leased")
                 await asyncio.gather(*map(self._attempt, rows))
                 tried += len(rows)
@@ -224,7 +229,11 @@ class Sender:
 
         def settle_txn(tx: Transaction) -> None:
             tx.accounts.lock(row.account_id)  # two copies of one message end one after the other
-            if tx.outbox.settle(row.id, state, now) and row.purpose is Purpose.COPY:
+            current = tx.outbox.get(row.id)
+            if current is None or current.state is not OutboxState.WAITING:
+                return  # its bounce was quicker than its 250, or it was cancelled meanwhile
+            tx.outbox.settle(row.id, state, now)
+            if row.purpose is Purpose.COPY:
                 _finish_message_txn(tx, row, now)
 
         await self._store.run("settle-outbox", settle_txn)
