@@ -14,7 +14,7 @@ from storage.instants import Instant
 from storage.naming import names, own_words
 from storage.statement import Among, Statement, Values, insert, upsert, value
 from storage.unit import Unit
-from um.core.account import Account, AccountState, NumberState, Usage
+from um.core.account import Account, AccountState, NumberState, Totals, Usage
 from um.core.errors import AlreadyExistsError, NotFoundError
 from um.core.ids import E164, AccountId
 from um.core.message import MessageKind
@@ -30,7 +30,18 @@ _GET = Statement(_ALL.where(_t.id == value("id")))
 _LOCK = Statement(_ALL.where(_t.id == value("id")).with_for_update())
 _BY_NAME = Statement(_ALL.where(_t.name_key == value("name"), _t.domain_key == value("domain")))
 _EVERY = Statement(_ALL.order_by(_t.name_key, _t.domain_key))
-_PAGE = Statement(_ALL.where(_t.id > value("after")).order_by(_t.id).limit(value("limit")))
+_PAGE = Statement(
+    _ALL.where(_t.name_key > value("after"))
+    .order_by(_t.name_key, _t.domain_key)
+    .limit(value("most", sa.Integer()))
+)
+_STATES = Statement(
+    sa.select(
+        _t.state, sa.func.count(), sa.cast(sa.func.sum(_t.used_octets), sa.BigInteger)
+    ).group_by(_t.state)
+)
+_KINDS = Statement(sa.select(schema.entry.c.kind, sa.func.count()).group_by(schema.entry.c.kind))
+_BATCH = Statement(_ALL.where(_t.id > value("after")).order_by(_t.id).limit(value("limit")))
 _DUE = Statement(
     _ALL.where(
         sa.or_(
@@ -172,8 +183,20 @@ class SqlAccounts:
     def every(self) -> list[Account]:
         return [_known(row) for row in self._unit.rows(_EVERY)]
 
-    def page(self, after: AccountId | None, limit: int) -> list[Account]:
-        return [_known(row) for row in self._unit.rows(_PAGE, after=after or "", limit=limit)]
+    def page(self, after: str, limit: int) -> list[Account]:
+        rows = self._unit.rows(_PAGE, after=after.casefold(), most=limit)
+        return [_known(row) for row in rows]
+
+    def totals(self) -> Totals:
+        states = list(self._unit.rows(_STATES))
+        return Totals(
+            accounts={AccountState(state): count for state, count, _ in states},
+            messages={MessageKind(kind): count for kind, count in self._unit.rows(_KINDS)},
+            used_octets=sum(octets for _, _, octets in states),
+        )
+
+    def batch(self, after: AccountId | None, limit: int) -> list[Account]:
+        return [_known(row) for row in self._unit.rows(_BATCH, after=after or "", limit=limit)]
 
     def due(self, at: datetime) -> list[Account]:
         return [_known(row) for row in self._unit.rows(_DUE, at=at)]

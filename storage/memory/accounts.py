@@ -8,7 +8,15 @@ from typing import TypeVar
 
 from storage.memory.tables import Unit
 from storage.naming import names, own_words
-from um.core.account import Account, AccountState, Number, NumberState, NumberUse, Usage
+from um.core.account import (
+    Account,
+    AccountState,
+    Number,
+    NumberState,
+    NumberUse,
+    Totals,
+    Usage,
+)
 from um.core.errors import AlreadyExistsError, NotFoundError
 from um.core.ids import E164, AccountId
 from um.core.message import MessageKind
@@ -54,7 +62,18 @@ class MemoryAccounts:
             key=lambda each: (each.name.casefold(), each.domain.casefold()),
         )
 
-    def page(self, after: AccountId | None, limit: int) -> list[Account]:
+    def page(self, after: str, limit: int) -> list[Account]:
+        found = [each for each in self.every() if each.name.casefold() > after.casefold()]
+        return found[:limit]
+
+    def totals(self) -> Totals:
+        return Totals(
+            accounts=Counter(each.state for each in self._tables.accounts.values()),
+            messages=Counter(each.kind for each in self._tables.entries.values()),
+            used_octets=sum(self._tables.used.values()),
+        )
+
+    def batch(self, after: AccountId | None, limit: int) -> list[Account]:
         ids = sorted(each for each in self._tables.accounts if each > (after or ""))
         return [self._tables.accounts[each] for each in ids[:limit]]
 

@@ -84,6 +84,34 @@ def test_every_account_is_listed_by_name(house):
     ]
 
 
+def test_accounts_are_paged_by_name(house):
+    """A page begins after a name, whether or not it is there, in any case."""
+    for name in ("carol", "alice", "bob"):
+        house.account(name)
+
+    def names(after, limit):
+        return [each.name for each in house.read(lambda tx: tx.accounts.page(after, limit))]
+
+    assert names("", 2) == ["alice", "bob"]
+    assert names("BOB", 2) == ["carol"]
+    assert names("b", 1) == ["bob"]
+    assert names("carol", 5) == []
+
+
+def test_totals_are_of_all_accounts_together(house):
+    """Accounts by state, messages by kind, octets; nothing at all in an empty house."""
+    empty = house.read(lambda tx: tx.accounts.totals())
+    assert (dict(empty.accounts), dict(empty.messages), empty.used_octets) == ({}, {}, 0)
+    account, other = house.account(), house.account("other")
+    house.run(lambda tx: tx.accounts.save(replace(other, state=AccountState.SUSPENDED)))
+    voice = house.deliver(account, house.folder(account), kind=MessageKind.VOICE)
+    fax = house.deliver(other, house.folder(other), kind=MessageKind.FAX)
+    totals = house.read(lambda tx: tx.accounts.totals())
+    assert dict(totals.accounts) == {AccountState.ACTIVE: 1, AccountState.SUSPENDED: 1}
+    assert dict(totals.messages) == {MessageKind.VOICE: 1, MessageKind.FAX: 1}
+    assert totals.used_octets == voice.size_octets + fax.size_octets
+
+
 def test_usage_counts_what_is_stored_and_what_is_promised(house):
     """Octets used are the entries' sizes; a reservation counts until it expires or is released."""
     account = house.account(quota_octets=10_000)
@@ -308,9 +336,9 @@ def _everything(tx, house, account):
 
 def test_accounts_come_in_pages_by_their_ids(house):
     accounts = sorted((house.account(f"a{number}") for number in range(5)), key=lambda a: a.id)
-    assert house.read(lambda tx: tx.accounts.page(None, 2)) == accounts[:2]
-    assert house.read(lambda tx: tx.accounts.page(accounts[1].id, 9)) == accounts[2:]
-    assert house.read(lambda tx: tx.accounts.page(accounts[4].id, 9)) == []
+    assert house.read(lambda tx: tx.accounts.batch(None, 2)) == accounts[:2]
+    assert house.read(lambda tx: tx.accounts.batch(accounts[1].id, 9)) == accounts[2:]
+    assert house.read(lambda tx: tx.accounts.batch(accounts[4].id, 9)) == []
 
 
 def test_accounts_whose_purge_is_due_are_found(house):

@@ -98,7 +98,7 @@ class ForwardHouse(House):
         self.failures = Failures(self.store, self.delivery, self.clock)
         self.bounces = Bounces(self.store, self.failures, settings)
         letters = TemplateLetters(templates)
-        self.composer = Composer(letters, self.links, self.book, settings)
+        self.composer = Composer(letters, self.links, self.book, self.signer, settings)
         self.sender = self.sender_with()
 
     def sender_with(self, steps: Steps = no_steps) -> Sender:

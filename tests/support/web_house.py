@@ -6,15 +6,32 @@ from typing import Any, Self
 
 from httpx import ASGITransport, AsyncClient, Cookies, Response
 
-from tests.support.house import PASSWORD, House
+from tests.support.forwarding import ForwardHouse
+from tests.support.house import DOMAIN, PASSWORD
+from um.core.account import Account
 from um.core.credentials import Scope
+from um.core.errors import RefusedDocumentError
+from um.core.ids import IngestKey
+from um.core.ports import NoMetrics
 from um.service.app_passwords import AppPasswords
+from um.service.delivery import Delivered
+from um.service.house_records import HouseRecords
+from um.service.invoices import InvoiceDrop
 from um.service.mailboxes import MailboxService
+from um.service.message_list import MessageList
+from um.service.message_parts import MessageParts
 from um.service.operator_tokens import OperatorTokens
+from um.service.own_greetings import OwnGreetings
+from um.service.password_reset import PasswordReset
+from um.service.profile import Profiles
+from um.service.recipients import Directory
 from um.service.web_sessions import WebSessions
+from um.smtp.reception import Client, Limits, Reception
 from um.web.application import web_app
 from um.web.services import WebServices
+from um.web.streams import Streams
 
+SENDER = f"postmaster@{DOMAIN}"
 ORIGIN = "https://um.example.net"
 
 
@@ -22,7 +39,7 @@ class WebHouse:
     """A house with its application."""
 
     def __init__(self, **house: Any) -> None:
-        self.house = House(**house)
+        self.house = ForwardHouse(**house)
         self.services = web_services(self.house)
         self.app = web_app(self.services)
 
@@ -43,19 +60,60 @@ class WebHouse:
         return browser
 
 
-def web_services(house: House) -> WebServices:
+def web_services(house: ForwardHouse) -> WebServices:
     """The use cases of the house, as the application wants them."""
+    mailboxes = MailboxService(house.store, house.blobs, house.delivery, house.clock)
+    store, clock, settings = house.store, house.clock, house.settings
     return WebServices(
         accounts=house.accounts,
-        app_passwords=AppPasswords(house.store, house.clock, house.settings),
+        address_book=house.book,
+        app_passwords=AppPasswords(store, clock, settings),
         authenticator=house.authenticator,
         bus=house.bus,
-        clock=house.clock,
-        mailboxes=MailboxService(house.store, house.blobs, house.delivery, house.clock),
+        clock=clock,
+        forward_rules=house.rules,
+        greetings=OwnGreetings(store, house.greetings, WrittenAudio(), clock),
+        invoices=InvoiceDrop(store, clock, HouseReception(house), settings),
+        mailboxes=mailboxes,
+        message_list=MessageList(mailboxes),
+        message_parts=MessageParts(mailboxes),
         numbers=house.numbers,
-        sessions=WebSessions(house.store, house.clock),
-        tokens=OperatorTokens(house.store, house.clock),
+        password_reset=PasswordReset(store, house.bus, clock, house.hasher, house.signer, settings),
+        profiles=Profiles(store, clock, settings),
+        records=HouseRecords(store, settings),
+        sessions=WebSessions(store, clock),
+        streams=Streams(house.bus, beat_seconds=0.05),
+        tokens=OperatorTokens(store, clock),
     )
+
+
+class WrittenAudio:
+    """`AudioFiles` that takes what begins with RIFF as it is: FFmpeg is seen end to end."""
+
+    async def for_telephone(self, data: bytes, *, longest_seconds: int) -> bytes:
+        if not data.startswith(b"RIFF"):
+            raise RefusedDocumentError("The file is no known audio")
+        return data
+
+
+class HouseReception:
+    """`InvoiceReception` over the reception of mail, as the server puts them together."""
+
+    def __init__(self, house: ForwardHouse) -> None:
+        self._reception = Reception(
+            Directory(house.store, house.settings),
+            house.delivery,
+            house.clock,
+            NoMetrics(),
+            domain=DOMAIN,
+            invoice_senders={SENDER},
+            limits=Limits(30, 64 * 1024),
+        )
+
+    async def take(self, account: Account, data: bytes, *, key: IngestKey | None) -> Delivered:
+        client = Client(address="127.0.0.1", helo="localhost", protocol="LMTP", trusted=True)
+        prepared = await self._reception.prepare(data, SENDER, client)
+        return await self._reception.deliver(prepared, account, key=key)
 
 
 @dataclass

@@ -4,9 +4,9 @@ import re
 
 from um.app.applications import fax_service, voicemail_service
 from um.app.services import Services
-from um.core.account import NumberUse
+from um.core.account import Account, NumberUse
 from um.core.errors import RefusedDocumentError
-from um.core.ids import E164
+from um.core.ids import E164, IngestKey
 from um.core.message import MessageKind
 from um.service.accounts import AccountOverview
 from um.service.delivery import Delivered
@@ -56,6 +56,19 @@ async def deliver_mail(services: Services, name: str, data: bytes, kind: Message
 
     The operator is its envelope sender. Raises RefusedDocumentError if it is no message.
     """
+    overview = await services.accounts.show(name)
+    return await take_mail(services, overview.account, data, kind)
+
+
+async def take_mail(
+    services: Services,
+    account: Account,
+    data: bytes,
+    kind: MessageKind,
+    *,
+    key: IngestKey | None = None,
+) -> Delivered:
+    """As `deliver_mail`, for an account that is known; `key` makes it happen once."""
     config = services.ports.config
     sender = f"postmaster@{config.server.domain}"
     if not _FIELD.match(data):
@@ -70,9 +83,19 @@ async def deliver_mail(services: Services, name: str, data: bytes, kind: Message
         invoice_senders={sender} if kind is MessageKind.INVOICE else (),
         limits=Limits(bounds.max_received, bounds.max_line_octets),
     )
-    overview = await services.accounts.show(name)
     prepared = await reception.prepare(_ANY_NEWLINE.sub(b"\r\n", data), sender, OPERATOR)
-    return await reception.deliver(prepared, overview.account)
+    return await reception.deliver(prepared, account, key=key)
+
+
+class InvoiceMail:
+    """`um.service.invoices.InvoiceReception`: invoices of the API go the way of mail."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    async def take(self, account: Account, data: bytes, *, key: IngestKey | None) -> Delivered:
+        """Deliver an invoice. Raises RefusedDocumentError, and what mail and delivery raise."""
+        return await take_mail(self._services, account, data, MessageKind.INVOICE, key=key)
 
 
 def _number(overview: AccountOverview, use: NumberUse) -> E164:

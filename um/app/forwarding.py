@@ -34,7 +34,7 @@ class ForwardServices:
         self.failures = Failures(store, delivery, clock, metrics=metrics)
         self.bounces = Bounces(store, self.failures, self.settings, metrics=metrics)
         letters = TemplateLetters(folder / TEMPLATES, metrics)
-        self.composer = Composer(letters, self.links, self.book, self.settings)
+        self.composer = Composer(letters, self.links, self.book, self.signer, self.settings)
 
 
 def forward_settings(config: Config) -> ForwardSettings:

@@ -3,11 +3,16 @@
 import ssl
 from pathlib import Path
 
+from um.app.by_hand import InvoiceMail
 from um.app.edges import Bound
 from um.app.ports import Ports
 from um.app.services import Services
 from um.config import Config, ConfigurationError, contains
 from um.config.models import WebConfig
+from um.service.invoices import InvoiceDrop
+from um.service.message_list import MessageList
+from um.service.message_parts import MessageParts
+from um.service.own_greetings import OwnGreetings
 from um.web.application import web_app
 from um.web.core import core_router
 from um.web.forwarded import forwarded_routes
@@ -16,6 +21,8 @@ from um.web.metrics import PrometheusMetrics
 from um.web.plain import plain_app
 from um.web.server import HttpServer
 from um.web.services import WebServices
+from um.web.streams import Streams
+from voicemail.files import ConvertedFiles
 
 LEAST_TOKEN_CHARACTERS = 16
 
@@ -34,8 +41,9 @@ class WebEdge:
             core_token=read_token(config.core_token_file),
             public_url=public_url(config),
         )
-        forward = services.forward
-        secure = web_app(web_services(services), forwarded_routes(forward.links, forward.book))
+        forward, web = services.forward, web_services(services)
+        secure = web_app(web, forwarded_routes(forward.links, forward.book))
+        self._streams = web.streams
         self._plain = [HttpServer(plain, address) for address in config.listen]
         self._secure = [HttpServer(secure, address, tls=tls) for address in config.listen_tls]
 
@@ -48,21 +56,33 @@ class WebEdge:
 
     async def stop(self) -> None:
         """Finish requests in progress."""
+        self._streams.close()
         for server in (*self._secure, *self._plain):
             await server.stop()
 
 
 def web_services(services: Services) -> WebServices:
     """What portal and API work with."""
+    ports, forward = services.ports, services.forward
     return WebServices(
         accounts=services.accounts,
+        address_book=forward.book,
         app_passwords=services.app_passwords,
         authenticator=services.authenticator,
-        bus=services.ports.bus,
-        clock=services.ports.clock,
+        bus=ports.bus,
+        clock=ports.clock,
+        forward_rules=forward.rules,
+        greetings=OwnGreetings(ports.store, ports.greetings, ConvertedFiles(), ports.clock),
+        invoices=InvoiceDrop(ports.store, ports.clock, InvoiceMail(services), services.settings),
         mailboxes=services.mailboxes,
+        message_list=MessageList(services.mailboxes),
+        message_parts=MessageParts(services.mailboxes),
         numbers=services.numbers,
+        password_reset=services.password_reset,
+        profiles=services.profiles,
+        records=services.records,
         sessions=services.sessions,
+        streams=Streams(ports.bus),
         tokens=services.tokens,
     )
 

@@ -9,13 +9,16 @@ from um.service.app_passwords import AppPasswords
 from um.service.authentication import Authenticator
 from um.service.core_desk import CoreDesk
 from um.service.delivery import Delivery
+from um.service.house_records import HouseRecords
 from um.service.housekeeping import Housekeeping, HousekeepingSettings
 from um.service.mailboxes import MailboxService
 from um.service.message_waiting import MessageWaiting, Tallies
 from um.service.notices import QuotaNotices
 from um.service.numbering import NumberService
 from um.service.operator_tokens import OperatorTokens
+from um.service.password_reset import PasswordReset
 from um.service.passwords import Argon2Hasher
+from um.service.profile import Profiles
 from um.service.purge import Purge
 from um.service.recipients import Directory
 from um.service.retention import Retention
@@ -61,6 +64,11 @@ class Services:
             voice_octets=worst_case_voice_octets(ports.config.telephony.max_message_seconds),
             access_codes=ports.config.telephony.access_codes,
             bus=ports.bus,
+        )
+        self.profiles = Profiles(store, clock, self.settings)
+        self.records = HouseRecords(store, self.settings)
+        self.password_reset = PasswordReset(
+            store, ports.bus, clock, self._hasher, self.forward.signer, self.settings
         )
         self.purge = Purge(
             store,

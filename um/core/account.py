@@ -1,10 +1,12 @@
 """Accounts, their numbers and what the operator keeps about them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from um.core.ids import E164, AccountId
+from um.core.message import MessageKind
 
 MIN_QUOTA_OCTETS = 1024 * 1024
 """The smallest mailbox: room for one longest voice message."""
@@ -96,6 +98,17 @@ class Usage:
     reserved_octets: int
     """Sum of the reservations that have not expired."""
     limit_octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """All accounts together."""
+
+    accounts: Mapping[AccountState, int]
+    """How many are in each state; a state that none is in may be missing."""
+    messages: Mapping[MessageKind, int]
+    """How many messages of each kind there are, over all folders."""
+    used_octets: int
 
 
 @dataclass(frozen=True, slots=True)

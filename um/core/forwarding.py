@@ -70,6 +70,8 @@ class Purpose(StrEnum):
     COPY = "copy"
     CONFIRMATION = "confirmation"
     """The mail with the link that confirms an address."""
+    PASSWORD_RESET = "password-reset"  # noqa: S105 - a purpose, not a password
+    """The mail with the link that opens a new password."""
     WEBHOOK = "webhook"
 
 
@@ -108,7 +110,7 @@ class OutboxEntry:
     mode: CopyMode = CopyMode.OFF
     after: AfterCopy = AfterCopy.KEEP
     detail: str = ""
-    """A confirmation: the address's id. A webhook: the event, as JSON."""
+    """A confirmation: the address's id. A password's link: its end. A webhook: the event, as JSON."""
     state: OutboxState = OutboxState.WAITING
     attempts: int = 0
     last_error: str = ""

@@ -24,6 +24,7 @@ from um.core.account import (
     NumberState,
     NumberUse,
     PurgeRecord,
+    Totals,
     Usage,
 )
 from um.core.credentials import (
@@ -96,7 +97,15 @@ class Accounts(Protocol):
         """All accounts, by name."""
         ...
 
-    def page(self, after: AccountId | None, limit: int) -> list[Account]:
+    def page(self, after: str, limit: int) -> list[Account]:
+        """At most `limit` accounts whose names come after `after`, by name and domain."""
+        ...
+
+    def totals(self) -> Totals:
+        """All accounts together."""
+        ...
+
+    def batch(self, after: AccountId | None, limit: int) -> list[Account]:
         """Up to `limit` accounts in the order of their ids, those after `after`."""
         ...
 
@@ -745,6 +754,17 @@ class Greetings(Protocol):
 
     async def accounts(self) -> set[AccountId]:
         """Whose greetings are kept, for those who look for strays."""
+        ...
+
+
+class AudioFiles(Protocol):
+    """Audio files of any format as the telephone plays them; the files may be hostile."""
+
+    async def for_telephone(self, data: bytes, *, longest_seconds: int) -> bytes:
+        """A WAV file: linear, mono, 8000 a second.
+
+        Raises RefusedDocumentError (no audio, broken, too long), UnavailableError.
+        """
         ...
 
 

@@ -125,6 +125,14 @@ class AccountService:
             lambda tx: _overview(tx, named_txn(tx, name, self._settings.domain), now),
         )
 
+    async def page(self, *, after: str = "", limit: int = 100) -> list[AccountOverview]:
+        """At most `limit` accounts whose names come after `after`, by name."""
+        now = self._clock.now()
+        return await self._store.read(
+            "page-accounts",
+            lambda tx: [_overview(tx, each, now) for each in tx.accounts.page(after, limit)],
+        )
+
     async def every(self) -> list[AccountOverview]:
         """All accounts, by name."""
         now = self._clock.now()
@@ -341,11 +349,7 @@ class AccountService:
         )
 
     async def _hash_password(self, password: str) -> str:
-        if len(password) < self._settings.min_password_characters:
-            fewest = self._settings.min_password_characters
-            raise InvalidError(f"A password has at least {fewest} characters")
-        if len(password.encode()) > MAX_PASSWORD_OCTETS or not password.isprintable():
-            raise InvalidError("A password has printable characters only, 1024 octets at most")
+        check_password(password, self._settings)
         return await self._hasher.hash(password)
 
     def _check_pin(self, pin: str, numbers: Sequence[Number]) -> None:
@@ -361,6 +365,15 @@ class AccountService:
     ) -> None:
         at = self._clock.now()
         tx.records.audit(AuditRecord(at, actor, action, account.id, detail))
+
+
+def check_password(password: str, settings: AccountSettings) -> None:
+    """Raises InvalidError for one that cannot be."""
+    if len(password) < settings.min_password_characters:
+        fewest = settings.min_password_characters
+        raise InvalidError(f"A password has at least {fewest} characters")
+    if not password.isprintable() or len(password.encode()) > MAX_PASSWORD_OCTETS:
+        raise InvalidError("A password has printable characters only, 1024 octets at most")
 
 
 def _locked_txn(tx: Transaction, name: str, domain: str) -> Account:

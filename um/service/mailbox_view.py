@@ -16,7 +16,7 @@ from typing import TypeVar
 import structlog
 
 from um.core.account import Account, Usage
-from um.core.errors import UnavailableError
+from um.core.errors import NotFoundError, UnavailableError
 from um.core.ids import AccountId, ContentId, MailboxId, ModSeq, Uid
 from um.core.message import Content, Entry, Mailbox, MailboxStatus, Vanished
 from um.core.ports import BlobStore, Clock, Store, Transaction
@@ -189,6 +189,20 @@ class MailboxView:
             self._cache.put(read.values())
             found.update(read)
         return found
+
+    async def message(
+        self, account_id: AccountId, mailbox_id: MailboxId, uid: Uid
+    ) -> tuple[Mailbox, Entry, Content]:
+        """One message with its folder. Raises NotFoundError."""
+
+        def message_txn(tx: Transaction) -> tuple[Mailbox, Entry, Content]:
+            mailbox = owned_txn(tx, account_id, mailbox_id)
+            entry = tx.messages.entry(mailbox_id, uid)
+            if entry is None:
+                raise NotFoundError("There is no such message")
+            return mailbox, entry, tx.messages.contents([entry.content_id])[entry.content_id]
+
+        return await self._store.read("message", message_txn)
 
     async def octets(self, content: Content, start: int = 0, length: int | None = None) -> bytes:
         """Octets of the message itself. Raises NotFoundError, UnavailableError."""

@@ -231,6 +231,18 @@ class MailboxService(MailboxView):
         """Out of Trash again, into INBOX."""
         return await self.move(account_id, mailbox_id, uids=uids, target=INBOX)
 
+    async def erase(
+        self, account_id: AccountId, mailbox_id: MailboxId, *, uids: Collection[Uid]
+    ) -> list[Uid]:
+        """Remove for good what lies in Trash; returns what went. Raises InvalidError elsewhere."""
+
+        def erase_txn(tx: Transaction) -> list[Uid]:
+            if owned_txn(tx, account_id, mailbox_id).special_use != TRASH_USE:
+                raise InvalidError("Only what lies in Trash is removed for good")
+            return tx.messages.expunge(mailbox_id, uids)
+
+        return await self._change("erase", account_id, erase_txn)
+
     # -- APPEND ---------------------------------------------------------------------------------
 
     async def may_append(self, account_id: AccountId, name: str, size_octets: int) -> None:

@@ -216,7 +216,7 @@ class Retention:
 
 
 def _page(after: AccountId | None) -> Callable[[Transaction], list[Account]]:
-    return lambda tx: tx.accounts.page(after, BATCH)
+    return lambda tx: tx.accounts.batch(after, BATCH)
 
 
 def _known(ids: Sequence[AccountId]) -> Callable[[Transaction], list[Account]]:

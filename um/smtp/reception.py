@@ -190,13 +190,18 @@ class Reception:
             self._metrics.count("smtp_internal_errors")
             raise UnavailableError from error
 
-    async def deliver(self, prepared: Prepared, account: Account) -> Delivered:
-        """Deliver to one account; durable when it returns. Raises only UMErrors."""
+    async def deliver(
+        self, prepared: Prepared, account: Account, *, key: IngestKey | None = None
+    ) -> Delivered:
+        """Deliver to one account; durable when it returns. Raises only UMErrors.
+
+        `key` makes it happen once, in place of the message's own fingerprint.
+        """
         incoming = Incoming(
             account_id=account.id,
             kind=prepared.kind,
             data=prepared.data,
-            ingest_key=IngestKey(f"mail:{prepared.fingerprint}:{account.id}"),
+            ingest_key=key or IngestKey(f"mail:{prepared.fingerprint}:{account.id}"),
         )
         try:
             delivered = await self._deliveries.deliver(incoming)

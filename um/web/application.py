@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from um.core.errors import InvalidError, UMError
 from um.web.api import API, OPENAPI_URL, api_router
+from um.web.api.documents import faults
 from um.web.bodies import BoundedBodies
 from um.web.problems import document, problem
 from um.web.secure import SecureHeaders
@@ -79,7 +80,7 @@ def bare_app(
 
     @app.exception_handler(RequestValidationError)
     async def malformed(request: Request, error: RequestValidationError) -> Response:
-        return await tell(request, InvalidError(words(error)))
+        return await tell(request, InvalidError(faults(error.errors())))
 
     @app.exception_handler(HTTPException)
     async def protocol(_: Request, error: HTTPException) -> Response:
@@ -110,14 +111,6 @@ def whole(app: ASGIApp) -> ASGIApp:
             await problem(UMError())(scope, receive, send)
 
     return guarded
-
-
-def words(error: RequestValidationError) -> str:
-    """Each fault with its place; what was given is not repeated."""
-    return "; ".join(
-        f"{'.'.join(str(each) for each in fault['loc'])}: {fault['msg']}"
-        for fault in error.errors()[:20]
-    )
 
 
 def _by_status(error: HTTPException) -> Response:

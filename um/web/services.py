@@ -9,10 +9,20 @@ from um.core.ports import Clock, EventBus
 from um.service.accounts import AccountService
 from um.service.app_passwords import AppPasswords
 from um.service.authentication import Authenticator
+from um.service.forward.addresses import AddressBook
+from um.service.forward.rules import ForwardRules
+from um.service.house_records import HouseRecords
+from um.service.invoices import InvoiceDrop
 from um.service.mailboxes import MailboxService
+from um.service.message_list import MessageList
+from um.service.message_parts import MessageParts
 from um.service.numbering import NumberService
 from um.service.operator_tokens import OperatorTokens
+from um.service.own_greetings import OwnGreetings
+from um.service.password_reset import PasswordReset
+from um.service.profile import Profiles
 from um.service.web_sessions import WebSessions
+from um.web.streams import Streams
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,13 +30,23 @@ class WebServices:
     """The use cases that are reached over HTTPS."""
 
     accounts: AccountService
+    address_book: AddressBook
     app_passwords: AppPasswords
     authenticator: Authenticator
     bus: EventBus
     clock: Clock
+    forward_rules: ForwardRules
+    greetings: OwnGreetings
+    invoices: InvoiceDrop
     mailboxes: MailboxService
+    message_list: MessageList
+    message_parts: MessageParts
     numbers: NumberService
+    password_reset: PasswordReset
+    profiles: Profiles
+    records: HouseRecords
     sessions: WebSessions
+    streams: Streams
     tokens: OperatorTokens
 
 

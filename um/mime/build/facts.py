@@ -87,6 +87,29 @@ class FaxFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceFacts:
+    """One invoice. Texts come as billing gave them: the builder cleans them."""
+
+    id: str
+    """Gives the Message-ID and the boundary: the same for the same invoice."""
+    domain: str
+    recipient: str
+    """The account's name."""
+    number: str
+    pdf: bytes = field(repr=False)
+    at: datetime
+    """When it was issued, aware."""
+    timezone: str = "UTC"
+    recipient_name: str = ""
+    sender_name: str = "Billing"
+    subject: str = ""
+    amount: str = ""
+    """With its currency, as it is to be shown."""
+    due: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NoticeFacts:
     """A message from the system to the account's owner."""
 

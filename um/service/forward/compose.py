@@ -23,6 +23,8 @@ from um.service.forward.addresses import AddressBook
 from um.service.forward.links import Link, Links
 from um.service.forward.plan import main_address
 from um.service.forward.settings import ForwardSettings
+from um.service.forward.signing import Signer
+from um.service.password_reset import reset_token
 
 BOUNCE_PREFIX = "bounce+"
 ID_DIGITS = 32
@@ -46,11 +48,17 @@ class Composer:
     """Writes mails from rows, messages and templates. Does no input or output itself."""
 
     def __init__(
-        self, letters: Letters, links: Links, book: AddressBook, settings: ForwardSettings
+        self,
+        letters: Letters,
+        links: Links,
+        book: AddressBook,
+        signer: Signer,
+        settings: ForwardSettings,
     ) -> None:
         self._letters = letters
         self._links = links
         self._book = book
+        self._signer = signer
         self._settings = settings
 
     def copy(self, row: OutboxEntry, source: Source) -> OutgoingMail:
@@ -94,6 +102,20 @@ class Composer:
             "domain": self._settings.domain,
         }
         letter = self._letters.write("confirm", account.language, values)
+        return self._mail(row, account, letter, sender_name=self._settings.domain)
+
+    def password_reset(self, row: OutboxEntry, account: Account) -> OutgoingMail:
+        """The mail with the link that opens a new password."""
+        expires_at = datetime.fromisoformat(row.detail)
+        token = reset_token(self._signer, account, expires_at)
+        values = {
+            "owner": clean_text(account.full_name) or account.name,
+            "mailbox": main_address(account),
+            "url": f"{self._settings.public_url}/reset/{token}",
+            "expires": _shown(expires_at, account),
+            "domain": self._settings.domain,
+        }
+        letter = self._letters.write("reset", account.language, values)
         return self._mail(row, account, letter, sender_name=self._settings.domain)
 
     def _notice(self, row: OutboxEntry, source: Source) -> OutgoingMail:

@@ -181,6 +181,8 @@ class Sender:
         if row.purpose is Purpose.CONFIRMATION:
             address = waiting.address
             return self._composer.confirmation(row, account, address) if address else None
+        if row.purpose is Purpose.PASSWORD_RESET:
+            return self._composer.password_reset(row, account)
         if waiting.content is None:
             return None
         try:
@@ -247,6 +249,8 @@ class Sender:
             return None
         if row.purpose is Purpose.WEBHOOK:
             return self._webhook_txn(tx, row, account)
+        if row.purpose is Purpose.PASSWORD_RESET:
+            return _password_reset_txn(tx, row, account, self._clock.now())
         load = _copy_txn if row.purpose is Purpose.COPY else _confirmation_txn
         return load(tx, row, account)
 
@@ -278,6 +282,15 @@ def _copy_txn(tx: Transaction, row: OutboxEntry, account: Account) -> Waiting | 
 def _confirmation_txn(tx: Transaction, row: OutboxEntry, account: Account) -> Waiting | None:
     address = tx.addresses.get(AddressId(row.detail))
     return Waiting(row, account, address=address) if address else None
+
+
+def _password_reset_txn(
+    tx: Transaction, row: OutboxEntry, account: Account, now: datetime
+) -> Waiting | None:
+    address = tx.addresses.find(account.id, row.target)
+    if address is None or address.state is not AddressState.CONFIRMED:
+        return None
+    return Waiting(row, account) if datetime.fromisoformat(row.detail) > now else None
 
 
 def _finish_message_txn(tx: Transaction, row: OutboxEntry, now: datetime) -> None:

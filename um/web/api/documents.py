@@ -1,8 +1,12 @@
 """What goes over the wire: the base of all documents, and the texts that may come in them."""
 
-from typing import Annotated
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from fastapi import Path
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
+
+from um.core.account import Number, NumberState, NumberUse
 
 
 class Document(BaseModel):
@@ -27,3 +31,30 @@ def _line(text: str) -> str:
 
 Line = Annotated[str, Field(max_length=200), AfterValidator(_line)]
 """One line of text, without control characters."""
+
+Octets = Annotated[int, Field(ge=1, le=2**53)]
+AccountIdPath = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
+MAX_FAULTS = 20
+
+
+def faults(errors: Iterable[Mapping[str, Any]]) -> str:
+    """Each fault with its place; what was given is not repeated."""
+    told = [f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg']}" for each in errors]
+    return "; ".join(told[:MAX_FAULTS])
+
+
+class NumberDocument(Document):
+    """A telephone number of an account."""
+
+    number: str
+    """E.164."""
+    use: NumberUse
+    state: NumberState
+    hold_until: AwareDatetime | None
+
+    @classmethod
+    def of(cls, number: Number) -> "NumberDocument":
+        """Over the wire."""
+        return cls(
+            number=number.e164, use=number.use, state=number.state, hold_until=number.hold_until
+        )

@@ -84,9 +84,12 @@ async def show_session(visitor: Customer) -> SessionDocument:
 
 
 @router.delete("/session", status_code=204)
-async def log_out(request: Request, response: Response, services: Services, _: Present) -> None:
+async def log_out(
+    request: Request, response: Response, services: Services, visitor: Present
+) -> None:
     """Log out."""
     await services.sessions.end(request.cookies[COOKIE])
+    services.streams.wake(visitor.account.id)
     response.delete_cookie(COOKIE, secure=True, httponly=True, samesite="lax")
 
 
@@ -101,6 +104,7 @@ async def list_sessions(visitor: Customer, services: Services) -> list[OpenSessi
 async def end_other_sessions(visitor: Present, services: Services) -> None:
     """End all sessions of the account but one's own."""
     await services.sessions.end_others(visitor)
+    services.streams.wake(visitor.account.id)
 
 
 @router.delete("/sessions/{session_id}", status_code=204)
@@ -112,6 +116,7 @@ async def end_session(
     """End one session of the account."""
     if not await services.sessions.end_one(visitor.account.id, session_id):
         raise NotFoundError("There is no such session")
+    services.streams.wake(visitor.account.id)
 
 
 async def open_session(

@@ -1,0 +1,228 @@
+"""One's own account: what it is, contact data, preferences, password, PIN, history, events."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from pydantic import AwareDatetime, Field, SecretStr
+
+from um.core.account import AccountState, CallRecord
+from um.core.message import MessageKind
+from um.policy.lifecycle import Door
+from um.service.accounts import AccountOverview
+from um.service.profile import ProfileChange
+from um.service.web_sessions import Visitor
+from um.web.api.documents import Document, Given, Line, NumberDocument
+from um.web.guards import COOKIE, Customer, Writer, peer
+from um.web.services import Services, WebServices
+
+router = APIRouter(prefix="/me", tags=["account"])
+OWNER = "owner"
+"""Who did it, for the audit log."""
+
+Secret = Annotated[SecretStr, Field(min_length=1, max_length=1024)]
+Pin = Annotated[SecretStr, Field(min_length=1, max_length=32)]
+
+
+class Contact(Given):
+    """Where the owner lives; an empty text removes an item."""
+
+    company: Line | None = None
+    street: Line | None = None
+    postal_code: Line | None = None
+    city: Line | None = None
+    country: Line | None = None
+    phone: Line | None = None
+    mobile: Line | None = None
+
+
+class OwnAccount(Document):
+    """An account as its owner sees it."""
+
+    name: str
+    address: str
+    """The mail address of the mailbox."""
+    full_name: str
+    state: AccountState
+    notice: str
+    """Why it is read-only."""
+    timezone: str
+    language: str
+    voicemail: bool
+    ring_seconds: int | None
+    """Null: as the operator's default says."""
+    has_pin: bool
+    numbers: list[NumberDocument]
+    used_octets: int
+    quota_octets: int
+    messages: dict[MessageKind, int]
+    contact: dict[str, str]
+
+
+class OwnChange(Given):
+    """What shall be different; what is left out stays as it is."""
+
+    full_name: Line | None = None
+    timezone: Annotated[str, Field(max_length=64)] | None = None
+    language: Annotated[str, Field(max_length=3)] | None = None
+    voicemail: bool | None = None
+    ring_seconds: Annotated[int, Field(ge=0, le=180)] | None = None
+    """Null: the operator's default again."""
+    contact: Contact | None = None
+
+
+class NewPassword(Given):
+    """The password of the portal and of mail programs."""
+
+    old_password: Secret
+    new_password: Secret
+
+
+class NewPin(Given):
+    """The PIN of the telephone menu."""
+
+    password: Secret
+    """The account's password: the old PIN may be forgotten."""
+    pin: Pin
+
+
+class CallDocument(Document):
+    """A line of the history."""
+
+    at: AwareDatetime
+    kind: str
+    """`voice`, `fax`, `missed-voice`, `missed-fax`, `refused`."""
+    number: str | None
+    caller: str
+    duration_seconds: float
+    detail: str
+
+    @classmethod
+    def of(cls, call: CallRecord) -> "CallDocument":
+        """Over the wire."""
+        return cls(
+            at=call.at,
+            kind=call.kind,
+            number=call.number,
+            caller=call.caller,
+            duration_seconds=call.duration_seconds,
+            detail=call.detail,
+        )
+
+
+@router.get("")
+async def show_account(visitor: Customer, services: Services) -> OwnAccount:
+    """Show the account."""
+    return await _shown(services, visitor)
+
+
+@router.patch("")
+async def change_account(given: OwnChange, visitor: Writer, services: Services) -> OwnAccount:
+    """Change contact data and preferences."""
+    fields = given.model_fields_set
+    contact = given.contact.model_dump(exclude_none=True) if given.contact else {}
+    change = ProfileChange(
+        full_name=given.full_name,
+        timezone=given.timezone,
+        language=given.language,
+        voicemail=given.voicemail,
+        ring_seconds=given.ring_seconds,
+        default_ring="ring_seconds" in fields and given.ring_seconds is None,
+        contact=contact,
+    )
+    await services.profiles.change(visitor.account.name, change, actor=OWNER)
+    return await _shown(services, visitor)
+
+
+@router.put("/password", status_code=204)
+async def change_password(
+    given: NewPassword, request: Request, visitor: Writer, services: Services
+) -> None:
+    """Set a new password; all other sessions of the account end."""
+    await _check_password(services, visitor, given.old_password, request)
+    await services.accounts.set_password(
+        visitor.account.name,
+        given.new_password.get_secret_value(),
+        actor=OWNER,
+        keep_session=visitor.session.secret_hash,
+    )
+
+
+@router.put("/pin", status_code=204)
+async def change_pin(given: NewPin, request: Request, visitor: Writer, services: Services) -> None:
+    """Set a new PIN; a lock of the old one is lifted."""
+    await _check_password(services, visitor, given.password, request)
+    pin = given.pin.get_secret_value()
+    await services.accounts.set_pin(visitor.account.name, pin, actor=OWNER)
+
+
+@router.get("/history")
+async def show_history(
+    visitor: Customer,
+    services: Services,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> list[CallDocument]:
+    """List calls, with or without a message, the latest first."""
+    found = await services.records.calls(visitor.account.id, limit=limit)
+    return [CallDocument.of(each) for each in found]
+
+
+@router.get(
+    "/events",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}}},
+)
+async def listen(request: Request, visitor: Customer, services: Services) -> Response:
+    """Be told of changes: `mailbox` events name a folder's id, `account` is about the rest.
+
+    The stream ends, with `bye`, when the session does.
+    """
+    cookie = request.cookies[COOKIE]
+
+    async def alive() -> bool:
+        return await services.sessions.find(cookie, touch=False) is not None
+
+    services.streams.check_room(visitor.account.id)
+    return StreamingResponse(
+        services.streams.events(visitor.account.id, alive),
+        media_type="text/event-stream",
+        headers={"x-accel-buffering": "no"},
+    )
+
+
+async def _shown(services: WebServices, visitor: Visitor) -> OwnAccount:
+    overview = await services.accounts.show(visitor.account.name)
+    return _own(overview, visitor, await services.profiles.contact(visitor.account.name))
+
+
+def _own(overview: AccountOverview, visitor: Visitor, contact: dict[str, str]) -> OwnAccount:
+    account = overview.account
+    return OwnAccount(
+        name=account.name,
+        address=f"{account.name}@{account.domain}",
+        full_name=account.full_name,
+        state=account.state,
+        notice=visitor.notice,
+        timezone=account.timezone,
+        language=account.language,
+        voicemail=account.voicemail_enabled,
+        ring_seconds=account.ring_seconds,
+        has_pin=account.pin_hash is not None,
+        numbers=[NumberDocument.of(each) for each in overview.numbers],
+        used_octets=overview.usage.used_octets,
+        quota_octets=overview.usage.limit_octets,
+        messages=overview.counts,
+        contact=contact,
+    )
+
+
+async def _check_password(
+    services: WebServices, visitor: Visitor, password: SecretStr, request: Request
+) -> None:
+    """Raises as a login does: wrong ones are counted and slowed down in the same way."""
+    await services.authenticator.login(
+        visitor.account.name,
+        password.get_secret_value(),
+        peer=peer(request),
+        door=Door.PORTAL,
+    )
