@@ -5,6 +5,7 @@ from pathlib import Path
 
 from um.app.by_hand import InvoiceMail
 from um.app.edges import Bound
+from um.app.portal import portal_desk
 from um.app.ports import Ports
 from um.app.services import Services
 from um.config import Config, ConfigurationError, contains
@@ -19,6 +20,7 @@ from um.web.forwarded import forwarded_routes
 from um.web.health import Check, database_answers, folder_is_writable, has_free_space
 from um.web.metrics import PrometheusMetrics
 from um.web.plain import plain_app
+from um.web.portal import error_page, portal_pages
 from um.web.server import HttpServer
 from um.web.services import WebServices
 from um.web.streams import Streams
@@ -42,7 +44,12 @@ class WebEdge:
             public_url=public_url(config),
         )
         forward, web = services.forward, web_services(services)
-        secure = web_app(web, forwarded_routes(forward.links, forward.book))
+        secure = web_app(
+            web,
+            forwarded_routes(forward.links, forward.book),
+            portal_pages(portal_desk(ports.config)),
+            error_page=error_page,
+        )
         self._streams = web.streams
         self._plain = [HttpServer(plain, address) for address in config.listen]
         self._secure = [HttpServer(secure, address, tls=tls) for address in config.listen_tls]

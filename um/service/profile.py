@@ -13,6 +13,7 @@ from um.core.account import MIN_QUOTA_OCTETS, Account, AuditRecord
 from um.core.errors import InvalidError
 from um.core.ports import Clock, Store, Transaction
 from um.policy.calendar import zone
+from um.policy.names import account_name
 from um.service.accounts import MAX_RING_SECONDS
 from um.service.recipients import named_txn
 from um.service.settings import AccountSettings
@@ -81,6 +82,21 @@ class Profiles:
             return account
 
         return await self._store.run("change-profile", change_profile_txn)
+
+    async def rename(self, name: str, new_name: str, *, actor: str = "operator") -> Account:
+        """Give the account another login name; its numbers and sessions stay.
+
+        Raises NotFoundError, InvalidError, AlreadyExistsError.
+        """
+        chosen, now = account_name(new_name), self._clock.now()
+
+        def rename_account_txn(tx: Transaction) -> Account:
+            account = replace(named_txn(tx, name, self._settings.domain), name=chosen)
+            tx.accounts.save(account)
+            tx.records.audit(AuditRecord(now, actor, "rename", account.id, f"{name} -> {chosen}"))
+            return account
+
+        return await self._store.run("rename-account", rename_account_txn)
 
 
 def _check(change: ProfileChange) -> None:

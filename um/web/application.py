@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from um.core.errors import InvalidError, UMError
+from um.core.errors import InvalidError, NotFoundError, UMError
 from um.web.api import API, OPENAPI_URL, api_router
 from um.web.api.documents import faults
 from um.web.bodies import BoundedBodies
@@ -83,7 +83,9 @@ def bare_app(
         return await tell(request, InvalidError(faults(error.errors())))
 
     @app.exception_handler(HTTPException)
-    async def protocol(_: Request, error: HTTPException) -> Response:
+    async def protocol(request: Request, error: HTTPException) -> Response:
+        if error_page is not None and error.status_code == HTTPStatus.NOT_FOUND:
+            return await tell(request, NotFoundError(CODES[HTTPStatus.NOT_FOUND][1]))
         return _by_status(error)
 
     return app

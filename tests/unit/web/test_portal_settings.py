@@ -1,0 +1,256 @@
+"""The portal's settings: telephone, forwarding, account, passwords, and what is refused there."""
+
+import re
+
+import pytest
+
+from tests.support.house import PASSWORD
+from tests.support.portal_house import HOSTILE, PortalHouse, tags, text_of
+from tests.support.web_house import run
+from um.core.account import CallRecord, GreetingKind
+from um.core.forwarding import AfterCopy, CopyMode
+from um.core.message import MessageKind
+from um.policy.lifecycle import Door
+
+NEW = "a better password"
+
+
+@pytest.fixture
+def web():
+    house = PortalHouse()
+    house.account = run(house.house.add("alice", language="en"))
+    return house
+
+
+def account(web):
+    return run(web.house.accounts.show("alice")).account
+
+
+def test_ring_time_and_voicemail(web):
+    """Set, switched off, and given back to the operator's default; nonsense is refused."""
+    browser = web.signed_in()
+    browser.send("/telephone", voicemail="off", ring="35")
+    assert (account(web).voicemail_enabled, account(web).ring_seconds) == (False, 35)
+    assert [
+        each["value"]
+        for each in tags(browser.get("/telephone"), "input")
+        if each.get("name") == "ring"
+    ] == ["35"]
+    browser.send("/telephone", voicemail="on", ring="")
+    assert (account(web).voicemail_enabled, account(web).ring_seconds) == (True, None)
+    for wrong in ("-1", "soon", "1e2", "181", "99999"):
+        assert browser.send("/telephone", voicemail="off", ring=wrong).status_code == 422
+    assert account(web).voicemail_enabled
+
+
+def test_a_greeting_is_uploaded_heard_and_removed(web):
+    """What is no sound is refused in words, and nothing changes."""
+    browser = web.signed_in()
+    kinds = lambda: run(web.services.greetings.kinds(web.account.id))  # noqa: E731
+    files = {"file": ("g.wav", b"RIFF" + bytes(100_000), "audio/wav")}
+    done = browser.send("/greetings/busy", files=files)
+    assert done.headers["location"] == "/telephone?done=greeting"
+    assert kinds() == {GreetingKind.BUSY}
+    audio = tags(browser.get("/telephone"), "audio")[0]["src"]
+    assert browser.get(audio).content.startswith(b"RIFF")
+    refused = browser.send("/greetings/name", files={"file": ("x.txt", b"words", "text/plain")})
+    assert refused.status_code == 422
+    assert "The file could not be read." in text_of(refused)
+    assert "Choose a sound file" in text_of(
+        browser.send("/greetings/name", files={"file": ("", b"")})
+    )
+    browser.send("/greetings/busy/remove")
+    assert kinds() == set()
+    assert browser.send("/greetings/other", files=files).status_code == 422
+
+
+def test_a_stranger_sends_no_large_file(web):
+    """Who has no session is turned away before the file is read; nobody sends more than fits."""
+    files = {"file": ("g.wav", b"RIFF" + bytes(200_000), "audio/wav")}
+    assert web.browser().post("/greetings/busy", files=files).status_code == 303
+    browser = web.signed_in()
+    huge = {"file": ("g.wav", b"RIFF" + bytes(21 * 1024 * 1024), "audio/wav")}
+    assert browser.send("/greetings/busy", files=huge).status_code == 413
+    assert browser.post("/greetings/busy", files=files).status_code == 403
+    assert run(web.services.greetings.kinds(web.account.id)) == set()
+
+
+def test_addresses_and_rules_of_forwarding(web):
+    """An address waits for its confirmation; a wrong one is refused in words."""
+    browser = web.signed_in()
+    browser.send("/forwarding/addresses", address="anna@example.org")
+    page = browser.get("/forwarding")
+    assert "anna@example.org" in text_of(page)
+    assert "waiting for confirmation" in text_of(page)
+    for wrong in ("alice@um.example.net", "x", HOSTILE, "a@b.c\r\nBcc: d@e.f"):
+        answer = browser.send("/forwarding/addresses", address=wrong)
+        assert answer.status_code == 422
+    rules = {f"mode-{kind}": "off" for kind in ("voice", "fax", "invoice")}
+    rules |= {f"after-{kind}": "keep" for kind in ("voice", "fax", "invoice")}
+    browser.send("/forwarding", **(rules | {"mode-fax": "attach", "after-fax": "seen"}))
+    rule = run(web.services.forward_rules.every(web.account.id))[MessageKind.FAX]
+    assert (rule.mode, rule.after) == (CopyMode.ATTACH, AfterCopy.SEEN)
+    assert browser.send("/forwarding", **(rules | {"mode-fax": "burn"})).status_code == 422
+    browser.send("/forwarding/addresses/remove", address="anna@example.org")
+    assert run(web.services.address_book.every(web.account.id)) == []
+
+
+def test_contact_language_and_time_zone(web):
+    """The next page speaks the new language; what is said of oneself is text as well."""
+    browser = web.signed_in()
+    fields = {"full_name": HOSTILE, "timezone": "Europe/Paris", "language": "fr"}
+    browser.send("/account", **(fields | {"contact-city": "Paris"}))
+    page = browser.get("/account")
+    assert '<html lang="fr">' in page.text
+    assert not tags(page, "img")
+    assert HOSTILE in text_of(page)
+    assert run(web.services.profiles.contact("alice"))["city"] == "Paris"
+    for wrong in ({"timezone": "Mars/Base"}, {"language": "xx"}, {"full_name": "a\x00b"}):
+        assert browser.send("/account", **(fields | wrong)).status_code == 422
+
+
+def test_the_user_name_is_changed_and_taken_names_are_refused(web):
+    run(web.house.add("bob", "+15551230002"))
+    browser = web.signed_in()
+    assert "taken" in text_of(browser.send("/account/name", name="bob"))
+    assert browser.send("/account/name", name="5551230009").status_code == 422
+    browser.send("/account/name", name="alicia")
+    assert browser.get("/account").status_code == 200
+    assert web.signed_in("alicia").get("/").status_code == 200
+
+
+def test_the_password_is_changed_by_who_knows_it(web):
+    """Other sessions end, one's own stays."""
+    browser, other = web.signed_in(), web.signed_in()
+    fields = {"current": PASSWORD, "fresh": NEW, "again": NEW}
+    assert "differ" in text_of(browser.send("/security/password", **(fields | {"again": "x"})))
+    wrong = browser.send("/security/password", **(fields | {"current": "guess"}))
+    assert wrong.status_code == 403
+    assert "present password is wrong" in text_of(wrong)
+    short = browser.send("/security/password", **(fields | {"fresh": "x", "again": "x"}))
+    assert short.status_code == 422
+    assert (
+        browser.send("/security/password", **fields).headers["location"].endswith("done=password")
+    )
+    assert browser.get("/").status_code == 200
+    assert other.get("/").status_code == 303
+    assert web.signed_in(password=NEW).get("/").status_code == 200
+
+
+def test_a_pin_is_set_and_never_shown(web):
+    browser = web.signed_in()
+    easy = browser.send("/security/pin", current=PASSWORD, pin="111111")
+    assert easy.status_code == 422
+    done = browser.send("/security/pin", current=PASSWORD, pin="280641")
+    assert done.headers["location"] == "/security?done=pin"
+    assert run(web.house.authenticator.verify_pin(web.account.id, "280641"))
+    assert "280641" not in browser.get("/security").text
+
+
+def test_an_app_password_is_shown_once(web):
+    """It opens IMAP until it is revoked."""
+    browser = web.signed_in()
+    made = browser.send("/security/apps", label=HOSTILE)
+    shown = re.search(r'id="app-password">([a-z0-9-]+)<', made.text)[1]
+    later = browser.get("/security")
+    assert shown not in later.text
+    assert HOSTILE in text_of(later)
+    assert not tags(later, "img")
+    login = web.house.authenticator.login
+    assert run(login("alice", shown, peer="192.0.2.1", door=Door.IMAP)).account.name == "alice"
+    named = [each["value"] for each in tags(later, "input") if each.get("name") == "id"]
+    browser.send("/security/apps/remove", id=named[0])
+    assert "never used" not in text_of(browser.get("/security"))
+    assert browser.send("/security/apps", label="").status_code == 422
+
+
+def test_sessions_are_listed_and_ended(web):
+    """By what the browser calls itself, which is text."""
+    browser, other = web.signed_in(), web.browser()
+    fields = {"name": "alice", "password": PASSWORD}
+    other.post("/login", data=fields, headers={"user-agent": HOSTILE})
+    page = browser.get("/security")
+    assert HOSTILE in text_of(page)
+    assert not tags(page, "img")
+    ids = [each["value"] for each in tags(page, "input") if each.get("name") == "id"]
+    assert len(ids) == 1
+    browser.send("/security/sessions/end", id=ids[0])
+    assert other.get("/").status_code == 303
+    third = web.signed_in()
+    browser.send("/security/sessions/end-others")
+    assert third.get("/").status_code == 303
+    assert browser.get("/").status_code == 200
+    assert browser.send("/security/sessions/end", id="0" * 32).status_code == 404
+
+
+def test_a_forgotten_password_asks_the_same_of_everyone(web):
+    """The answer tells nothing; an invented link opens nothing."""
+    known = web.browser().post("/forgotten", data={"name": "alice"})
+    unknown = web.browser().post("/forgotten", data={"name": HOSTILE})
+    strip = lambda page: re.sub(r'nonce="[^"]+"', "", page.text)  # noqa: E731
+    assert strip(known) == strip(unknown)
+    fields = {"fresh": NEW, "again": NEW}
+    assert web.browser().post("/reset/invented", data=fields).status_code == 404
+    assert web.browser().post("/reset/x", data=fields | {"again": "y"}).status_code == 422
+
+
+def test_a_mailed_link_sets_a_new_password_once(web):
+    """Asked for on the page, mailed to the confirmed address, used on the page."""
+    run(web.house.confirmed(web.account, "anna@example.org"))
+    web.browser().post("/forgotten", data={"name": "alice"})
+    run(web.house.sender.tick())
+    text = web.house.relay.message().get_body(("plain",)).get_content()
+    token = re.search(r"/reset/([\w-]+)", text)[1]
+    fields = {"fresh": NEW, "again": NEW}
+    assert web.browser().get(f"/reset/{token}").status_code == 200
+    short = web.browser().post(f"/reset/{token}", data={"fresh": "x", "again": "x"})
+    assert short.status_code == 422
+    done = web.browser().post(f"/reset/{token}", data=fields)
+    assert done.headers["location"] == "/login?done=password"
+    assert web.browser().post(f"/reset/{token}", data=fields).status_code == 404
+    assert web.signed_in(password=NEW)
+
+
+def test_the_history_tells_of_each_call(web):
+    """Callers are text."""
+    call = CallRecord(web.account.id, web.house.clock.now(), "missed-voice", None, HOSTILE, 0.0)
+    run(web.house.store.run("call", lambda tx: tx.records.add_call(call)))
+    page = web.signed_in().get("/history")
+    assert "Missed call" in text_of(page)
+    assert not tags(page, "img")
+
+
+def test_a_suspended_account_changes_no_setting(web):
+    """Every form answers 403; logging out and ending sessions still works."""
+    browser = web.signed_in()
+    token = browser.token()
+    run(web.house.accounts.suspend("alice", reason="unpaid"))
+    files = {"file": ("g.wav", b"RIFF", "audio/wav")}
+    for path in (
+        "/telephone",
+        "/forwarding",
+        "/forwarding/addresses",
+        "/account",
+        "/account/name",
+        "/security/password",
+        "/security/pin",
+        "/security/apps",
+        "/greetings/busy/remove",
+    ):
+        assert browser.post(path, data={"token": token}).status_code == 403, path
+    assert browser.post("/greetings/busy", data={"token": token}, files=files).status_code == 403
+    for path in ("/telephone", "/forwarding", "/account", "/security", "/history"):
+        assert browser.get(path).status_code == 200
+    assert browser.post("/security/sessions/end-others", data={"token": token}).status_code == 303
+    assert browser.post("/logout", data={"token": token}).status_code == 303
+
+
+def test_every_form_of_the_portal_wants_its_token(web):
+    """Whatever changes anything is refused to who has only the cookie."""
+    browser = web.signed_in()
+    open_ = {"/login", "/forgotten", "/reset/{token}"}
+    for route in web.routes():
+        if "POST" in route.methods and route.path not in open_:
+            path = re.sub(r"\{kind\}", "busy", route.path)
+            answer = browser.post(path, data={"token": "0" * 64})
+            assert answer.status_code == 403, path

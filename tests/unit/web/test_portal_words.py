@@ -1,0 +1,88 @@
+"""The portal's languages: each complete, each spoken on every page."""
+
+import re
+from datetime import datetime
+
+import pytest
+
+from tests.support.portal_house import PortalHouse, text_of
+from tests.support.web_house import run
+from um.core.account import CallRecord
+from um.core.forwarding import AddressState
+from um.core.message import MessageKind
+from um.web.portal.wording import LANGUAGES, accepted, catalogue, wording
+
+PAGES = (
+    "/",
+    "/?folder=Trash",
+    "/?q=nothing",
+    "/statements",
+    "/history",
+    "/telephone",
+    "/forwarding",
+    "/account",
+    "/security",
+    "/nowhere",
+)
+DOORS = ("/login", "/forgotten", "/reset/x")
+
+
+def values(text):
+    return sorted(re.findall(r"\{(\w+)\}", text))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_language_has_every_text_with_the_same_values(language):
+    """As many months and days too; no text is empty."""
+    english, other = catalogue("en"), catalogue(language)
+    assert other.keys() == english.keys()
+    for key, text in english.items():
+        assert values(other[key]) == values(text), key
+        assert other[key].strip() or key == "number.group", key
+        assert other[key].count(",") == text.count(",") or not key.startswith("date."), key
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_page_is_spoken_in_the_owners_language(language):
+    """Inside by the account's language, at the door by the browser's."""
+    web = PortalHouse()
+    account = run(web.house.add("alice", language=language))
+    web.voice(account)
+    web.fax(account)
+    now = web.house.clock.now()
+    for kind in ("voice", "missed-voice", "missed-fax", "refused", "something-new"):
+        call = CallRecord(account.id, now, kind, None, "", 1.0)
+        run(web.house.store.run("call", lambda tx, call=call: tx.records.add_call(call)))
+    run(web.services.address_book.add(account.id, "anna@example.org"))
+    browser = web.signed_in()
+    for path in PAGES:
+        page = browser.get(path)
+        assert f'<html lang="{language}">' in page.text
+        assert wording(language)("nav.logout") in text_of(page)
+    for path in DOORS:
+        page = web.browser().get(path, headers={"accept-language": f"{language}-CA;q=0.9"})
+        assert f'<html lang="{language}">' in page.text
+    assert all(wording(language).has(f"address.{state}") for state in AddressState)
+    assert all(wording(language).has(f"kind.{kind}") for kind in MessageKind)
+
+
+def test_who_speaks_another_language_gets_english():
+    assert wording("de").language == "en"
+    assert wording("fr_CA").language == "fr"
+    assert accepted("de, es-MX;q=0.8, en;q=0.5") == "es"
+    assert accepted("") == "en"
+
+
+def test_numbers_sizes_and_days_as_a_language_writes_them():
+    """Near days by their hour, others by their date."""
+    now = datetime(2026, 3, 5, 12, 0)
+    english, french, spanish = (wording(each) for each in ("en", "fr", "es"))
+    assert english.number(1234567.5, 1) == "1,234,567.5"
+    assert french.number(1234.5, 1) == "1\u202f234,5"
+    assert spanish.size(1536 * 1024) == "1,5 MB"
+    assert english.size(10) == "1 kB"
+    assert english.moment(datetime(2026, 3, 5, 9, 5), now) == "09:05"
+    assert french.moment(datetime(2026, 3, 4, 9, 5), now) == "mer. 09:05"
+    assert spanish.moment(datetime(2026, 1, 4, 9, 5), now) == "4 ene"
+    assert english.moment(datetime(2025, 12, 31, 9, 5), now) == "31 Dec 2025"
+    assert spanish.date(datetime(2026, 3, 4)) == "4 de marzo de 2026"

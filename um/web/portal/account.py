@@ -1,0 +1,97 @@
+"""The account: contact data, language, time zone, user name, and what its closing means."""
+
+from functools import cache
+from zoneinfo import available_timezones
+
+from fastapi import APIRouter, Request, Response
+
+from um.core.errors import AlreadyExistsError, InvalidError
+from um.service.profile import CONTACT_KEYS, ProfileChange
+from um.service.web_sessions import Visitor
+from um.web.api.own_account import OWNER
+from um.web.guards import Customer
+from um.web.portal.desk import PortalDesk
+from um.web.portal.forms import WritableForm, choice
+from um.web.portal.render import moved, page
+from um.web.portal.wording import LANGUAGES, wording
+from um.web.problems import STATUSES
+from um.web.services import Services, WebServices
+
+PATH = "/account"
+_AREAS = ("Africa/", "America/", "Asia/", "Atlantic/", "Australia/", "Europe/", "Pacific/", "UTC")
+
+
+def account_pages(desk: PortalDesk) -> APIRouter:
+    """The page and its forms."""
+    router = APIRouter()
+
+    @router.get(PATH)
+    async def account_page(request: Request, visitor: Customer, services: Services) -> Response:
+        return await _page(desk, request, visitor, services)
+
+    @router.post(PATH)
+    async def change_account(request: Request, form: WritableForm, services: Services) -> Response:
+        try:
+            change = ProfileChange(
+                full_name=form.text("full_name"),
+                timezone=form.text("timezone"),
+                language=choice(form.text("language"), LANGUAGES),
+                contact={key: form.text(f"contact-{key}") for key in CONTACT_KEYS},
+            )
+            await services.profiles.change(form.visitor.account.name, change, actor=OWNER)
+        except InvalidError as error:
+            return await _refused(desk, request, form.visitor, services, error)
+        return moved(PATH, "saved")
+
+    @router.post(f"{PATH}/name")
+    async def rename(request: Request, form: WritableForm, services: Services) -> Response:
+        try:
+            await services.profiles.rename(
+                form.visitor.account.name, form.text("name", most=64), actor=OWNER
+            )
+        except (AlreadyExistsError, InvalidError) as error:
+            return await _refused(desk, request, form.visitor, services, error)
+        return moved(PATH, "renamed")
+
+    return router
+
+
+async def _refused(
+    desk: PortalDesk,
+    request: Request,
+    visitor: Visitor,
+    services: WebServices,
+    error: AlreadyExistsError | InvalidError,
+) -> Response:
+    taken = isinstance(error, AlreadyExistsError)
+    said = wording(visitor.account.language)("error.taken" if taken else "error.invalid")
+    return await _page(desk, request, visitor, services, error=said, status=STATUSES[error.code])
+
+
+async def _page(
+    desk: PortalDesk,
+    request: Request,
+    visitor: Visitor,
+    services: WebServices,
+    *,
+    error: str = "",
+    status: int = 200,
+) -> Response:
+    contact = await services.profiles.contact(visitor.account.name)
+    return await page(
+        request,
+        visitor,
+        "account",
+        status=status,
+        error=error,
+        path=PATH,
+        account=visitor.account,
+        contact=contact,
+        zones=_zones(),
+        purge_months=desk.purge_months,
+    )
+
+
+@cache
+def _zones() -> list[str]:
+    return sorted(each for each in available_timezones() if each.startswith(_AREAS))

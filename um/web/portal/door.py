@@ -1,0 +1,103 @@
+"""Coming in, going out, and a forgotten password."""
+
+from fastapi import APIRouter, Request, Response
+
+from um.core.errors import (
+    AccountClosedError,
+    AuthenticationError,
+    InvalidError,
+    LockedOutError,
+    NotFoundError,
+    UMError,
+)
+from um.web.api.login import open_session, set_cookie
+from um.web.guards import COOKIE, MaybeCustomer, OwnSite, peer
+from um.web.portal.forms import PresentForm, own_path
+from um.web.portal.render import moved, outside
+from um.web.portal.wording import accepted, wording
+from um.web.problems import STATUSES
+from um.web.services import Services
+
+router = APIRouter()
+MAX_NAME = 320
+MAX_TOKEN = 128
+
+
+@router.get("/login")
+async def login_page(request: Request, visitor: MaybeCustomer, back: str = "/") -> Response:
+    """Asks for name and password; who is logged in goes on."""
+    if visitor is not None:
+        return moved(own_path(back))
+    return outside(request, "login", back=own_path(back), name="")
+
+
+@router.post("/login", dependencies=[OwnSite])
+async def log_in(request: Request, services: Services, before: MaybeCustomer) -> Response:
+    """Opens a session; an earlier one of the same browser ends."""
+    fields = await request.form(max_files=0, max_fields=10)
+    name, password = str(fields.get("name", ""))[:MAX_NAME], str(fields.get("password", ""))
+    back = own_path(str(fields.get("back", "/")))
+    try:
+        _, cookie = await open_session(services, name, password, request=request, before=before)
+    except (AuthenticationError, LockedOutError, AccountClosedError) as error:
+        said = _why_not(request, error)
+        status = STATUSES[error.code]
+        return outside(request, "login", status=status, back=back, name=name, error=said)
+    answer = moved(back)
+    set_cookie(answer, cookie)
+    return answer
+
+
+@router.post("/logout")
+async def log_out(request: Request, services: Services, _: PresentForm) -> Response:
+    """Ends the session."""
+    await services.sessions.end(request.cookies[COOKIE])
+    answer = moved("/login", "logged_out")
+    answer.delete_cookie(COOKIE, secure=True, httponly=True, samesite="lax")
+    return answer
+
+
+@router.get("/forgotten")
+async def forgotten_page(request: Request) -> Response:
+    """Asks for the login name."""
+    return outside(request, "forgotten", sent=False)
+
+
+@router.post("/forgotten", dependencies=[OwnSite])
+async def forgotten(request: Request, services: Services) -> Response:
+    """Mails a link, if there is somewhere to mail it to; the answer is the same if not."""
+    fields = await request.form(max_files=0, max_fields=10)
+    name = str(fields.get("name", ""))[:MAX_NAME]
+    await services.password_reset.ask(name, peer=peer(request))
+    return outside(request, "forgotten", sent=True)
+
+
+@router.get("/reset/{token}")
+async def reset_page(request: Request, token: str) -> Response:
+    """Asks for the new password; the link is used up only by what is sent."""
+    return outside(request, "reset", token=token[:MAX_TOKEN])
+
+
+@router.post("/reset/{token}", dependencies=[OwnSite])
+async def reset(request: Request, token: str, services: Services) -> Response:
+    """Sets the new password; all sessions of the account end."""
+    fields = await request.form(max_files=0, max_fields=10)
+    fresh, again = str(fields.get("fresh", "")), str(fields.get("again", ""))
+    words = wording(accepted(request.headers.get("accept-language", "")))
+    key, status = "error.not_same", 422
+    if fresh == again:
+        try:
+            await services.password_reset.use(token[:MAX_TOKEN], fresh)
+            return moved("/login", "password")
+        except InvalidError:
+            key = "error.invalid"
+        except NotFoundError:
+            key, status = "reset.gone", 404
+    return outside(request, "reset", status=status, token=token[:MAX_TOKEN], error=words(key))
+
+
+def _why_not(request: Request, error: UMError) -> str:
+    words = wording(accepted(request.headers.get("accept-language", "")))
+    if isinstance(error, AccountClosedError):
+        return words("error.closed", why=error.public)
+    return words("error.locked" if isinstance(error, LockedOutError) else "error.wrong_login")

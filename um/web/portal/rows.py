@@ -1,0 +1,97 @@
+"""A message as a line of a list: who, what, when and how long, in the owner's language and zone."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from um.core.message import MessageKind
+from um.mime.build.caller import ANONYMOUS, minutes_seconds, shown_number
+from um.mime.build.writer import local_time
+from um.service.message_list import Listed
+from um.web.api.messages import message_id
+from um.web.portal.wording import Wording
+
+CALLS = (MessageKind.VOICE, MessageKind.FAX)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a template shows of a message. Texts are a stranger's."""
+
+    id: str
+    kind: str
+    href: str
+    who: str
+    address: str
+    what: str
+    when: str
+    iso: str
+    length: str
+    seen: bool
+    urgent: bool
+
+
+class Rows:
+    """Makes lines for one owner."""
+
+    def __init__(self, words: Wording, timezone: str, now: datetime) -> None:
+        self._words = words
+        self._zone = timezone
+        self._now = local_time(now, timezone)
+
+    def local(self, instant: datetime) -> datetime:
+        """On the owner's clock."""
+        return local_time(instant, self._zone)
+
+    def when(self, instant: datetime) -> str:
+        """Day and time in full."""
+        local = self.local(instant)
+        return f"{self._words.date(local)}, {local:%H:%M}"
+
+    def near(self, instant: datetime) -> str:
+        """As short as it is clear."""
+        return self._words.moment(self.local(instant), self._now)
+
+    def of(self, message: Listed) -> Row:
+        """The line of a message."""
+        named = message_id(message.mailbox_id, message.uid)
+        return Row(
+            id=named,
+            kind=message.kind,
+            href=f"/messages/{named}",
+            who=self.who(message),
+            address=self.address(message),
+            what=self.what(message),
+            when=self.near(message.at),
+            iso=message.at.isoformat(),
+            length=self.length(message),
+            seen=message.seen,
+            urgent=message.urgent,
+        )
+
+    def who(self, message: Listed) -> str:
+        """A name, else a number or an address."""
+        if message.sender and message.sender != message.sender_address:
+            return message.sender
+        return self.address(message) or self._words("message.unknown")
+
+    def address(self, message: Listed) -> str:
+        """A caller's number, or where a mail is from; empty if it is not known."""
+        if message.kind not in CALLS:
+            return message.sender_address
+        number = message.sender_address.partition("@")[0]
+        return "" if number == ANONYMOUS else shown_number(number)
+
+    def what(self, message: Listed) -> str:
+        """The subject; of a call its kind, with the number if the line begins with a name."""
+        if message.kind not in CALLS:
+            return message.subject or self._words("message.no_subject")
+        kind, number = self._words(f"kind.{message.kind}"), self.address(message)
+        return f"{kind} · {number}" if number and number != self.who(message) else kind
+
+    def length(self, message: Listed) -> str:
+        """Duration, pages or size."""
+        if message.kind is MessageKind.VOICE and message.duration_seconds is not None:
+            return minutes_seconds(message.duration_seconds)
+        if message.kind is MessageKind.FAX and message.pages is not None:
+            return self._words.count("list.pages", message.pages)
+        return self._words.size(message.size_octets)
