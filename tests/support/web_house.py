@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Cookies, Response
 
 from tests.support.forwarding import ForwardHouse
@@ -27,7 +28,7 @@ from um.service.profile import Profiles
 from um.service.recipients import Directory
 from um.service.web_sessions import WebSessions
 from um.smtp.reception import Client, Limits, Reception
-from um.web.application import web_app
+from um.web.application import bare_app, guarded
 from um.web.services import WebServices
 from um.web.streams import Streams
 
@@ -36,12 +37,14 @@ ORIGIN = "https://um.example.net"
 
 
 class WebHouse:
-    """A house with its application."""
+    """A house with its application. `app`: one of an earlier house, which moves over here."""
 
-    def __init__(self, **house: Any) -> None:
+    def __init__(self, *, app: FastAPI | None = None, **house: Any) -> None:
         self.house = ForwardHouse(**house)
         self.services = web_services(self.house)
-        self.app = web_app(self.services)
+        self.bare = app or bare_app(self.services)
+        self.bare.state.services = self.services
+        self.app = guarded(self.bare)
 
     def browser(self, *, peer: str = "192.0.2.7") -> "Browser":
         """Somebody who is not logged in."""

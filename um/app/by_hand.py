@@ -1,21 +1,17 @@
 """What an operator delivers with `um deliver`, through the same code as calls and mail."""
 
-import re
-
 from um.app.applications import fax_service, voicemail_service
 from um.app.services import Services
 from um.core.account import Account, NumberUse
-from um.core.errors import RefusedDocumentError
 from um.core.ids import E164, IngestKey
 from um.core.message import MessageKind
+from um.mime.given import as_mail
 from um.service.accounts import AccountOverview
 from um.service.delivery import Delivered
 from um.service.numbers import normal_number
 from um.smtp.inbound import InboundSettings
 from um.smtp.reception import Client, Limits, Reception
 
-_ANY_NEWLINE = re.compile(rb"\r\n|\r|\n")
-_FIELD = re.compile(rb"[!-9;-~]+[ \t]*:")
 OPERATOR = Client(address="127.0.0.1", helo="localhost", protocol="LMTP", trusted=True)
 
 
@@ -71,8 +67,7 @@ async def take_mail(
     """As `deliver_mail`, for an account that is known; `key` makes it happen once."""
     config = services.ports.config
     sender = f"postmaster@{config.server.domain}"
-    if not _FIELD.match(data):
-        raise RefusedDocumentError("The file is no mail: it does not begin with a header field")
+    data = as_mail(data)
     bounds = InboundSettings(domain=config.server.domain)
     reception = Reception(
         services.directory,
@@ -83,7 +78,7 @@ async def take_mail(
         invoice_senders={sender} if kind is MessageKind.INVOICE else (),
         limits=Limits(bounds.max_received, bounds.max_line_octets),
     )
-    prepared = await reception.prepare(_ANY_NEWLINE.sub(b"\r\n", data), sender, OPERATOR)
+    prepared = await reception.prepare(data, sender, OPERATOR)
     return await reception.deliver(prepared, account, key=key)
 
 

@@ -18,6 +18,7 @@ from um.core.errors import InvalidError, RefusedDocumentError, TooLargeError
 from um.core.ids import CredentialId, IngestKey
 from um.core.ports import Clock, Store
 from um.mime.build import InvoiceFacts, invoice_message
+from um.mime.given import as_mail
 from um.service.delivery import Delivered
 from um.service.recipients import named_txn
 from um.service.settings import AccountSettings
@@ -79,7 +80,7 @@ class InvoiceDrop:
             "invoice-account", lambda tx: named_txn(tx, name, self._settings.domain)
         )
         key = _ingest_key(account, giver)
-        data = invoice if isinstance(invoice, bytes) else self._mail(account, invoice)
+        data = as_mail(invoice) if isinstance(invoice, bytes) else self._mail(account, invoice)
         if len(data) > MAX_OCTETS:
             raise TooLargeError(f"An invoice has at most {MAX_OCTETS} octets")
         delivered = await self._reception.take(account, data, key=key)

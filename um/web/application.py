@@ -48,7 +48,12 @@ def web_app(
         pages: routes for people.
         error_page: how an error is shown to them; without it by a problem document.
     """
-    return SecureHeaders(whole(BoundedBodies(bare_app(services, *pages, error_page=error_page))))
+    return guarded(bare_app(services, *pages, error_page=error_page))
+
+
+def guarded(app: ASGIApp) -> ASGIApp:
+    """`app` with bounded bodies, its defects told, and what every answer carries."""
+    return SecureHeaders(whole(BoundedBodies(app)))
 
 
 def bare_app(

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from types import MappingProxyType
 
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel
 
 from um.core.errors import UMError
 
@@ -39,6 +40,20 @@ STATUSES: Mapping[str, HTTPStatus] = MappingProxyType(
 _RETRY_SECONDS: Mapping[HTTPStatus, str] = MappingProxyType(
     {HTTPStatus.SERVICE_UNAVAILABLE: "1", HTTPStatus.TOO_MANY_REQUESTS: "15"}
 )
+
+
+class Problem(BaseModel):
+    """Why something was not done."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    """For people."""
+    code: str
+    """For programs: it does not change with the words."""
+
+
 CORE_CHALLENGE = 'Bearer realm="core"'
 
 
@@ -62,11 +77,7 @@ def document(
     status: HTTPStatus, *, code: str, detail: str, headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
     """A problem document."""
-    body = {
-        "type": "about:blank",
-        "title": status.phrase,
-        "status": status.value,
-        "detail": detail,
-        "code": code,
-    }
-    return JSONResponse(body, status.value, headers=headers, media_type=MEDIA_TYPE)
+    told = Problem(
+        type="about:blank", title=status.phrase, status=status.value, detail=detail, code=code
+    )
+    return JSONResponse(told.model_dump(), status.value, headers=headers, media_type=MEDIA_TYPE)

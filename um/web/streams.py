@@ -21,7 +21,7 @@ from um.core.ports import EventBus
 BEAT_SECONDS = 15.0
 MAX_OF_ACCOUNT = 8
 MAX_PENDING = 200
-"""Folders named in one event; beyond it one that names none: look everywhere."""
+"""Folders that are named at once; beyond it `account`, which means: look everywhere."""
 
 
 class TooManyStreamsError(UMError):
@@ -43,9 +43,9 @@ class _Stream:
         self.stirred = asyncio.Event()
 
     def note(self, mailbox_id: str | None) -> None:
-        if mailbox_id is None:
+        if mailbox_id is None or len(self.mailboxes) >= MAX_PENDING:
             self.account = True
-        elif len(self.mailboxes) < MAX_PENDING:
+        else:
             self.mailboxes.add(mailbox_id)
         self.stirred.set()
 

@@ -10,14 +10,14 @@ from um.mime.build.writer import (
     multipart,
     text_field,
 )
-from um.mime.clean import clean_text
+from um.mime.clean import clean_filename, clean_text
 
 
 def invoice_message(facts: InvoiceFacts) -> bytes:
     """Render an invoice (RFC 5322, CRLF, 7-bit)."""
     document = Attachment(
         media_type="application/pdf",
-        filename=f"invoice-{facts.number}.pdf",
+        filename=clean_filename(f"invoice-{facts.number}", 90) + ".pdf",
         data=facts.pdf,
         description="Invoice",
     )

@@ -1,5 +1,7 @@
 """The API: a module for each family of resources."""
 
+from typing import Any
+
 from fastapi import APIRouter
 
 from um.web.api import (
@@ -15,6 +17,7 @@ from um.web.api import (
     own_forwarding,
     password_reset,
 )
+from um.web.problems import MEDIA_TYPE, Problem
 
 API = "/api/v1"
 OPENAPI_URL = f"{API}/openapi.json"
@@ -31,11 +34,15 @@ FAMILIES = (
     invoices,
     house,
 )
+_REFUSED: dict[str, Any] = {
+    "description": "Not done: a problem document (RFC 9457) says why",
+    "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
+}
 
 
 def api_router() -> APIRouter:
     """All routes under /api/v1."""
-    router = APIRouter(prefix=API)
+    router = APIRouter(prefix=API, responses={"4XX": _REFUSED, "5XX": _REFUSED})
     for family in FAMILIES:
         router.include_router(family.router)
     return router

@@ -9,7 +9,7 @@ from um.service.own_greetings import LONGEST_SECONDS, MAX_OCTETS
 from um.web.api.documents import Document
 from um.web.api.own_account import OWNER
 from um.web.bodies import read_body
-from um.web.downloads import download
+from um.web.downloads import OCTETS, download
 from um.web.guards import Customer, Writer
 from um.web.services import Services
 
@@ -19,7 +19,7 @@ _FILE: dict[str, Any] = {
     "requestBody": {
         "required": True,
         "description": f"An audio file of any usual format, of at most {LONGEST_SECONDS} seconds.",
-        "content": {"audio/*": {"schema": {"type": "string", "format": "binary"}}},
+        "content": {OCTETS: {"schema": {"type": "string", "format": "binary"}}},
     }
 }
 

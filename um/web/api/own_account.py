@@ -173,7 +173,7 @@ async def show_history(
     responses={200: {"content": {"text/event-stream": {}}}},
 )
 async def listen(request: Request, visitor: Customer, services: Services) -> Response:
-    """Be told of changes: `mailbox` events name a folder's id, `account` is about the rest.
+    """Be told of changes: `mailbox` events name a folder's id, `account` means the rest, or all.
 
     The stream ends, with `bye`, when the session does.
     """

@@ -1,0 +1,273 @@
+"""One's own account over the API: preferences, secrets, greetings, app passwords, forwarding, history."""
+
+from dataclasses import replace
+
+import pytest
+
+from tests.support.house import PASSWORD
+from tests.support.web_house import WebHouse, check_problem, run
+from um.core.account import CallRecord
+
+ME = "/api/v1/me"
+NEW = "another horse"
+
+
+@pytest.fixture
+def web():
+    house = WebHouse()
+    house.account = run(house.house.add("alice"))
+    house.owner = house.logged_in()
+    return house
+
+
+def audit(web):
+    records = run(web.house.store.read("audit", lambda tx: tx.records.audit_of(web.account.id)))
+    return [(each.actor, each.action, each.detail) for each in records]
+
+
+def test_preferences_are_shown_and_changed(web):
+    """What is left out stays; null is the operator's default; the log names keys, not contents."""
+    browser = web.owner
+    given = {
+        "full_name": "Anna Älpler",
+        "timezone": "Europe/Zurich",
+        "language": "fr",
+        "voicemail": False,
+        "ring_seconds": 0,
+        "contact": {"city": "Zürich", "phone": "+41 44 000 00 00"},
+    }
+    told = browser.patch(ME, json=given).json()
+    assert {key: told[key] for key in given if key != "contact"} == {
+        key: value for key, value in given.items() if key != "contact"
+    }
+    assert (told["contact"]["city"], told["contact"]["street"]) == ("Zürich", "")
+    assert "Zürich" not in str(audit(web))
+    changed = browser.patch(ME, json={"ring_seconds": None, "contact": {"city": ""}}).json()
+    assert (changed["ring_seconds"], changed["full_name"]) == (None, "Anna Älpler")
+    assert (changed["contact"]["city"], changed["contact"]["phone"]) == ("", "+41 44 000 00 00")
+    assert browser.get(ME).json() == changed
+    assert audit(web)[-1][:2] == ("owner", "profile")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"timezone": "Mars/Olympus"},
+        {"timezone": "../../etc/passwd"},
+        {"timezone": "a\u0000b"},
+        {"language": "klingon"},
+        {"language": "e\n"},
+        {"ring_seconds": -1},
+        {"ring_seconds": 181},
+        {"ring_seconds": 1.5},
+        {"full_name": "a\r\nBcc: x"},
+        {"full_name": "x" * 300},
+        {"contact": {"city": "\u202e"}},
+        {"contact": {"password": "x"}},
+        {"quota_octets": 10**12},
+        {"state": "active"},
+        {"name": "bob"},
+    ],
+)
+def test_what_cannot_be_is_refused_and_changes_nothing(web, wrong):
+    before = web.owner.get(ME).json()
+    check_problem(web.owner.patch(ME, json={"voicemail": False} | wrong), 422, "invalid")
+    assert web.owner.get(ME).json() == before
+
+
+def test_a_password_needs_the_old_one_and_ends_other_sessions(web):
+    """The own session stays; a wrong old one counts as a wrong login."""
+    browser, other = web.owner, web.logged_in()
+    url = f"{ME}/password"
+    wrong = {"old_password": "wrong horse", "new_password": NEW}
+    check_problem(browser.put(url, json=wrong), 401, "authentication-failed")
+    short = {"old_password": PASSWORD, "new_password": "short"}
+    assert "short" not in check_problem(browser.put(url, json=short), 422, "invalid")["detail"]
+    right = {"old_password": PASSWORD, "new_password": NEW}
+    assert browser.put(url, json=right).status_code == 204
+    assert browser.get(ME).status_code == 200
+    check_problem(other.get(ME), 401, "authentication-failed")
+    web.browser().log_in("alice", NEW)
+    for _ in range(5):
+        browser.put(url, json=wrong)
+    check_problem(browser.put(url, json=wrong), 429, "locked-out")
+
+
+def test_a_pin_needs_the_password_and_opens_the_phone(web):
+    """Too easy ones are refused as on the phone; nothing of it is in the log."""
+    browser, url = web.owner, f"{ME}/pin"
+    check_problem(
+        browser.put(url, json={"password": "wrong horse", "pin": "471936"}),
+        401,
+        "authentication-failed",
+    )
+    easy = browser.put(url, json={"password": PASSWORD, "pin": "111111"})
+    assert "111111" not in check_problem(easy, 422, "invalid")["detail"]
+    assert browser.put(url, json={"password": PASSWORD, "pin": "471936"}).status_code == 204
+    assert run(web.house.authenticator.verify_pin(web.account.id, "471936")).name == "alice"
+    assert "471936" not in str(audit(web))
+
+
+def test_greetings_are_uploaded_heard_and_removed(web):
+    """Any audio goes through the conversion; what is none is refused in words."""
+    browser, url = web.owner, f"{ME}/greetings"
+    sound = b"RIFF" + bytes(100_000)
+    assert browser.put(f"{url}/busy", content=sound).status_code == 204
+    recorded = {each["kind"]: each["recorded"] for each in browser.get(url).json()}
+    assert recorded == {"unavailable": False, "busy": True, "name": False, "temporary": False}
+    heard = browser.get(f"{url}/busy")
+    assert (heard.content, heard.headers["content-type"]) == (sound, "audio/wav")
+    part = browser.get(f"{url}/busy", headers={"range": "bytes=0-3"})
+    assert (part.status_code, part.content) == (206, b"RIFF")
+    check_problem(browser.put(f"{url}/name", content=b"MZ"), 422, "refused-document")
+    check_problem(browser.put(f"{url}/shouting", content=sound), 422, "invalid")
+    huge = browser.put(f"{url}/name", content=bytes(20 * 1024 * 1024 + 1))
+    check_problem(huge, 413, "too-large")
+    assert browser.delete(f"{url}/busy").status_code == 204
+    check_problem(browser.delete(f"{url}/busy"), 404, "not-found")
+    check_problem(browser.get(f"{url}/busy"), 404, "not-found")
+    assert [each[:2] for each in audit(web)[-2:]] == [
+        ("owner", "greeting"),
+        ("owner", "greeting-removed"),
+    ]
+
+
+def test_a_body_without_a_length_is_cut_off_too(web):
+    """Chunked, so that only counting helps."""
+
+    async def endless():
+        for _ in range(30):
+            yield bytes(1024 * 1024)
+
+    browser = web.owner
+    answer = run(browser.asking("PUT", f"{ME}/greetings/busy", content=endless()))
+    check_problem(answer, 413, "too-large")
+
+
+def test_an_app_password_is_shown_once_and_opens_mail_only(web):
+    browser, url = web.owner, f"{ME}/app-passwords"
+    made = browser.post(url, json={"label": "phone <b>"})
+    assert made.status_code == 201
+    password = made.json()["password"]
+    (listed,) = browser.get(url).json()
+    assert (listed["label"], listed["used_at"]) == ("phone <b>", None)
+    assert password not in browser.get(url).text
+    login = web.house.authenticator.login
+    assert run(login("alice", password, peer="192.0.2.1")).account.name == "alice"
+    check_problem(
+        web.browser().post("/api/v1/session", json={"name": "alice", "password": password}),
+        401,
+        "authentication-failed",
+    )
+    check_problem(browser.post(url, json={"label": "\r\n"}), 422, "invalid")
+    assert browser.delete(f"{url}/{listed['id']}").status_code == 204
+    check_problem(browser.delete(f"{url}/{listed['id']}"), 404, "not-found")
+
+
+def test_copies_go_to_confirmed_addresses_by_rules(web):
+    """An address waits for its link; a rule holds for one kind."""
+    browser, url = web.owner, f"{ME}/forwarding"
+    added = browser.post(f"{url}/addresses", json={"address": "anna@example.org"})
+    assert (added.status_code, added.json()["state"]) == (201, "unconfirmed")
+    rule = {"mode": "attach", "after": "seen"}
+    assert browser.put(f"{url}/rules/fax", json=rule).status_code == 204
+    told = browser.get(url).json()
+    assert told["rules"]["fax"] == rule
+    assert told["rules"]["voice"] == {"mode": "off", "after": "keep"}
+    assert [each["address"] for each in told["addresses"]] == ["anna@example.org"]
+    check_problem(browser.put(f"{url}/rules/mail", json=rule), 422, "invalid")
+    check_problem(browser.put(f"{url}/rules/fax", json={"mode": "sell"}), 422, "invalid")
+    bad = browser.post(f"{url}/addresses", json={"address": "a@b\r\nBcc: c@d"})
+    check_problem(bad, 422, "invalid")
+    assert browser.delete(f"{url}/addresses/anna@example.org").status_code == 204
+    check_problem(browser.delete(f"{url}/addresses/anna@example.org"), 404, "not-found")
+
+
+def test_the_history_is_told_latest_first(web):
+    call = CallRecord(web.account.id, web.house.clock.now(), "missed-voice", None, "\x1b[2J", 0.0)
+    later = replace(call, at=web.house.clock.now().replace(hour=23), kind="fax", caller="+1")
+    for each in (call, later):
+        run(web.house.store.run("call", lambda tx, each=each: tx.records.add_call(each)))
+    assert [each["kind"] for each in web.owner.get(f"{ME}/history").json()] == [
+        "fax",
+        "missed-voice",
+    ]
+    assert len(web.owner.get(f"{ME}/history?limit=1").json()) == 1
+
+
+def confirmed(web):
+    """An address of the account that may be written to; what was sent before is forgotten."""
+    run(web.house.book.add(web.account.id, "anna@example.org"))
+    run(web.house.sender.tick())
+    token = web.house.mailed_token()
+    run(web.house.book.confirm(token))
+    web.house.relay.sent.clear()
+
+
+def mailed_link(web) -> str:
+    run(web.house.sender.tick())
+    (mail,) = web.house.relay.sent
+    text = web.house.relay.message().get_body(("plain",)).get_content()
+    assert mail.recipient == "anna@example.org"
+    return text.split("/reset/")[1].split()[0]
+
+
+def test_a_forgotten_password_is_set_by_a_mailed_link(web):
+    """Once; sessions end, the new password opens, the old one does not."""
+    confirmed(web)
+    browser = web.browser()
+    assert (
+        browser.post("/api/v1/password-reset", json={"name": "+1 555 123 0001"}).status_code == 202
+    )
+    token = mailed_link(web)
+    use = "/api/v1/password-reset/use"
+    check_problem(browser.post(use, json={"token": token, "password": "short"}), 422, "invalid")
+    assert browser.post(use, json={"token": token, "password": NEW}).status_code == 204
+    check_problem(browser.post(use, json={"token": token, "password": NEW}), 404, "not-found")
+    check_problem(web.owner.get(ME), 401, "authentication-failed")
+    browser.log_in("alice", NEW)
+    assert token not in str(audit(web))
+
+
+def test_a_link_is_for_half_an_hour_and_the_last_one_only(web):
+    confirmed(web)
+    browser, ask = web.browser(), "/api/v1/password-reset"
+    browser.post(ask, json={"name": "alice"})
+    first = mailed_link(web)
+    web.house.relay.sent.clear()
+    web.house.clock.advance(minutes=1)
+    browser.post(ask, json={"name": "alice"})
+    second = mailed_link(web)
+    check_problem(
+        browser.post(f"{ask}/use", json={"token": first, "password": NEW}), 404, "not-found"
+    )
+    web.house.clock.advance(minutes=30)
+    check_problem(
+        browser.post(f"{ask}/use", json={"token": second, "password": NEW}), 404, "not-found"
+    )
+
+
+@pytest.mark.parametrize("who", ["nobody", "alice", "suspended"])
+def test_who_asks_learns_nothing(web, who):
+    """Unknown, without an address, suspended: the same answer, and no mail."""
+    if who == "suspended":
+        confirmed(web)
+        run(web.house.accounts.suspend("alice"))
+    name = "nobody" if who == "nobody" else "alice"
+    answer = web.browser().post("/api/v1/password-reset", json={"name": name})
+    assert (answer.status_code, answer.content) == (202, b"null")
+    run(web.house.sender.tick())
+    assert web.house.relay.sent == []
+
+
+def test_links_are_few(web):
+    """Five a day to an owner, silently; twenty requests of one address, and then 429."""
+    confirmed(web)
+    ask = "/api/v1/password-reset"
+    for count in range(20):
+        answer = web.browser().post(ask, json={"name": "alice"})
+        assert answer.status_code == 202
+        run(web.house.sender.tick())
+        assert len(web.house.relay.sent) == min(count + 1, 5)
+    check_problem(web.browser().post(ask, json={"name": "bob"}), 429, "locked-out")
+    assert web.browser(peer="192.0.2.99").post(ask, json={"name": "bob"}).status_code == 202
