@@ -281,7 +281,7 @@ class Connection:
         try:
             scan, tag, name = self._check_state(self._parts)
             append = parse_append(scan) if name == b"APPEND" else None
-            self._check_size(size, message=append is not None)
+            self._check_size(size, message=append is not None, synchronizing=synchronizing)
         except BadCommandError as problem:
             bad = responses.status(tag, b"BAD", str(problem))
             if synchronizing:
@@ -297,7 +297,9 @@ class Connection:
         self._offered = (offer, synchronizing)
         return offer
 
-    def _check_size(self, size: int, *, message: bool) -> None:
+    def _check_size(self, size: int, *, message: bool, synchronizing: bool) -> None:
+        if not synchronizing and size > self._limits.non_synchronizing():
+            raise BadCommandError("Non-synchronizing literal too large")
         if message:
             return  # the session decides, with APPENDLIMIT and quota
         limit = self._limits.literal(logged_in=self._logged_in)

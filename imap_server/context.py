@@ -1,9 +1,11 @@
 """What a command works with: one session's state, its services, its way to the client."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import structlog
 
+from imap_server.capabilities import ENABLED_BY
 from imap_server.connection import Connection, Ended, Event
 from imap_server.errors import SessionOverError
 from imap_server.link import Link
@@ -54,6 +56,10 @@ class Context:
         self.login: Login | None = None
         self.selected: Selected | None = None
         self.login_failures = 0
+        self.client_name = ""
+        """What the client calls itself (RFC 2971)."""
+        self.enabled: set[str] = set()
+        """Extensions that the client has turned on (RFC 5161)."""
         self._incoming_octets = 0
         self._mailbox_stale = False
         self._account_stale = False
@@ -157,6 +163,24 @@ class Context:
             raise SessionOverError("The state of this account has changed, log in again")
         if account.password_hash != login.account.password_hash:
             raise SessionOverError("The password was changed, log in again")
+
+    @property
+    def disabled(self) -> frozenset[str]:
+        """Capabilities that this client is not offered."""
+        disabled = self.settings.disabled_capabilities
+        for mask in self.settings.client_masks:
+            if self.client_name and mask.is_for(self.client_name):
+                disabled |= mask.disabled
+        return disabled
+
+    def enable(self, names: Iterable[str]) -> list[str]:
+        """Turn extensions on; returns those of `names` that were off."""
+        turned_on = []
+        for name in names:
+            if name not in self.enabled:
+                self.enabled |= {name, *ENABLED_BY[name]}
+                turned_on.append(name)
+        return turned_on
 
     def expect_message(self, size_octets: int) -> bool:
         """Whether a message of that size may be taken into memory; 0 gives its room back."""

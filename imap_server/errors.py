@@ -9,6 +9,7 @@ CODES: dict[str, bytes] = {
     "gone": b"EXPUNGEISSUED",
     "already-exists": b"ALREADYEXISTS",
     "invalid": b"CANNOT",
+    "no-such-use": b"USEATTR",
     "quota-exceeded": b"OVERQUOTA",
     "too-large": b"TOOBIG",
     "account-suspended": b"NOPERM",

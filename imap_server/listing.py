@@ -1,4 +1,4 @@
-r"""LIST and LSUB evaluated: which names match, and what is said of each (RFC 3501 §6.3.8, §6.3.9).
+r"""LIST and LSUB evaluated: which names match, what is said of each (RFC 3501 §6.3.8-9, RFC 5258).
 
 Pure. A parent that has no folder of its own but children is listed as \Noselect.
 """
@@ -74,6 +74,27 @@ class Listed:
 
     name: str
     attributes: tuple[str, ...]
+    exists: bool = True
+    child_info: tuple[str, ...] = ()
+    """By which selection options a folder below it matches (RFC 5258 §3.5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What LIST chooses and tells besides names (RFC 5258 §3.1, §3.2, RFC 6154 §2)."""
+
+    only_subscribed: bool = False
+    only_special_use: bool = False
+    recursive: bool = False
+    show_subscribed: bool = False
+    extended: bool = False
+    """Who speaks RFC 5258 is told `\\NonExistent`, others `\\Noselect`."""
+
+    @property
+    def criteria(self) -> tuple[str, ...]:
+        """The selection options, as CHILDINFO spells them."""
+        chosen = {"SUBSCRIBED": self.only_subscribed, "SPECIAL-USE": self.only_special_use}
+        return tuple(name for name, on in chosen.items() if on)
 
 
 def list_mailboxes(
@@ -82,27 +103,39 @@ def list_mailboxes(
     patterns: Iterable[str],
     *,
     subscribed: Collection[str] = (),
-    show_subscribed: bool = False,
-    only_subscribed: bool = False,
-    only_special_use: bool = False,
+    choice: Choice | None = None,
 ) -> list[Listed]:
     """The lines of LIST, by name."""
-    by_name: dict[str, Known | None] = {folder.name: folder for folder in folders}
-    candidates = set(subscribed) if only_subscribed else _with_parents(by_name)
+    choice = choice or Choice()
+    by_name = {folder.name: folder for folder in folders}
+    chosen = _chosen(by_name, subscribed, choice)
     tests = [_test(reference + pattern) for pattern in patterns]
+    matching = {
+        name
+        for name in (_with_parents(chosen) if choice.recursive else chosen)
+        if any(test.matches(name) for test in tests)
+    }
+    # A parent is told for its children's sake only if one of them is not told itself (§3.5).
+    for_children = {parent for name in chosen for parent in parents_of(name)}
+    hidden_children = {parent for name in chosen - matching for parent in parents_of(name)}
     parents = {parent for name in by_name for parent in parents_of(name)}
     lines = []
-    for name in sorted(candidates):
+    for name in sorted(matching & (chosen | hidden_children)):
         folder = by_name.get(name)
-        if only_special_use and (folder is None or folder.special_use is None):
-            continue
-        if not any(test.matches(name) for test in tests):
-            continue
-        attributes = _attributes(name, folder, parents)
-        if show_subscribed and name in subscribed:
+        attributes = _attributes(name, folder, parents, extended=choice.extended)
+        if choice.show_subscribed and name in subscribed:
             attributes = (*attributes, "\\Subscribed")
-        lines.append(Listed(name, attributes))
+        info = choice.criteria if choice.recursive and name in for_children else ()
+        lines.append(Listed(name, attributes, folder is not None, info))
     return lines
+
+
+def _chosen(by_name: Mapping[str, Known], subscribed: Collection[str], choice: Choice) -> set[str]:
+    """All names that the selection options choose, whatever the patterns."""
+    chosen = set(subscribed) if choice.only_subscribed else _with_parents(by_name)
+    if choice.only_special_use:
+        chosen = {name for name in chosen if name in by_name and by_name[name].special_use}
+    return chosen
 
 
 def list_subscribed(
@@ -131,10 +164,12 @@ def _with_parents(names: Iterable[str]) -> set[str]:
     return {each for name in names for each in (name, *parents_of(name))}
 
 
-def _attributes(name: str, folder: Known | None, parents: Collection[str]) -> tuple[str, ...]:
+def _attributes(
+    name: str, folder: Known | None, parents: Collection[str], *, extended: bool
+) -> tuple[str, ...]:
     children = "\\HasChildren" if name in parents else "\\HasNoChildren"
     if folder is None:
-        return "\\Noselect", children
+        return "\\NonExistent" if extended else "\\Noselect", children
     return (children,) if folder.special_use is None else (children, folder.special_use)
 
 

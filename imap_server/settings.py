@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from imap_server.capabilities import ClientMask
 from imap_server.wire.limits import Limits
 
 
@@ -27,7 +28,9 @@ class ImapSettings:
     """Of all messages being appended at one instant: they are held in memory until stored."""
     max_login_failures: int = 5
     """Then BYE. The delay before each answer doubles from one second."""
-    hidden_capabilities: frozenset[str] = frozenset()
-    """Names that CAPABILITY leaves out, should a client trip over one."""
+    disabled_capabilities: frozenset[str] = frozenset()
+    """Names that nobody is offered, should clients trip over one."""
+    client_masks: tuple[ClientMask, ...] = ()
+    """Names that certain programs are not offered."""
     server_name: str = "UM"
     limits: Limits = field(default_factory=Limits)

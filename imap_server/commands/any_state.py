@@ -1,7 +1,8 @@
-"""Commands of every state: CAPABILITY, NOOP, LOGOUT, ID (RFC 3501 §6.1, RFC 2971)."""
+"""Commands of every state: CAPABILITY, NOOP, LOGOUT, ID, ENABLE (RFC 3501 §6.1, RFC 2971, RFC 5161)."""
 
 import structlog
 
+from imap_server.capabilities import Offer, enabled_by, offered
 from imap_server.context import Context, Reply
 from imap_server.state import State
 from imap_server.wire import commands as c
@@ -9,31 +10,21 @@ from imap_server.wire import responses
 
 log = structlog.get_logger(__name__)
 
-_ALWAYS = (b"IMAP4rev1", b"SASL-IR", b"LITERAL+", b"ID", b"IDLE")
-_AFTER_LOGIN = (
-    b"NAMESPACE",
-    b"CHILDREN",
-    b"UNSELECT",
-    b"UIDPLUS",
-    b"MOVE",
-    b"SPECIAL-USE",
-    b"STATUS=SIZE",
-    b"QUOTA",
-    b"QUOTA=RES-STORAGE",
-)
+CLIENT_NAME = 128
+"""As much of what a client calls itself is looked at."""
 
 
 def capabilities(context: Context) -> bytes:
-    """What is on offer now, without the word CAPABILITY; only what is finished stands here."""
-    names = list(_ALWAYS)
-    if context.login is not None:
-        names += [*_AFTER_LOGIN, b"APPENDLIMIT=%d" % context.mailboxes.append_octets]
-    else:
-        if context.link.can_start_tls:
-            names.append(b"STARTTLS")
-        names.append(b"AUTH=PLAIN" if may_log_in(context) else b"LOGINDISABLED")
-    hidden = {name.encode("ascii") for name in context.settings.hidden_capabilities}
-    return b" ".join(name for name in names if name not in hidden)
+    """What is on offer now, without the word CAPABILITY."""
+    offer = Offer(
+        logged_in=context.login is not None,
+        secure=may_log_in(context),
+        can_start_tls=context.link.can_start_tls,
+        append_octets=context.mailboxes.append_octets,
+        literal_minus=context.settings.limits.literal_minus,
+        disabled=context.disabled,
+    )
+    return " ".join(offered(offer)).encode("ascii")
 
 
 def may_log_in(context: Context) -> bool:
@@ -63,8 +54,20 @@ async def logout(context: Context, _command: c.Logout) -> Reply:
 
 
 async def identify(context: Context, command: c.Id) -> Reply:
-    """RFC 2971 §3.1: for diagnosis only."""
+    """RFC 2971 §3.1: for diagnosis, and to know a client that trips over something."""
     log.info("client identified", peer=context.link.peer, client=dict(command.fields))
     name = responses.quoted(context.settings.server_name.encode("ascii"))
     context.write(responses.untagged(b"ID", b'("name" ' + name + b")"))
+    before = capabilities(context)
+    context.client_name = dict(command.fields).get("name", "")[:CLIENT_NAME]
+    after = capabilities(context)
+    if after != before:
+        context.write(responses.untagged(b"CAPABILITY", after))
     return Reply("ID completed")
+
+
+async def enable(context: Context, command: c.Enable) -> Reply:
+    """RFC 5161 §3.1: what was on already is not told again."""
+    turned_on = context.enable(enabled_by(command.names, context.disabled))
+    context.write(responses.untagged(b"ENABLED", *(name.encode("ascii") for name in turned_on)))
+    return Reply("ENABLE completed")

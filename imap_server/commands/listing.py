@@ -1,33 +1,52 @@
-"""LIST, LSUB, NAMESPACE (RFC 3501 §6.3.8, §6.3.9; RFC 2342; RFC 6154)."""
+"""LIST, LSUB, NAMESPACE (RFC 3501 §6.3.8, §6.3.9; RFC 2342; RFC 5258; RFC 5819; RFC 6154)."""
 
+from imap_server.commands.mailbox import status_line, status_values
 from imap_server.context import Context, Reply
-from imap_server.listing import DELIMITER, Known, Listed, list_mailboxes, list_subscribed
+from imap_server.listing import DELIMITER, Choice, Known, Listed, list_mailboxes, list_subscribed
 from imap_server.wire import commands as c
 from imap_server.wire import responses
 
 
 async def list_(context: Context, command: c.List) -> Reply:
-    """RFC 3501 §6.3.8."""
-    if command.patterns == ("",):
+    """RFC 3501 §6.3.8; STATUS of each folder comes behind its line (RFC 5819 §2)."""
+    if command.patterns == ("",) and not command.extended:
         # The client asks for the delimiter and the root of the reference; some stop without it.
         root = DELIMITER if command.reference.startswith(DELIMITER) else ""
         context.write(responses.list_line(b"LIST", [b"\\Noselect"], root))
         return Reply("LIST completed")
     folders = await context.mailboxes.folders(context.account_id)
+    choice = _choice(command)
     subscribed: set[str] = set()
-    if command.show_subscribed:
+    if choice.show_subscribed:
         subscribed = await context.mailboxes.subscriptions(context.account_id)
     lines = list_mailboxes(
         [Known(folder.mailbox.name, folder.mailbox.special_use) for folder in folders],
         command.reference,
         command.patterns,
         subscribed=subscribed,
-        show_subscribed=command.show_subscribed,
-        only_subscribed=command.only_subscribed,
-        only_special_use=command.only_special_use,
+        choice=choice,
     )
-    _write(context, b"LIST", lines)
+    statuses = {}
+    if command.status_items:
+        names = [line.name for line in lines if line.exists]
+        statuses = await context.mailboxes.statuses(context.account_id, names)
+    for line in lines:
+        _write(context, b"LIST", [line])
+        if line.name in statuses:
+            values = status_values(context, command.status_items, statuses[line.name])
+            context.write(status_line(line.name, values))
     return Reply("LIST completed")
+
+
+def _choice(command: c.List) -> Choice:
+    only_subscribed = "SUBSCRIBED" in command.selection
+    return Choice(
+        only_subscribed=only_subscribed,
+        only_special_use="SPECIAL-USE" in command.selection,
+        recursive="RECURSIVEMATCH" in command.selection,
+        show_subscribed=only_subscribed or "SUBSCRIBED" in command.returned,
+        extended=command.extended,
+    )
 
 
 async def lsub(context: Context, command: c.Lsub) -> Reply:
@@ -47,11 +66,13 @@ async def namespace(context: Context, _command: c.Namespace) -> Reply:
 
 
 def _write(context: Context, word: bytes, lines: list[Listed]) -> None:
-    context.write(
-        b"".join(
-            responses.list_line(
-                word, [attribute.encode("ascii") for attribute in line.attributes], line.name
-            )
-            for line in lines
-        )
+    context.write(b"".join(_line(word, line) for line in lines))
+
+
+def _line(word: bytes, line: Listed) -> bytes:
+    return responses.list_line(
+        word,
+        [attribute.encode("ascii") for attribute in line.attributes],
+        line.name,
+        child_info=[name.encode("ascii") for name in line.child_info],
     )

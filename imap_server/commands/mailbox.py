@@ -1,6 +1,6 @@
 """Mailboxes as such: SELECT to STATUS, without LIST and APPEND (RFC 3501 §6.3)."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from imap_server.context import Context, Reply
 from imap_server.selected import Selected
@@ -51,8 +51,8 @@ def _ok(text: str, code: bytes) -> bytes:
 
 
 async def create(context: Context, command: c.Create) -> Reply:
-    """RFC 3501 §6.3.3; superior names are made too."""
-    await context.mailboxes.create(context.account_id, command.mailbox)
+    """RFC 3501 §6.3.3, RFC 6154 §3; superior names are made too, without a special use."""
+    await context.mailboxes.create(context.account_id, command.mailbox, uses=command.uses)
     return Reply("CREATE completed")
 
 
@@ -97,13 +97,20 @@ _STATUS: Mapping[str, Callable[[MailboxStatus], int]] = {
 async def status(context: Context, command: c.Status) -> Reply:
     """RFC 3501 §6.3.10, RFC 8438 SIZE, RFC 9208 §4.1.4, RFC 7889 §3.1."""
     found = await context.mailboxes.status(context.account_id, command.mailbox)
+    values = status_values(context, command.items, found)
+    context.write(status_line(command.mailbox, values))
+    return Reply("STATUS completed")
+
+
+def status_values(context: Context, items: Iterable[str], found: MailboxStatus) -> list[bytes]:
+    """Each item with its value."""
     values = []
-    for item in command.items:
+    for item in items:
         value = context.mailboxes.append_octets if item == "APPENDLIMIT" else _STATUS[item](found)
         values.append(b"%b %d" % (item.encode("ascii"), value))
-    context.write(
-        responses.untagged(
-            b"STATUS", responses.mailbox(command.mailbox), responses.parenthesized(values)
-        )
-    )
-    return Reply("STATUS completed")
+    return values
+
+
+def status_line(name: str, values: Iterable[bytes]) -> bytes:
+    """`* STATUS name (item value …)`."""
+    return responses.untagged(b"STATUS", responses.mailbox(name), responses.parenthesized(values))

@@ -7,6 +7,8 @@ from um.core.errors import NotFoundError
 
 UNIT_OCTETS = 1024
 ROOT = b'""'
+MOST_MESSAGES = 4_294_967_295
+"""The product limits octets, not messages: what is told is the largest number IMAP can say."""
 
 
 async def get_quota(context: Context, command: c.GetQuota) -> Reply:
@@ -29,4 +31,6 @@ async def _write_quota(context: Context) -> None:
     usage = await context.mailboxes.usage(context.account_id)
     used = -(-usage.used_octets // UNIT_OCTETS)
     limit = usage.limit_octets // UNIT_OCTETS
-    context.write(responses.untagged(b"QUOTA", ROOT, b"(STORAGE %d %d)" % (used, limit)))
+    messages = await context.mailboxes.message_count(context.account_id)
+    resources = b"(STORAGE %d %d MESSAGE %d %d)" % (used, limit, messages, MOST_MESSAGES)
+    context.write(responses.untagged(b"QUOTA", ROOT, resources))

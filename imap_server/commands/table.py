@@ -24,6 +24,7 @@ COMMANDS: Mapping[type[c.Command], Run] = {
     c.Noop: any_state.noop,
     c.Logout: any_state.logout,
     c.Id: any_state.identify,
+    c.Enable: any_state.enable,
     c.Authenticate: authentication.authenticate,
     c.Login: authentication.login,
     c.Select: mailbox.select,

@@ -35,6 +35,13 @@ class Id:
 
 
 @dataclass(frozen=True, slots=True)
+class Enable:
+    """RFC 5161 §3.1; names in capitals, known or not."""
+
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StartTls:
     """RFC 3501 §6.2.1."""
 
@@ -68,9 +75,11 @@ class Select:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """RFC 3501 §6.3.3. A trailing delimiter, which only declares intent, is gone."""
+    """RFC 3501 §6.3.3, RFC 6154 §3. A trailing delimiter, which only declares intent, is gone."""
 
     mailbox: str
+    uses: tuple[str, ...] = ()
+    """Special uses, as written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +107,14 @@ class Subscribe:
 
 @dataclass(frozen=True, slots=True)
 class List:
-    """RFC 3501 §6.3.8; with the options of RFC 6154 §2 and their syntax of RFC 5258."""
+    """RFC 3501 §6.3.8, RFC 5258 §3, RFC 5819 §2, RFC 6154 §2; options in capitals."""
 
     reference: str
     patterns: tuple[str, ...]
-    only_special_use: bool = False
-    only_subscribed: bool = False
-    show_subscribed: bool = False
+    selection: frozenset[str] = frozenset()
+    returned: frozenset[str] = frozenset()
+    status_items: tuple[str, ...] = ()
+    extended: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +228,7 @@ Command = (
     | Noop
     | Logout
     | Id
+    | Enable
     | StartTls
     | Authenticate
     | Login

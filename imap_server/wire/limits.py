@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 
+LITERAL_MINUS_OCTETS = 4096
+UNLIMITED = 1 << 63
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -15,10 +18,16 @@ class Limits:
     """All literals of one command together, the message of APPEND apart."""
     drained_octets_before_login: int = 4_096
     """A non-synchronizing literal beyond this ends the connection: its octets come in any case."""
+    literal_minus: bool = False
+    """LITERAL- in place of LITERAL+ (RFC 7888 §5): non-synchronizing literals of at most 4096."""
     append_octets: int = 26_214_400
     """APPENDLIMIT (RFC 7889): the largest message."""
     bad_commands: int = 20
     """So many in a row end the connection."""
+
+    def non_synchronizing(self) -> int:
+        """The largest non-synchronizing literal, where that is less than the other limits."""
+        return LITERAL_MINUS_OCTETS if self.literal_minus else UNLIMITED
 
     def line(self, *, logged_in: bool) -> int:
         return self.line_octets if logged_in else self.line_octets_before_login

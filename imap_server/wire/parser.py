@@ -9,12 +9,13 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from imap_server.wire import commands as c
-from imap_server.wire import utf7
 from imap_server.wire.dates import parse_date_time
 from imap_server.wire.fetch import parse_items
+from imap_server.wire.listing import parse_list, parse_lsub, parse_status
+from imap_server.wire.names import canonical, decoded, mailbox
 from imap_server.wire.search import parse_search
 from imap_server.wire.tokens import BadCommandError, Scanner
-from um.core.message import INBOX, SYSTEM_FLAGS, FlagOperation
+from um.core.message import SYSTEM_FLAGS, FlagOperation
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -23,45 +24,10 @@ T = TypeVar("T")
 
 MAX_FLAGS = 64
 MAX_ID_FIELDS = 30
-MAX_NAME = 255
-"""Characters of a mailbox name."""
+MAX_ENABLED = 50
 _SYSTEM = {flag.lower(): flag for flag in SYSTEM_FLAGS}
 _DATE_TIME = re.compile(rb'"([ 0-9][0-9]-[^"]{0,40})"')
 _BASE64 = re.compile(rb"=|[A-Za-z0-9+/]+={0,2}")
-_STATUS_ITEMS = frozenset(
-    {
-        "MESSAGES",
-        "RECENT",
-        "UIDNEXT",
-        "UIDVALIDITY",
-        "UNSEEN",
-        "SIZE",
-        "DELETED",
-        "DELETED-STORAGE",
-        "APPENDLIMIT",
-    }
-)
-
-
-def canonical(name: str) -> str:
-    """INBOX, alone or as the first level, in capitals (RFC 3501 §5.1)."""
-    first, slash, rest = name.partition("/")
-    return INBOX + slash + rest if first.upper() == INBOX else name
-
-
-def _decoded(wire: bytes) -> str:
-    try:
-        name = utf7.decode(wire)
-    except (ValueError, UnicodeError):
-        raise BadCommandError("Mailbox name is not modified UTF-7") from None
-    if len(name) > MAX_NAME:
-        raise BadCommandError("Mailbox name too long")
-    return name
-
-
-def mailbox(scan: Scanner) -> str:
-    """RFC 3501 §9 `mailbox`."""
-    return canonical(_decoded(scan.astring()))
 
 
 def _flag(flag: str) -> str:
@@ -131,52 +97,28 @@ def _login(scan: Scanner) -> c.Login:
 
 def _create(scan: Scanner) -> c.Create:
     scan.space()
-    return c.Create(canonical(_decoded(scan.astring()).removesuffix("/")))
+    name = canonical(decoded(scan.astring()).removesuffix("/"))
+    uses: list[str] = []
+    if scan.skip(b" (USE "):
+        uses = scan.listed(scan.flag, empty=True)
+        scan.expect(b")")
+    if len(uses) > MAX_FLAGS:
+        raise BadCommandError("Too many special uses")
+    return c.Create(name, tuple(dict.fromkeys(uses)))
+
+
+def _enable(scan: Scanner) -> c.Enable:
+    names = []
+    while not scan.at_end():
+        scan.space()
+        names.append(scan.keyword().decode("ascii"))
+    if not names or len(names) > MAX_ENABLED:
+        raise BadCommandError("Expected a few capabilities")
+    return c.Enable(tuple(names))
 
 
 def _rename(scan: Scanner) -> c.Rename:
     return c.Rename(_argument(scan, lambda: mailbox(scan)), _argument(scan, lambda: mailbox(scan)))
-
-
-def _list(scan: Scanner) -> c.List:
-    scan.space()
-    selection: list[bytes] = []
-    if scan.next_is(b"("):
-        selection = scan.listed(scan.keyword, empty=True)
-        scan.space()
-    reference = _decoded(scan.astring())
-    scan.space()
-    patterns = scan.listed(scan.list_mailbox) if scan.next_is(b"(") else [scan.list_mailbox()]
-    returned: list[bytes] = []
-    if scan.skip(b" RETURN "):
-        returned = scan.listed(scan.keyword, empty=True)
-    if set(selection) - {b"SPECIAL-USE", b"SUBSCRIBED", b"REMOTE"}:
-        raise BadCommandError("Unknown LIST selection option")
-    if set(returned) - {b"SPECIAL-USE", b"SUBSCRIBED", b"CHILDREN"}:
-        raise BadCommandError("Unknown LIST return option")
-    return c.List(
-        reference,
-        tuple(_decoded(pattern) for pattern in patterns),
-        only_special_use=b"SPECIAL-USE" in selection,
-        only_subscribed=b"SUBSCRIBED" in selection,
-        show_subscribed=b"SUBSCRIBED" in selection or b"SUBSCRIBED" in returned,
-    )
-
-
-def _lsub(scan: Scanner) -> c.Lsub:
-    return c.Lsub(
-        _decoded(_argument(scan, scan.astring)), _decoded(_argument(scan, scan.list_mailbox))
-    )
-
-
-def _status(scan: Scanner) -> c.Status:
-    scan.space()
-    name = mailbox(scan)
-    scan.space()
-    items = [item.decode("ascii") for item in scan.listed(scan.keyword)]
-    if not _STATUS_ITEMS.issuperset(items):
-        raise BadCommandError("Unknown STATUS item")
-    return c.Status(name, tuple(dict.fromkeys(items)))
 
 
 def parse_append(scan: Scanner) -> c.Append | None:
@@ -269,6 +211,7 @@ GRAMMAR: dict[bytes, Callable[[Scanner], c.Command]] = {
     b"NOOP": _alone(c.Noop()),
     b"LOGOUT": _alone(c.Logout()),
     b"ID": _id,
+    b"ENABLE": _enable,
     b"STARTTLS": _alone(c.StartTls()),
     b"AUTHENTICATE": _authenticate,
     b"LOGIN": _login,
@@ -279,9 +222,9 @@ GRAMMAR: dict[bytes, Callable[[Scanner], c.Command]] = {
     b"RENAME": _rename,
     b"SUBSCRIBE": _with_mailbox(lambda name: c.Subscribe(name, on=True)),
     b"UNSUBSCRIBE": _with_mailbox(lambda name: c.Subscribe(name, on=False)),
-    b"LIST": _list,
-    b"LSUB": _lsub,
-    b"STATUS": _status,
+    b"LIST": parse_list,
+    b"LSUB": parse_lsub,
+    b"STATUS": parse_status,
     b"APPEND": _append_without_literal,
     b"NAMESPACE": _alone(c.Namespace()),
     b"GETQUOTA": _get_quota,

@@ -65,7 +65,11 @@ def _flag_order(flag: str) -> tuple[bool, str]:
 
 
 def list_line(
-    word: bytes, attributes: Sequence[bytes], name: str, *, delimiter: bytes = b'"/"'
+    word: bytes, attributes: Sequence[bytes], name: str, *, child_info: Sequence[bytes] = ()
 ) -> bytes:
-    """`* LIST (attributes) "/" name`."""
-    return untagged(word, parenthesized(attributes), delimiter, mailbox(name))
+    """`* LIST (attributes) "/" name`, with CHILDINFO if there is any (RFC 5258 §3.5)."""
+    words = [word, parenthesized(attributes), b'"/"', mailbox(name)]
+    if child_info:
+        criteria = parenthesized(b'"' + name + b'"' for name in child_info)
+        words.append(b'("CHILDINFO" ' + criteria + b")")
+    return untagged(*words)

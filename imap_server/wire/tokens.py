@@ -5,7 +5,7 @@ either returns a value or raises `BadCommandError`, the only error of the wire.
 """
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from imap_server.wire.sequence import LARGEST, STAR, SequenceSet
@@ -155,6 +155,16 @@ class Scanner:
             return item()
         finally:
             self._depth -= 1
+
+    def each(self, *, empty: bool = False) -> Iterator[None]:
+        """Walk through a parenthesized list of words; whoever iterates reads one at each turn."""
+        self.expect(b"(")
+        if empty and self.skip(b")"):
+            return
+        yield
+        while not self.skip(b")"):
+            self.space()
+            yield
 
     def listed(self, item: Callable[[], T], *, empty: bool = False) -> list[T]:
         """A parenthesized list of `item`; `empty` says whether `()` will do."""

@@ -3,7 +3,9 @@
 import asyncio
 from typing import Any
 
+from imap_server.capabilities import ClientMask
 from imap_server.factory import ImapFactory, ImapSettings
+from imap_server.wire.limits import Limits
 from um.app.certificates import TwistedContext
 from um.app.edges import Bound
 from um.app.services import Services
@@ -60,4 +62,10 @@ def imap_settings(config: Config) -> ImapSettings:
         allow_plaintext_login=config.imap.allow_plaintext_login,
         max_connections_per_account=config.imap.max_connections_per_account,
         max_connections_per_address=config.imap.max_connections_per_address,
+        disabled_capabilities=frozenset(config.imap.disabled_capabilities),
+        client_masks=tuple(
+            ClientMask(client.name, frozenset(client.disabled_capabilities))
+            for client in config.imap.client
+        ),
+        limits=Limits(literal_minus=config.imap.literal_minus),
     )

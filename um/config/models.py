@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from um.config.relay import parse_relay
 from um.config.types import (
+    Capability,
     Domain,
     FilePath,
     Language,
@@ -100,6 +101,14 @@ class TlsConfig(Section):
         return self
 
 
+class ImapClientConfig(Section):
+    """[[imap.client]]: a mail program that trips over something."""
+
+    name: Annotated[str, Field(min_length=1, max_length=128)]
+    """What it calls itself with ID; `*` and `?` as in a shell."""
+    disabled_capabilities: tuple[Capability, ...]
+
+
 class ImapConfig(Section):
     """[imap]: the mailboxes."""
 
@@ -109,6 +118,11 @@ class ImapConfig(Section):
     allow_plaintext_login: Switch = False
     max_connections_per_account: Positive = 20
     max_connections_per_address: Positive = 50
+    literal_minus: Switch = False
+    """LITERAL- in place of LITERAL+ (RFC 7888 §5)."""
+    disabled_capabilities: tuple[Capability, ...] = ()
+    """What no mail program is offered."""
+    client: tuple[ImapClientConfig, ...] = ()
 
 
 class SmtpConfig(Section):

@@ -167,6 +167,8 @@ MailAddress = Annotated[str, AfterValidator(_mail_address)]
 Region = Annotated[str, AfterValidator(_region)]
 Timezone = Annotated[str, AfterValidator(timezone)]
 Language = Annotated[str, Field(pattern=r"^[a-z]{2,3}$")]
+Capability = Annotated[str, Field(pattern=r"^[A-Za-z0-9+=/:.-]{1,64}$")]
+"""As CAPABILITY tells it; a name without `=` covers those with it."""
 SipTarget = Annotated[str, AfterValidator(_sip_target)]
 """A SIP URI with an IP address, for what a name means changes with the resolver."""
 Registrar = Annotated[str, AfterValidator(_registrar)]

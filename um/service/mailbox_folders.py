@@ -3,10 +3,11 @@
 Laws:
 - `/` divides levels; a folder may be missing although folders below it exist (RFC 3501 §6.3.4).
 - INBOX always exists and is never deleted; renaming it moves its messages (RFC 3501 §6.3.5).
-- A folder with a special use (Trash) keeps its name, since the phone and the portal rely on it.
+- Trash keeps its name, since the phone and the portal rely on it.
 """
 
 import unicodedata
+from collections.abc import Collection
 from datetime import datetime
 
 from um.core.errors import AlreadyExistsError, InvalidError, LegalHoldError, NotFoundError
@@ -18,6 +19,9 @@ DELIMITER = "/"
 MAX_NAME = 255
 MAX_LEVELS = 20
 MAX_FOLDERS = 1_000
+TRASH_USE = "\\Trash"
+_USES = {use.lower(): use for use in ("\\Archive", "\\Drafts", "\\Junk", "\\Sent", TRASH_USE)}
+"""RFC 6154 §2, without those of folders that show what lies elsewhere (`\\All`, `\\Flagged`)."""
 
 
 class NoTargetError(NotFoundError):
@@ -25,6 +29,13 @@ class NoTargetError(NotFoundError):
 
     code = "no-target"
     default = "There is no such mailbox"
+
+
+class NoSuchUseError(InvalidError):
+    """The special use is not known, or a folder has it already (RFC 6154 §3 USEATTR)."""
+
+    code = "no-such-use"
+    default = "A mailbox cannot have this special use"
 
 
 def check_name(name: str) -> None:
@@ -72,10 +83,17 @@ def check_deletable_txn(tx: Transaction, account_id: AccountId) -> None:
         raise LegalHoldError
 
 
-def create_txn(tx: Transaction, account_id: AccountId, name: str) -> Mailbox:
-    """Make a folder, and those above it that are missing (RFC 3501 §6.3.3)."""
+def create_txn(
+    tx: Transaction, account_id: AccountId, name: str, uses: Collection[str] = ()
+) -> Mailbox:
+    """Make a folder, and those above it that are missing (RFC 3501 §6.3.3).
+
+    `uses` are the special uses it shall have (RFC 6154 §3), of which there is one at most.
+    """
     check_name(name)
-    names = {mailbox.name for mailbox in tx.mailboxes.of_account(account_id)}
+    mailboxes = tx.mailboxes.of_account(account_id)
+    special_use = _special_use(uses, mailboxes)
+    names = {mailbox.name for mailbox in mailboxes}
     if name in names:
         raise AlreadyExistsError("The mailbox exists already")
     levels = name.split(DELIMITER)
@@ -85,13 +103,23 @@ def create_txn(tx: Transaction, account_id: AccountId, name: str) -> Mailbox:
         raise InvalidError("There are too many mailboxes")
     for parent in missing:
         tx.mailboxes.create(account_id, parent)
-    return tx.mailboxes.create(account_id, name)
+    return tx.mailboxes.create(account_id, name, special_use=special_use)
+
+
+def _special_use(uses: Collection[str], mailboxes: Collection[Mailbox]) -> str | None:
+    """The one special use of `uses`; each belongs to one folder of an account."""
+    if not uses:
+        return None
+    use = _USES.get(next(iter(uses)).lower())
+    if len(uses) > 1 or use is None or any(each.special_use == use for each in mailboxes):
+        raise NoSuchUseError
+    return use
 
 
 def delete_txn(tx: Transaction, account_id: AccountId, name: str) -> None:
     """Remove a folder with its messages; folders below it stay."""
     mailbox = known_txn(tx, account_id, name)
-    if mailbox.name == INBOX or mailbox.special_use is not None:
+    if mailbox.name == INBOX or mailbox.special_use == TRASH_USE:
         raise InvalidError("This mailbox is part of the account and cannot be deleted")
     if tx.mailboxes.status(mailbox.id).messages:
         check_deletable_txn(tx, account_id)
@@ -124,7 +152,7 @@ def rename_txn(
 def _check_rename(moving: list[Mailbox], mailboxes: list[Mailbox], name: str, target: str) -> None:
     if not moving:
         raise NotFoundError("There is no such mailbox")
-    if any(each.special_use is not None for each in moving):
+    if any(each.special_use == TRASH_USE for each in moving):
         raise InvalidError("This mailbox is part of the account and keeps its name")
     if is_below(target, name):
         raise InvalidError("A mailbox cannot be moved below itself")

@@ -86,6 +86,11 @@ class MailboxView:
         now = self._clock.now()
         return await self._store.read("usage", lambda tx: tx.accounts.usage(account_id, now))
 
+    async def message_count(self, account_id: AccountId) -> int:
+        """Messages in all folders together."""
+        counts = await self._store.read("counts", lambda tx: tx.accounts.counts(account_id))
+        return sum(counts.values())
+
     # -- folders --------------------------------------------------------------------------------
 
     async def folders(self, account_id: AccountId) -> list[Folder]:
@@ -115,6 +120,21 @@ class MailboxView:
         return await self._store.read(
             "status", lambda tx: tx.mailboxes.status(known_txn(tx, account_id, name).id)
         )
+
+    async def statuses(
+        self, account_id: AccountId, names: Collection[str]
+    ) -> dict[str, MailboxStatus]:
+        """The counts of those of `names` that there are, all of one instant."""
+
+        def statuses_txn(tx: Transaction) -> dict[str, MailboxStatus]:
+            wanted = set(names)
+            return {
+                mailbox.name: tx.mailboxes.status(mailbox.id)
+                for mailbox in tx.mailboxes.of_account(account_id)
+                if mailbox.name in wanted
+            }
+
+        return await self._store.read("statuses", statuses_txn)
 
     # -- looking --------------------------------------------------------------------------------
 

@@ -30,6 +30,7 @@ from um.policy.lifecycle import Door, refusal
 from um.policy.quota import copy_fits, fits
 from um.service.delivery import Delivered, Delivery, Incoming
 from um.service.mailbox_folders import (
+    TRASH_USE,
     NoTargetError,
     check_deletable_txn,
     create_txn,
@@ -53,7 +54,6 @@ __all__ = [
 
 T = TypeVar("T")
 
-TRASH_USE = "\\Trash"
 APPEND_OCTETS = 25 * 1024 * 1024
 FEW = 20
 """Up to so many messages are looked up one by one."""
@@ -96,10 +96,15 @@ class MailboxService(MailboxView):
 
     # -- folders --------------------------------------------------------------------------------
 
-    async def create(self, account_id: AccountId, name: str) -> Mailbox:
-        """Make a folder and those above it. Raises AlreadyExistsError, InvalidError."""
+    async def create(
+        self, account_id: AccountId, name: str, *, uses: Collection[str] = ()
+    ) -> Mailbox:
+        """Make a folder, of a special use if one is asked for, and those above it.
+
+        Raises AlreadyExistsError, InvalidError, NoSuchUseError.
+        """
         return await self._change(
-            "create-mailbox", account_id, lambda tx: create_txn(tx, account_id, name)
+            "create-mailbox", account_id, lambda tx: create_txn(tx, account_id, name, uses)
         )
 
     async def delete(self, account_id: AccountId, name: str) -> None:

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imap_server.capabilities import ClientMask
+from um.app.imap import imap_settings
 from um.app.telephone import bindings
 from um.config import (
     INACTIVE,
@@ -44,6 +46,19 @@ def test_relative_paths_start_at_the_file(tmp_path):
     assert config.server.data_dir == tmp_path / "data"
     assert config.tls.certificate == tmp_path / "cert.pem"
     assert config.tls.key == Path("/srv/key.pem")
+
+
+def test_what_mail_programs_are_not_offered():
+    """[imap] takes capabilities from all, [[imap.client]] from those of one name."""
+    document = {
+        "imap": {
+            "disabled_capabilities": ["SORT"],
+            "client": [{"name": "iPhone*", "disabled_capabilities": ["QRESYNC"]}],
+        }
+    }
+    settings = imap_settings(parse(document, Path("/")))
+    assert settings.disabled_capabilities == {"SORT"}
+    assert settings.client_masks == (ClientMask("iPhone*", frozenset({"QRESYNC"})),)
 
 
 @pytest.mark.parametrize(

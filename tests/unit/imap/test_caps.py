@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 
+from imap_server.capabilities import ClientMask
 from imap_server.registry import Registry
 from imap_server.settings import ImapSettings
+from imap_server.wire.limits import Limits
 from tests.support.imap_transcript import play
 
 
@@ -115,7 +117,55 @@ def test_a_capability_may_be_hidden():
     play(
         """
         A= connect
-        A< * OK [CAPABILITY IMAP4rev1 SASL-IR LITERAL+ ID AUTH=PLAIN] UM ready
+        A< * OK [CAPABILITY IMAP4rev1 SASL-IR ID ENABLE LITERAL+ AUTH=PLAIN] UM ready
         """,
-        settings=replace(ImapSettings(), hidden_capabilities=frozenset({"IDLE"})),
+        settings=replace(
+            ImapSettings(), disabled_capabilities=frozenset({"idle", "starttls", "imap4rev1"})
+        ),
+    )
+
+
+def test_a_program_that_names_itself_is_offered_less():
+    """[[imap.client]]: what trips one program is kept from it alone, and it is told at once."""
+    mask = ClientMask("iphone mail*", frozenset({"STATUS", "LIST-STATUS"}))
+    play(
+        """
+        !! login A as alice
+        A> a1 ID ("name" "iPhone Mail 17")
+        A< * ID ("name" "UM")
+        A< * CAPABILITY ... LIST-EXTENDED QUOTA ...
+        A< a1 OK ID completed
+        !! login B as alice
+        B> b1 ID ("name" "Thunderbird")
+        B< * ID ("name" "UM")
+        B< b1 OK ID completed
+        """,
+        settings=replace(ImapSettings(), client_masks=(mask,)),
+    )
+
+
+def test_literal_minus_takes_no_large_literal_unasked():
+    """RFC 7888 §5: 4096 octets may come unasked, more must wait for the continuation."""
+    play(
+        """
+        !! login A as alice
+        A> a1 CAPABILITY
+        A< * CAPABILITY IMAP4rev1 SASL-IR ID ENABLE IDLE LITERAL- ...
+        A< a1 OK CAPABILITY completed
+        A>> a2 APPEND INBOX {4097+}\\r\\n
+        A>> """
+        + "x" * 4097
+        + """\\r\\n
+        A< a2 BAD Non-synchronizing literal too large
+        A>> a3 LIST "" {5+}\\r\\nINBOX\\r\\n
+        A< * LIST (\\HasNoChildren) "/" INBOX
+        A< a3 OK LIST completed
+        A> a4 APPEND INBOX {4097}
+        A< + OK
+        A>> """
+        + "x" * 4097
+        + """\\r\\n
+        A< a4 OK [APPENDUID ...] APPEND completed
+        """,
+        settings=replace(ImapSettings(), limits=Limits(literal_minus=True)),
     )

@@ -146,7 +146,23 @@ def test_dates():
         ((b"a EXAMINE inbox/Sub",), c.Select("INBOX/Sub", read_only=True)),
         ((b"a CREATE x/",), c.Create("x")),
         ((b'a LIST "" %',), c.List("", ("%",))),
-        ((b'a LIST () "" (a b) RETURN (CHILDREN)',), c.List("", ("a", "b"))),
+        (
+            (b'a LIST () "" (a b) RETURN (Children)',),
+            c.List("", ("a", "b"), returned=frozenset({"CHILDREN"}), extended=True),
+        ),
+        (
+            (b'a LIST (SUBSCRIBED) "" * RETURN (STATUS (messages MESSAGES))',),
+            c.List(
+                "",
+                ("*",),
+                selection=frozenset({"SUBSCRIBED"}),
+                returned=frozenset({"STATUS"}),
+                status_items=("MESSAGES",),
+                extended=True,
+            ),
+        ),
+        ((b"a CREATE x (USE (\\Sent))",), c.Create("x", ("\\Sent",))),
+        ((b"a ENABLE condstore X",), c.Enable(("CONDSTORE", "X"))),
         ((b"a STATUS x (MESSAGES UNSEEN)",), c.Status("x", ("MESSAGES", "UNSEEN"))),
         ((b"a UID EXPUNGE 1,3:*",), c.Expunge(SequenceSet(((1, 1), (3, 0))))),
         (

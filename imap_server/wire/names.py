@@ -1,0 +1,30 @@
+"""Mailbox names as they are written (RFC 3501 §5.1, §5.1.3, §9 `mailbox`)."""
+
+from imap_server.wire import utf7
+from imap_server.wire.tokens import BadCommandError, Scanner
+from um.core.message import INBOX
+
+MAX_NAME = 255
+"""Characters of a mailbox name."""
+
+
+def canonical(name: str) -> str:
+    """INBOX, alone or as the first level, in capitals (RFC 3501 §5.1)."""
+    first, slash, rest = name.partition("/")
+    return INBOX + slash + rest if first.upper() == INBOX else name
+
+
+def decoded(wire: bytes) -> str:
+    """The Unicode name of a name or pattern in modified UTF-7."""
+    try:
+        name = utf7.decode(wire)
+    except (ValueError, UnicodeError):
+        raise BadCommandError("Mailbox name is not modified UTF-7") from None
+    if len(name) > MAX_NAME:
+        raise BadCommandError("Mailbox name too long")
+    return name
+
+
+def mailbox(scan: Scanner) -> str:
+    """RFC 3501 §9 `mailbox`."""
+    return canonical(decoded(scan.astring()))
