@@ -239,11 +239,15 @@ class MailboxService(MailboxView):
     async def erase(
         self, account_id: AccountId, mailbox_id: MailboxId, *, uids: Collection[Uid]
     ) -> list[Uid]:
-        """Remove for good what lies in Trash; returns what went. Raises InvalidError elsewhere."""
+        """Remove for good what lies in Trash; returns what went.
+
+        Raises InvalidError elsewhere, LegalHoldError.
+        """
 
         def erase_txn(tx: Transaction) -> list[Uid]:
             if owned_txn(tx, account_id, mailbox_id).special_use != TRASH_USE:
                 raise InvalidError("Only what lies in Trash is removed for good")
+            check_deletable_txn(tx, account_id)
             return tx.messages.expunge(mailbox_id, uids)
 
         return await self._change("erase", account_id, erase_txn)

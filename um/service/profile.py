@@ -91,9 +91,11 @@ class Profiles:
         chosen, now = account_name(new_name), self._clock.now()
 
         def rename_account_txn(tx: Transaction) -> Account:
-            account = replace(named_txn(tx, name, self._settings.domain), name=chosen)
+            before = named_txn(tx, name, self._settings.domain)
+            account = replace(before, name=chosen)
             tx.accounts.save(account)
-            tx.records.audit(AuditRecord(now, actor, "rename", account.id, f"{name} -> {chosen}"))
+            detail = f"{before.name} -> {chosen}"
+            tx.records.audit(AuditRecord(now, actor, "rename", account.id, detail))
             return account
 
         return await self._store.run("rename-account", rename_account_txn)

@@ -8,12 +8,15 @@ Laws:
 
 from um.core.account import Account, AccountState
 from um.core.errors import NotFoundError
+from um.core.ids import AccountId
 from um.core.ports import Store, Transaction
 from um.service.numbers import find_number
 from um.service.settings import AccountSettings
 
 MAX_CHARACTERS = 320
 """Of an address (RFC 5321 §4.5.3.1)."""
+_ID_MARK = "#"
+"""No account's name has one (`um.policy.names`)."""
 
 
 class Directory:
@@ -36,11 +39,25 @@ class Directory:
         )
 
 
-def named_txn(tx: Transaction, name: str, domain: str) -> Account:
-    """The account of exactly that name, with or without our domain. Raises NotFoundError.
+def by_id(account_id: AccountId) -> str:
+    """A name for `named_txn` that means this account whatever it is called by then.
 
-    For operators: accounts whose purge has begun are found.
+    For owners: while a request of theirs is on its way the account may be renamed, and its old name
+    be given to another.
     """
+    return f"{_ID_MARK}{account_id}"
+
+
+def named_txn(tx: Transaction, name: str, domain: str) -> Account:
+    """The account of exactly that name, with or without our domain, or `by_id`.
+
+    For operators: accounts whose purge has begun are found. Raises NotFoundError.
+    """
+    if name.startswith(_ID_MARK):
+        found = tx.accounts.get(AccountId(name.removeprefix(_ID_MARK)))
+        if found is None:
+            raise NotFoundError("There is no such account")
+        return found
     local, _, given = name.strip().partition("@")
     if given.lower() in ("", domain.lower()):
         account = tx.accounts.by_name(local, domain)

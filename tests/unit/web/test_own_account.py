@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.house import PASSWORD
+from tests.support.house import PASSWORD, incoming
 from tests.support.web_house import WebHouse, check_problem, run
 from um.core.account import CallRecord
 
@@ -271,3 +271,35 @@ def test_links_are_few(web):
         assert len(web.house.relay.sent) == min(count + 1, 5)
     check_problem(web.browser().post(ask, json={"name": "bob"}), 429, "locked-out")
     assert web.browser(peer="192.0.2.99").post(ask, json={"name": "bob"}).status_code == 202
+
+
+def test_an_owner_is_meant_whatever_the_account_is_called(web):
+    """Renamed while a request is on its way, and the old name given to another: nothing of theirs."""
+    check_problem(web.owner.put(f"{ME}/name", json={"name": "123"}), 422, "invalid")
+    assert web.owner.put(f"{ME}/name", json={"name": "Anna"}).json()["name"] == "anna"
+    run(web.house.add("alice", "+15551230002"))
+    check_problem(web.owner.put(f"{ME}/name", json={"name": "alice"}), 409, "already-exists")
+    find = web.services.sessions.find
+
+    async def late(cookie, *, touch=True):
+        """What the session said just before the account got its new name."""
+        visitor = await find(cookie, touch=touch)
+        return replace(visitor, account=replace(visitor.account, name="alice"))
+
+    web.services.sessions.find = late
+    assert web.owner.patch(ME, json={"full_name": "Anna"}).json()["name"] == "anna"
+    pin = {"password": PASSWORD, "pin": "471936"}
+    check_problem(web.owner.put(f"{ME}/pin", json=pin), 401, "authentication-failed")
+    assert run(web.house.accounts.show("alice")).account.full_name == ""
+
+
+def test_what_is_held_by_law_is_not_removed_for_good(web):
+    """Into Trash and back, as ever; out of Trash only by restoring."""
+    run(web.house.delivery.deliver(incoming(web.account)))
+    run(web.house.accounts.set_legal_hold("alice", on=True, reason="case 7"))
+    (message,) = web.owner.get(f"{ME}/messages").json()["messages"]
+    moved = web.owner.delete(f"{ME}/messages/{message['id']}").json()
+    answer = web.owner.delete(f"{ME}/messages/{moved['id']}")
+    check_problem(answer, 403, "legal-hold")
+    assert "case 7" not in answer.text
+    assert web.owner.post(f"{ME}/messages/{moved['id']}/restore").status_code == 200

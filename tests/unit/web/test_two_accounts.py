@@ -22,6 +22,7 @@ ROUTES = [
 BODIES = {
     ("PATCH", "/api/v1/me"): {"full_name": "Mallory"},
     ("PUT", "/api/v1/me/password"): {"old_password": PASSWORD, "new_password": "another horse"},
+    ("PUT", "/api/v1/me/name"): {"name": "mallory"},
     ("PUT", "/api/v1/me/pin"): {"password": PASSWORD, "pin": "471936"},
     ("PATCH", "/api/v1/me/messages/{message}"): {"seen": True},
     ("POST", "/api/v1/me/app-passwords"): {"label": "phone"},
@@ -133,5 +134,7 @@ def test_a_neighbours_things_are_not_there(neighbours, method, path):
         else:
             assert answer.status_code < 500
     assert neighbours.picture() == before
+    if path == "/api/v1/me/name":
+        run(neighbours.web.services.profiles.rename("mallory", "alice"))
     if path == "/api/v1/me/password":
         run(neighbours.web.house.accounts.set_password("alice", PASSWORD))

@@ -10,7 +10,7 @@ from um.core.message import MessageKind
 from um.service.accounts import AccountOverview, NewAccount
 from um.service.profile import ProfileChange
 from um.web.api.documents import Document, Given, Line, NumberDocument, Octets
-from um.web.api.own_account import Contact, Pin, Secret
+from um.web.api.own_account import Contact, NewName, Pin, Secret
 from um.web.guards import Clerk, Reader, actor
 from um.web.services import Services, WebServices
 
@@ -206,6 +206,16 @@ async def change_account(
     )
     await services.profiles.change(name, change, actor=actor(token))
     return await _shown(services, name)
+
+
+@router.put("/{name}/name")
+async def rename_account(
+    name: Name, given: NewName, token: Clerk, services: Services
+) -> AccountDocument:
+    """Give an account another login name; its numbers stay."""
+    return await _moved(
+        services, await services.profiles.rename(name, given.name, actor=actor(token))
+    )
 
 
 @router.post("/{name}/suspend")

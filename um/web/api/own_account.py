@@ -7,10 +7,12 @@ from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, Field, SecretStr
 
 from um.core.account import AccountState, CallRecord
+from um.core.errors import AuthenticationError
 from um.core.message import MessageKind
 from um.policy.lifecycle import Door
 from um.service.accounts import AccountOverview
 from um.service.profile import ProfileChange
+from um.service.recipients import by_id
 from um.service.web_sessions import Visitor
 from um.web.api.documents import Document, Given, Line, NumberDocument
 from um.web.guards import COOKIE, Customer, Writer, peer
@@ -69,6 +71,12 @@ class OwnChange(Given):
     ring_seconds: Annotated[int, Field(ge=0, le=180)] | None = None
     """Null: the operator's default again."""
     contact: Contact | None = None
+
+
+class NewName(Given):
+    """A login name; it is the local part of the mail address, too."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class NewPassword(Given):
@@ -130,7 +138,14 @@ async def change_account(given: OwnChange, visitor: Writer, services: Services) 
         default_ring="ring_seconds" in fields and given.ring_seconds is None,
         contact=contact,
     )
-    await services.profiles.change(visitor.account.name, change, actor=OWNER)
+    await services.profiles.change(by_id(visitor.account.id), change, actor=OWNER)
+    return await _shown(services, visitor)
+
+
+@router.put("/name")
+async def rename_account(given: NewName, visitor: Writer, services: Services) -> OwnAccount:
+    """Choose another login name; numbers and sessions stay."""
+    await services.profiles.rename(by_id(visitor.account.id), given.name, actor=OWNER)
     return await _shown(services, visitor)
 
 
@@ -141,7 +156,7 @@ async def change_password(
     """Set a new password; all other sessions of the account end."""
     await _check_password(services, visitor, given.old_password, request)
     await services.accounts.set_password(
-        visitor.account.name,
+        by_id(visitor.account.id),
         given.new_password.get_secret_value(),
         actor=OWNER,
         keep_session=visitor.session.secret_hash,
@@ -153,7 +168,7 @@ async def change_pin(given: NewPin, request: Request, visitor: Writer, services:
     """Set a new PIN; a lock of the old one is lifted."""
     await _check_password(services, visitor, given.password, request)
     pin = given.pin.get_secret_value()
-    await services.accounts.set_pin(visitor.account.name, pin, actor=OWNER)
+    await services.accounts.set_pin(by_id(visitor.account.id), pin, actor=OWNER)
 
 
 @router.get("/history")
@@ -191,8 +206,8 @@ async def listen(request: Request, visitor: Customer, services: Services) -> Res
 
 
 async def _shown(services: WebServices, visitor: Visitor) -> OwnAccount:
-    overview = await services.accounts.show(visitor.account.name)
-    return _own(overview, visitor, await services.profiles.contact(visitor.account.name))
+    overview = await services.accounts.show(by_id(visitor.account.id))
+    return _own(overview, visitor, await services.profiles.contact(by_id(visitor.account.id)))
 
 
 def _own(overview: AccountOverview, visitor: Visitor, contact: dict[str, str]) -> OwnAccount:
@@ -220,9 +235,11 @@ async def _check_password(
     services: WebServices, visitor: Visitor, password: SecretStr, request: Request
 ) -> None:
     """Raises as a login does: wrong ones are counted and slowed down in the same way."""
-    await services.authenticator.login(
+    login = await services.authenticator.login(
         visitor.account.name,
         password.get_secret_value(),
         peer=peer(request),
         door=Door.PORTAL,
     )
+    if login.account.id != visitor.account.id:  # renamed this instant, and the name given away
+        raise AuthenticationError

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Path
 from pydantic import AwareDatetime, Field
 
 from um.core.ids import CredentialId
+from um.service.recipients import by_id
 from um.web.api.documents import Document, Given
 from um.web.api.own_account import OWNER
 from um.web.guards import Customer, Writer
@@ -42,7 +43,7 @@ async def list_app_passwords(visitor: Customer, services: Services) -> list[AppP
         AppPasswordDocument(
             id=each.id, label=each.label, created_at=each.created_at, used_at=each.used_at
         )
-        for each in await services.app_passwords.every(visitor.account.name)
+        for each in await services.app_passwords.every(by_id(visitor.account.id))
     ]
 
 
@@ -51,7 +52,7 @@ async def add_app_password(
     given: NewAppPassword, visitor: Writer, services: Services
 ) -> ShownPassword:
     """Make a password for one mail program."""
-    made = await services.app_passwords.add(visitor.account.name, given.label, actor=OWNER)
+    made = await services.app_passwords.add(by_id(visitor.account.id), given.label, actor=OWNER)
     return ShownPassword(password=made)
 
 
@@ -63,5 +64,5 @@ async def remove_app_password(
 ) -> None:
     """Take one back: it opens nothing from the next login on."""
     await services.app_passwords.remove(
-        visitor.account.name, CredentialId(password_id), actor=OWNER
+        by_id(visitor.account.id), CredentialId(password_id), actor=OWNER
     )

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 
 from um.core.errors import AlreadyExistsError, InvalidError
 from um.service.profile import CONTACT_KEYS, ProfileChange
+from um.service.recipients import by_id
 from um.service.web_sessions import Visitor
 from um.web.api.own_account import OWNER
 from um.web.guards import Customer
@@ -38,7 +39,7 @@ def account_pages(desk: PortalDesk) -> APIRouter:
                 language=choice(form.text("language"), LANGUAGES),
                 contact={key: form.text(f"contact-{key}") for key in CONTACT_KEYS},
             )
-            await services.profiles.change(form.visitor.account.name, change, actor=OWNER)
+            await services.profiles.change(by_id(form.visitor.account.id), change, actor=OWNER)
         except InvalidError as error:
             return await _refused(desk, request, form.visitor, services, error)
         return moved(PATH, "saved")
@@ -47,7 +48,7 @@ def account_pages(desk: PortalDesk) -> APIRouter:
     async def rename(request: Request, form: WritableForm, services: Services) -> Response:
         try:
             await services.profiles.rename(
-                form.visitor.account.name, form.text("name", most=64), actor=OWNER
+                by_id(form.visitor.account.id), form.text("name", most=64), actor=OWNER
             )
         except (AlreadyExistsError, InvalidError) as error:
             return await _refused(desk, request, form.visitor, services, error)
@@ -77,7 +78,7 @@ async def _page(
     error: str = "",
     status: int = 200,
 ) -> Response:
-    contact = await services.profiles.contact(visitor.account.name)
+    contact = await services.profiles.contact(by_id(visitor.account.id))
     return await page(
         request,
         visitor,

@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request, Response
 from um.core.errors import AuthenticationError, InvalidError, LockedOutError, NotFoundError, UMError
 from um.core.ids import CredentialId
 from um.policy.lifecycle import Door
+from um.service.recipients import by_id
 from um.service.web_sessions import Visitor
 from um.web.api.own_account import OWNER
 from um.web.guards import Customer, peer
@@ -47,7 +48,7 @@ async def change_password(request: Request, form: WritableForm, services: Servic
     try:
         await _check(request, form, services)
         await services.accounts.set_password(
-            visitor.account.name, fresh, actor=OWNER, keep_session=visitor.session.secret_hash
+            by_id(visitor.account.id), fresh, actor=OWNER, keep_session=visitor.session.secret_hash
         )
     except (AuthenticationError, LockedOutError, InvalidError) as error:
         return await _refused(request, visitor, services, error)
@@ -59,7 +60,9 @@ async def change_pin(request: Request, form: WritableForm, services: Services) -
     """Sets the PIN of the telephone menu; a lock of the old one is lifted."""
     try:
         await _check(request, form, services)
-        await services.accounts.set_pin(form.visitor.account.name, form.secret("pin"), actor=OWNER)
+        await services.accounts.set_pin(
+            by_id(form.visitor.account.id), form.secret("pin"), actor=OWNER
+        )
     except (AuthenticationError, LockedOutError, InvalidError) as error:
         return await _refused(request, form.visitor, services, error)
     return moved(PATH, "pin")
@@ -68,7 +71,7 @@ async def change_pin(request: Request, form: WritableForm, services: Services) -
 @router.post("/apps")
 async def add_app_password(request: Request, form: WritableForm, services: Services) -> Response:
     """Makes one, and shows it."""
-    name = form.visitor.account.name
+    name = by_id(form.visitor.account.id)
     try:
         made = await services.app_passwords.add(name, form.text("label", most=60), actor=OWNER)
     except InvalidError as error:
@@ -80,7 +83,7 @@ async def add_app_password(request: Request, form: WritableForm, services: Servi
 async def remove_app_password(form: WritableForm, services: Services) -> Response:
     """Takes one back."""
     named = CredentialId(form.text("id", most=64))
-    await services.app_passwords.remove(form.visitor.account.name, named, actor=OWNER)
+    await services.app_passwords.remove(by_id(form.visitor.account.id), named, actor=OWNER)
     return moved(PATH, "app_removed")
 
 
@@ -104,9 +107,11 @@ async def end_other_sessions(form: PresentForm, services: Services) -> Response:
 
 async def _check(request: Request, form: Form, services: WebServices) -> None:
     """Raises as a login does: wrong ones are counted and slowed down in the same way."""
-    await services.authenticator.login(
+    login = await services.authenticator.login(
         form.visitor.account.name, form.secret("current"), peer=peer(request), door=Door.PORTAL
     )
+    if login.account.id != form.visitor.account.id:  # renamed this instant, and the name given away
+        raise AuthenticationError
 
 
 async def _refused(
@@ -144,7 +149,7 @@ async def _page(
 
 async def _apps(services: WebServices, visitor: Visitor, rows: Rows) -> list[dict[str, str]]:
     words, found = wording(visitor.account.language), []
-    for each in await services.app_passwords.every(visitor.account.name):
+    for each in await services.app_passwords.every(by_id(visitor.account.id)):
         made = rows.near(each.created_at)
         if each.used_at is None:
             facts = words("apps.never", made=made)

@@ -8,6 +8,7 @@ from um.mime.build.caller import shown_number
 from um.service.accounts import MAX_RING_SECONDS
 from um.service.own_greetings import LONGEST_SECONDS, MAX_OCTETS
 from um.service.profile import ProfileChange
+from um.service.recipients import by_id
 from um.service.web_sessions import Visitor
 from um.web.api.own_account import OWNER
 from um.web.guards import Customer
@@ -36,7 +37,7 @@ def telephone_pages(desk: PortalDesk) -> APIRouter:
         change = ProfileChange(
             voicemail=form.text("voicemail") != "off", ring_seconds=ring, default_ring=ring is None
         )
-        await services.profiles.change(form.visitor.account.name, change, actor=OWNER)
+        await services.profiles.change(by_id(form.visitor.account.id), change, actor=OWNER)
         return moved(PATH, "saved")
 
     @router.post("/greetings/{kind}")
@@ -70,7 +71,7 @@ def telephone_pages(desk: PortalDesk) -> APIRouter:
         error: str = "",
         status: int = 200,
     ) -> Response:
-        overview = await services.accounts.show(visitor.account.name)
+        overview = await services.accounts.show(by_id(visitor.account.id))
         recorded = await services.greetings.kinds(visitor.account.id)
         numbers = [{"shown": shown_number(each.e164), "use": each.use} for each in overview.numbers]
         return await page(
