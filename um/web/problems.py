@@ -36,7 +36,7 @@ STATUSES: Mapping[str, HTTPStatus] = MappingProxyType(
         "unavailable": HTTPStatus.SERVICE_UNAVAILABLE,
     }
 )
-"""By `UMError.code`; a code that is not here is a defect of ours: 500."""
+"""By `UMError.code`; an error whose code is not here has the status of what it is a kind of."""
 _RETRY_SECONDS: Mapping[HTTPStatus, str] = MappingProxyType(
     {HTTPStatus.SERVICE_UNAVAILABLE: "1", HTTPStatus.TOO_MANY_REQUESTS: "15"}
 )
@@ -64,13 +64,21 @@ def problem(error: UMError, *, challenge: str = CORE_CHALLENGE) -> JSONResponse:
         error: what went wrong.
         challenge: how to come in, beside a 401 (RFC 9110 §11.6.1).
     """
-    status = STATUSES.get(error.code, HTTPStatus.INTERNAL_SERVER_ERROR)
+    status = status_of(type(error))
     headers = {}
     if status in _RETRY_SECONDS:
         headers["retry-after"] = _RETRY_SECONDS[status]
     if status is HTTPStatus.UNAUTHORIZED:
         headers["www-authenticate"] = challenge
     return document(status, code=error.code, detail=error.public, headers=headers)
+
+
+def status_of(kind: type[UMError]) -> HTTPStatus:
+    """The status of an error; one that nothing here stands for is a defect of ours: 500."""
+    codes = (getattr(each, "code", "") for each in kind.__mro__)
+    return next(
+        (STATUSES[code] for code in codes if code in STATUSES), HTTPStatus.INTERNAL_SERVER_ERROR
+    )
 
 
 def document(

@@ -13,7 +13,7 @@ from um.web.api.documents import Document, Given, Line, faults
 from um.web.api.messages import message_id
 from um.web.bodies import read_body
 from um.web.guards import Depositor
-from um.web.problems import STATUSES
+from um.web.problems import status_of
 from um.web.services import Services
 
 router = APIRouter(tags=["operator"])
@@ -161,7 +161,7 @@ async def _dropped(services: Services, given: BulkInvoice, giver: Giver) -> Bulk
         return BulkResult(
             account=given.account,
             idempotency_key=given.idempotency_key,
-            status=STATUSES.get(error.code, 500),
+            status=status_of(type(error)),
             message=None,
             code=error.code,
             detail=error.public,
