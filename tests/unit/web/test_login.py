@@ -177,7 +177,7 @@ def test_every_answer_is_guarded(web, path):
     assert headers["content-security-policy"].startswith("default-src 'none'")
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert headers["x-content-type-options"] == "nosniff"
-    assert headers["referrer-policy"] == "no-referrer"
+    assert headers["referrer-policy"] == "same-origin"
     assert headers["strict-transport-security"].startswith("max-age=")
     assert headers["cache-control"] == "no-store"
 

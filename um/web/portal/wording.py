@@ -68,7 +68,8 @@ class Wording:
         """`12 kB`, `3.4 MB`."""
         if octets < 1024 * 1024:
             return f"{self.number(max(1, octets // 1024))} {self._texts['size.kilo']}"
-        return f"{self.number(octets / 1024 / 1024, 1)} {self._texts['size.mega']}"
+        mega = octets / 1024 / 1024
+        return f"{self.number(mega, 1 if mega < 10 else 0)} {self._texts['size.mega']}"
 
 
 @cache
