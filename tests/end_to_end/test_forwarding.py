@@ -1,5 +1,6 @@
 """Copies that leave a real server for a real mail server whose line breaks, and what comes back."""
 
+import hmac
 import json
 import re
 import select
@@ -13,15 +14,16 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.support.hook import Hook
 from tests.support.inbox import PASSWORD, connect, read_inbox, send_lmtp, wait_for_mail
-from tests.support.mail_sink import Arrived, Fault, MailSink
+from tests.support.mail_sink import SILENT, Arrived, Fault, MailSink
 from tests.support.server import LOOPBACK, Server
 from um.core.steps import OUTBOX_STEPS
 
 pytestmark = pytest.mark.slow
 TARGET = "anna@example.org"
 ANNA = "anna@um.example.net"
-FAULTS = [fault for fault in Fault if fault is not Fault.NONE]
+FAULTS = [fault for fault in Fault if fault not in {Fault.NONE, *SILENT}]
 
 
 def invoice(number: int) -> bytes:
@@ -190,6 +192,31 @@ def test_a_day_outside(furnished: Path, tmp_path: Path) -> None:
             session.expunge()
             session.logout()
             assert web.get(path_of(mail.links[0])).status_code == 404
+
+
+def test_a_webhook(furnished: Path, tmp_path: Path) -> None:
+    """An event whose first answer was 500 comes again, the same and signed; then nothing waits."""
+    with MailSink() as sink, Hook() as hook:
+        server = make_server(tmp_path, sink.url)
+        shutil.copytree(furnished, server.data_dir)
+        with server:
+            shown = server.um("forward", "webhook", "anna", hook.url).stdout
+            secret = re.search(r"^secret +(\S+)$", shown, re.MULTILINE)
+            assert secret is not None
+            hook.answers.append(500)
+            assert send_lmtp(server, [ANNA], invoice(5)) == {}
+            hook.wait(1)
+            sink.wait(1)
+            wait_until_deferred(server)
+            server.um("forward", "retry")
+            (first, body), (second, again) = hook.wait(2)
+        assert body == again
+        assert first["x-um-event-id"] == second["x-um-event-id"] == json.loads(body)["id"]
+        assert json.loads(body)["subject"] == "No 5"
+        stamp, _, signature = second["x-um-signature"].partition(",v1=")
+        signed = stamp.removeprefix("t=").encode() + b"." + body
+        assert signature == hmac.new(secret[1].encode(), signed, "sha256").hexdigest()
+        assert queue(server) == []
 
 
 def test_the_command_line(furnished: Path, tmp_path: Path) -> None:

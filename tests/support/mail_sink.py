@@ -38,9 +38,13 @@ class Fault(Enum):
     CUT_BEFORE_DOT = "gone while the mail comes"
     CUT_AFTER_DOT = "taken, and gone without a word"
     RESET_AFTER_250 = "taken, said so, and the connection reset"
+    SILENT_RCPT = "no answer to RCPT"
+    SILENT_AFTER_DOT = "taken, and no answer"
 
 
-TAKEN = frozenset({Fault.NONE, Fault.CUT_AFTER_DOT, Fault.RESET_AFTER_250})
+TAKEN = frozenset({Fault.NONE, Fault.CUT_AFTER_DOT, Fault.RESET_AFTER_250, Fault.SILENT_AFTER_DOT})
+SILENT = frozenset({Fault.SILENT_RCPT, Fault.SILENT_AFTER_DOT})
+"""These end when the client loses patience."""
 """After these the mail has arrived."""
 
 
@@ -123,6 +127,8 @@ class _Connection(SMTP):
     ) -> str:
         if self.fault is Fault.REFUSED_RCPT or address in self.sink.unknown:
             return "550 5.1.1 No such user"
+        if self.fault is Fault.SILENT_RCPT:
+            await asyncio.Event().wait()
         if self.fault is Fault.DEFERRED_RCPT:
             return "450 4.2.1 Greylisted"
         envelope.rcpt_tos.append(address)
@@ -147,6 +153,7 @@ class _Connection(SMTP):
         )
         if self.fault is Fault.CUT_AFTER_DOT:
             self._reset()
+        if self.fault in {Fault.CUT_AFTER_DOT, Fault.SILENT_AFTER_DOT}:
             await asyncio.Event().wait()
         return "250 OK"
 

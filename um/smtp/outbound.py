@@ -52,6 +52,8 @@ class SmtpRelay:
         hostname: what EHLO says.
         metrics: counts `relay_accepted`, `relay_deferred`, `relay_refused`.
         tls: trusts the relay's certificate; the system's authorities if left out.
+        command_seconds: how long the relay may take to answer each command.
+        final_seconds: how long it may take to answer for the whole mail.
     """
 
     def __init__(
@@ -61,7 +63,10 @@ class SmtpRelay:
         *,
         metrics: Metrics | None = None,
         tls: ssl.SSLContext | None = None,
+        command_seconds: float = COMMAND_SECONDS,
+        final_seconds: float = FINAL_REPLY_SECONDS,
     ) -> None:
+        self._command_seconds, self._final_seconds = command_seconds, final_seconds
         self._url = url
         self._hostname = hostname
         self._metrics = metrics or NoMetrics()
@@ -110,7 +115,7 @@ class SmtpRelay:
             raise RelayDeferredError("The relay closed the connection before the mail")
         try:
             protocol.write(message)
-            reply = await protocol.read_response(timeout=FINAL_REPLY_SECONDS)
+            reply = await protocol.read_response(timeout=self._final_seconds)
         except SMTPResponseException as error:
             raise _outcome(error.code, error.message) from error
         except (SMTPException, OSError) as error:
@@ -127,7 +132,7 @@ class SmtpRelay:
             username=url.username or None,
             password=url.password or None,
             local_hostname=self._hostname,
-            timeout=COMMAND_SECONDS,
+            timeout=self._command_seconds,
             use_tls=url.implicit_tls,
             start_tls=None if not url.needs_tls or url.implicit_tls else True,
             tls_context=self._tls if url.implicit_tls or url.needs_tls else _unverified(),

@@ -1,10 +1,13 @@
 """Copies of messages: what leaves, how it is tried, and what becomes of the message."""
 
 import asyncio
+import shutil
 from datetime import timedelta
 
 import pytest
 
+from storage import migrate
+from storage.database import open_store
 from tests.support.forwarding import (
     DEFERRED,
     FORWARD_FROM,
@@ -33,6 +36,7 @@ from um.core.forwarding import (
 from um.core.message import SEEN, FlagOperation, MessageKind
 from um.core.steps import OUTBOX_STEPS
 from um.policy.forwarding import GIVE_UP_AFTER, HARD_BOUNCES, MAX_CONFIRMATIONS
+from um.service.forward.sender import AT_ONCE
 
 INVOICE = (
     b"Received: from billing\r\nFrom: Billing <billing@example.net>\r\nTo: alice@um.example.net\r\n"
@@ -44,12 +48,38 @@ INVOICE = (
 )
 
 
+STORE: dict[str, object] = {}
+"""How the house of a story opens its store."""
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    path = tmp_path_factory.mktemp("empty") / "um.db"
+    migrate.upgrade(path)
+    return path
+
+
+@pytest.fixture(params=["memory", "sqlite"], autouse=True)
+def each_store(request, tmp_path, empty):
+    """Every story is true on both: on SQLite transactions really run beside each other."""
+    STORE.clear()
+    if request.param == "sqlite":
+        path = tmp_path / "um.db"
+        shutil.copy(empty, path)
+        STORE["store_of"] = lambda house: open_store(
+            path, publish=house.bus.publish, clock=house.clock
+        )
+
+
 def run(story, **options):
     """Let a story happen in a house of its own."""
 
     async def main():
-        house = ForwardHouse(**options)
-        await story(house, await house.add(full_name="Alice Adams"))
+        house = ForwardHouse(**options, **STORE)
+        try:
+            await story(house, await house.add(full_name="Alice Adams"))
+        finally:
+            await house.store.close()
 
     asyncio.run(main())
 
@@ -560,6 +590,58 @@ def test_a_bounce_that_is_quicker_than_the_answer():
     run(story)
 
 
+def test_a_slow_relay_holds_up_no_other():
+    """While three mails are still being handed over, all others go, those that came later too."""
+
+    async def story(house, alice):
+        await house.confirmed(alice)
+        stuck, send = asyncio.Event(), house.relay.send
+        arrived = 0
+
+        async def slow_for_the_first(mail):
+            nonlocal arrived
+            arrived += 1
+            if arrived <= AT_ONCE - 1:
+                await stuck.wait()
+            await send(mail)
+            if len(house.relay.sent) == 7:
+                stuck.set()
+
+        house.relay.send = slow_for_the_first
+        for number in range(9):
+            await house.voice(alice, key=f"k{number}")
+        tick = asyncio.create_task(house.sender.tick())
+        while len(house.relay.sent) < 6:
+            await asyncio.sleep(0)
+        await house.voice(alice, key="later")
+        assert await tick == 10
+        assert len(house.relay.sent) == 10
+
+    run(story)
+
+
+def test_two_mailboxes_that_send_each_other_the_same():
+    """A to B to A: each has it twice at most, and then it is quiet."""
+
+    async def story(house, alice):
+        bob = await house.add("bob", "+15551230009")
+        await house.confirmed(alice, f"bob@{DOMAIN}", kind=MessageKind.INVOICE)
+        await house.confirmed(bob, f"alice@{DOMAIN}", kind=MessageKind.INVOICE)
+        await house.deliver(alice, INVOICE, MessageKind.INVOICE, "first")
+        hops = 0
+        while await house.sender.tick():
+            mails, house.relay.sent = house.relay.sent, []
+            for sent in mails:
+                hops += 1
+                assert hops < 10
+                owner = alice if sent.recipient.startswith("alice") else bob
+                await house.deliver(owner, sent.data, MessageKind.INVOICE, f"hop-{hops}")
+        assert hops == 2
+        assert [len(await house.folder(each)) for each in (alice, bob)] == [2, 1]
+
+    run(story)
+
+
 def test_a_sender_that_closes_begins_nothing_more():
     """What is being handed over ends; the rest waits for the next start."""
 
@@ -575,7 +657,7 @@ def test_a_sender_that_closes_begins_nothing_more():
 
         house.relay.send = close_then_send
         tried = await house.sender.tick()
-        assert 0 < tried == len(house.relay.sent) < 9
+        assert 0 < tried == len(house.relay.sent) <= AT_ONCE
         assert await house.sender_with().tick() == 9 - tried
 
     run(story)

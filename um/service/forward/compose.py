@@ -81,7 +81,7 @@ class Composer:
             row,
             source.account,
             self._letters.write("copy", source.account.language, values),
-            sender_name=f"{values['caller']} via {self._settings.domain}",
+            sender_name=f"{clean_text(str(values['caller']), 60)} via {self._settings.domain}",
             kind=source.content.kind,
             trace=_trace(source.content.header),
             parts=parts if mode is CopyMode.ATTACH else (),

@@ -59,6 +59,8 @@ ATTEMPT_SECONDS = 600.0
 """The longest that one attempt may take: well within its lease."""
 AT_ONCE = 4
 """Rows that one process tries at the same time: each may hold a fax of 20 MB."""
+LOOK_AGAIN_SECONDS = 1.0
+"""How soon a row that came while slow ones are being sent is looked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,22 +119,42 @@ class Sender:
         written before the call is seen.
         """
         async with self._busy:
-            tried = 0
-            while not self._closing and (rows := await self._lease()):
-                self._steps("outbox.leased")
-                await asyncio.gather(*map(self._attempt, rows))
-                tried += len(rows)
+            running: set[asyncio.Task[None]] = set()
+            try:
+                tried = await self._try_all(running)
+            finally:
+                for task in running:
+                    task.cancel()
             waiting = await self._store.read("count-outbox", lambda tx: tx.outbox.count_waiting())
             self._metrics.gauge("outbox_waiting", waiting)
             return tried
 
-    async def _lease(self) -> list[OutboxEntry]:
+    async def _try_all(self, running: set[asyncio.Task[None]]) -> int:
+        """Try rows until none is due, AT_ONCE side by side: a slow one holds up no other."""
+        tried = 0
+        while True:
+            room = 0 if self._closing else AT_ONCE - len(running)
+            rows = await self._lease(room) if room else []
+            running |= {asyncio.create_task(self._attempt(row)) for row in rows}
+            tried += len(rows)
+            if not running:
+                return tried
+            done, _ = await asyncio.wait(
+                running, timeout=LOOK_AGAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED
+            )
+            running -= done
+            for task in done:
+                task.result()
+
+    async def _lease(self, limit: int) -> list[OutboxEntry]:
         now = self._clock.now()
-        lease = partial(_lease_txn, now=now, until=now + LEASE)
+        lease = partial(_lease_txn, now=now, until=now + LEASE, limit=limit)
         # The look costs a reader only: most of the time nothing is due.
         if not await self._store.read("due-outbox", lambda tx: _is_due_txn(tx, now)):
             return []
-        return await self._store.run("lease-outbox", lease)
+        rows = await self._store.run("lease-outbox", lease)
+        self._steps("outbox.leased")
+        return rows
 
     async def _attempt(self, row: OutboxEntry) -> None:
         """Try one row and note the outcome. Raises nothing: in doubt the lease runs out."""
@@ -267,8 +289,8 @@ def _is_due_txn(tx: Transaction, now: datetime) -> bool:
     return first is not None and first <= now
 
 
-def _lease_txn(tx: Transaction, *, now: datetime, until: datetime) -> list[OutboxEntry]:
-    return tx.outbox.lease(now, until, limit=AT_ONCE)
+def _lease_txn(tx: Transaction, *, now: datetime, until: datetime, limit: int) -> list[OutboxEntry]:
+    return tx.outbox.lease(now, until, limit=limit)
 
 
 def _copy_txn(tx: Transaction, row: OutboxEntry, account: Account) -> Waiting | None:
