@@ -21,6 +21,7 @@ from um.service.accounts import AccountService, NewAccount
 from um.service.authentication import Authenticator
 from um.service.delivery import Delivery, Incoming
 from um.service.events import LocalEventBus
+from um.service.house_records import HouseRecords
 from um.service.numbering import NumberService
 from um.service.purge import Purge
 from um.service.settings import AccountSettings
@@ -73,6 +74,7 @@ class House:
         self.hasher = PlainHasher()
         self.delivery = Delivery(self.store, self.blobs, self.bus, self.clock, steps=self.steps)
         self.accounts = AccountService(self.store, self.clock, self.hasher, self.settings)
+        self.records = HouseRecords(self.store, self.settings)
         self.numbers = NumberService(self.store, self.clock, self.settings)
         self.authenticator = Authenticator(self.store, self.clock, self.hasher, self.settings)
 

@@ -156,7 +156,7 @@ def reopen(name: Name, reason: Why = "", config: ConfigOption = None) -> None:
 @accounts.command("audit")
 def audit(name: Name, json: JsonOption = False, config: ConfigOption = None) -> None:
     """Show who did what to an account, when and why."""
-    records = with_services(config, lambda services: services.accounts.audit(name))
+    records = with_services(config, lambda services: services.records.audit(name))
     if json:
         print_json(
             [

@@ -60,7 +60,7 @@ def purge(
     """Remove everything of closed accounts whose time has come."""
     settings = read_config(config)
     if records:
-        every = with_services(config, lambda services: services.purge.records())
+        every = with_services(config, lambda services: services.records.purges())
         _print_purge(every, empty="Nothing was ever purged.", json=json)
         return
     instant = parse_instant(at, settings.server.timezone) if at is not None else None

@@ -140,13 +140,6 @@ class AccountService:
             "list-accounts", lambda tx: [_overview(tx, each, now) for each in tx.accounts.every()]
         )
 
-    async def audit(self, name: str) -> list[AuditRecord]:
-        """Who did what to the account, when and why, the earliest first. Raises NotFoundError."""
-        return await self._store.read(
-            "show-audit",
-            lambda tx: tx.records.audit_of(named_txn(tx, name, self._settings.domain).id),
-        )
-
     async def suspend(self, name: str, *, reason: str = "", actor: str = "operator") -> Account:
         """Read only from now on, with the reason shown."""
 

@@ -100,10 +100,6 @@ class Purge:
         """Accounts whose purge may begin at that instant, or has begun already."""
         return [each for each in await self._past(at) if is_due(each, at)]
 
-    async def records(self) -> list[PurgeRecord]:
-        """What was ever purged, in the order of its beginning."""
-        return await self._store.read("purge-records", lambda tx: tx.records.purges())
-
     async def clock_trusted(self) -> bool:
         """Whether the clock agrees with its last trusted reading; changes nothing."""
         _, trusted = await self._read_clock(self._clock.now(), confirmed=False, dry=True)
@@ -265,7 +261,8 @@ class Purge:
             await self._store.run("purge-finish", finish_txn)
             self._steps("purge.recorded")
         finished = {record.account_id for record in unfinished} | set(purged)
-        return [record for record in await self.records() if record.account_id in finished]
+        records = await self._store.read("purge-records", lambda tx: tx.records.purges())
+        return [record for record in records if record.account_id in finished]
 
     async def _sweep(self, gone: list[AccountId], now: datetime) -> None:
         """Delete bodies that no row of these accounts names any more, or never did."""

@@ -36,7 +36,7 @@ def test_a_hold_needs_its_reason_and_is_in_the_audit_log():
         assert again.legal_hold_at == held.legal_hold_at
         ended = await house.accounts.set_legal_hold("alice", on=False, reason="settled")
         assert (ended.legal_hold_at, ended.legal_hold_reason) == (None, "")
-        audit = [(each.action, each.detail) for each in await house.accounts.audit("alice")]
+        audit = [(each.action, each.detail) for each in await house.records.audit("alice")]
         assert audit[1:] == [
             ("legal-hold", "case 7"),
             ("legal-hold", "case 8"),

@@ -353,7 +353,7 @@ def test_reopened_on_day_59_everything_is_in_place():
         await house.authenticator.verify_pin(alice.id, PIN)
         bodies = await house.store.read("t", lambda tx: tx.messages.blobs_of(alice.id))
         assert bodies <= set(house.blobs.blobs)
-        told = [(r.actor, r.action, r.detail) for r in await house.accounts.audit("alice")]
+        told = [(r.actor, r.action, r.detail) for r in await house.records.audit("alice")]
         assert told[-2:] == [("cli:ann", "close", "moved"), ("cli:ann", "reopen", "came back")]
 
     run(story())

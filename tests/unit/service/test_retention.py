@@ -106,7 +106,7 @@ def test_a_rule_does_nothing_until_a_day_after_its_dry_run():
         assert (await held(house, alice), await held(house, bob)) == ([2, 3, 4], [])
         assert len(await held(house, alice, TRASH)) == len(await held(house, bob, TRASH)) == 1
         assert await rules.run() == []
-        told = (await house.accounts.audit("alice"))[-1]
+        told = (await house.records.audit("alice"))[-1]
         assert (told.actor, told.action) == ("housekeeping", "retention")
         assert told.detail == f"{VOICE}: 1 messages, 1000 octets"
         assert (await house.usage(alice.id)).used_octets == 4000
@@ -138,7 +138,7 @@ def test_the_accounts_own_rule_wins_and_is_shown_by_itself():
         assert await held(house, alice) == [1, 2, 4]
         assert await held(house, alice, TRASH) == []
         assert await held(house, bob) == [1]
-        chosen = [each for each in await house.accounts.audit("alice") if "rule" in each.action]
+        chosen = [each for each in await house.records.audit("alice") if "rule" in each.action]
         assert (chosen[-1].actor, chosen[-1].detail) == ("cli:ann", f"fax: {FAX} (asked for)")
         # Another rule of the same kind is another rule: it wants a dry run of its own.
         await rules.choose("alice", MessageKind.FAX, "fax older than 1 days -> Trash")
@@ -198,7 +198,7 @@ def test_many_messages_go_in_bounded_transactions():
         house.clock.advance(days=31)
         (done,) = await rules.run()
         assert (done.messages, done.octets) == (BATCH + 1, 1000 * (BATCH + 1))
-        audit = [each for each in await house.accounts.audit("alice") if each.action == "retention"]
+        audit = [each for each in await house.records.audit("alice") if each.action == "retention"]
         assert len(audit) == 2
         assert (await house.usage(alice.id)).used_octets == 0
 
@@ -248,5 +248,20 @@ def test_what_is_no_word_or_no_account_is_refused():
         ):
             with pytest.raises(NotFoundError):
                 await call
+
+    run(story())
+
+
+def test_a_rule_for_all_reaches_every_page_of_accounts():
+    """More accounts than are looked at in one transaction."""
+
+    async def story():
+        house = House()
+        for number in range(BATCH + 3):
+            account = await house.add(f"user{number}", None)
+            await house.delivery.deliver(incoming(account, account.name, kind=MessageKind.FAX))
+        rules = retention(house, FAX)
+        house.clock.advance(days=31)
+        assert len(await rules.dry_run()) == BATCH + 3
 
     run(story())
