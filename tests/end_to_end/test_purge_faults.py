@@ -4,15 +4,24 @@ import asyncio
 import shutil
 import sqlite3
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 
 from storage.blobs import FileBlobStore
+from storage.database import open_store
+from storage.greetings import FileGreetings
+from storage.schema import metadata
+from storage.spool import FileSpool
 from tests.support.inbox import PASSWORD, check_books, connect, read_inbox, send_lmtp
 from tests.support.server import Server
-from um.core.ids import AccountId, blob_key, owner_digits
+from um.clock import SystemClock
+from um.core.account import CallRecord, GreetingKind
+from um.core.credentials import AppPassword, LinkPurpose, OneTimeLink, WebSession
+from um.core.ids import E164, AccountId, CredentialId, blob_key, owner_digits
+from um.core.ports import Transaction
 from um.core.steps import PURGE_STEPS
 
 pytestmark = pytest.mark.slow
@@ -103,7 +112,44 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     server.stop()
     account_id = id_of(server.data_dir / "um.db", "eve")
     asyncio.run(die_delivering(server.data_dir / "blobs", account_id))
+    asyncio.run(move_in(server.data_dir, account_id))
     return server.data_dir
+
+
+async def move_in(folder: Path, account_id: AccountId) -> None:
+    """Leave a row in every table that may have one of an account, a greeting, and a call cut off."""
+    clock = SystemClock()
+    now, later = clock.now(), clock.now() + timedelta(days=900)
+    store = open_store(folder / "um.db", publish=lambda _: None, clock=clock)
+    session = WebSession("5" * 64, account_id, now, now, SECRET, SECRET)
+    password = AppPassword(CredentialId("6" * 32), account_id, SECRET, "6" * 64, now)
+    link = OneTimeLink("7" * 64, account_id, LinkPurpose.RESET_PASSWORD, later)
+
+    def move_in_txn(tx: Transaction) -> None:
+        tx.credentials.add_session(session)
+        tx.credentials.add_app_password(password)
+        tx.credentials.add_link(link)
+        tx.reservations.add(account_id, 1, expires_at=later)
+        tx.records.add_call(CallRecord(account_id, now, "voice", E164(NUMBER), SECRET, 1.0))
+        tx.lockouts.record_failure("imap:eve@um.example.net", now)
+        tx.lockouts.record_failure(f"pin:{account_id}", now)
+        tx.records.set_mark(f"lamp:{account_id}", SECRET)
+        tx.accounts.set_preference(account_id, "retention.voice", SECRET)
+        tx.numbers.add_alias("2001", E164(NUMBER))
+
+    await store.run("move-in", move_in_txn)
+    await store.close()
+    await FileGreetings(folder / "greetings").put(account_id, GreetingKind.NAME, SECRET.encode())
+    spool = FileSpool(folder / "spool")
+    entry = await spool.open({"account": account_id, "kind": "voice", "caller": SECRET})
+    entry.append("audio.raw", SECRET.encode())
+    await entry.sync()
+    await spool.close()
+
+
+def tables_of_accounts() -> set[str]:
+    """Those that name accounts: what is added to the schema must be in this house, and must go."""
+    return {table.name for table in metadata.sorted_tables if "account_id" in table.columns}
 
 
 async def die_delivering(blobs: Path, account_id: AccountId) -> None:
@@ -126,8 +172,12 @@ def test_kill_at_each_step_of_a_purge(step: str, furnished: Path, tmp_path: Path
     account_id = id_of(server.data_dir / "um.db", "eve")
     assert {each.split("/")[0] for each in traces(server.data_dir, WORDS)} >= {
         "blobs",
+        "greetings",
         "quarantine",
+        "spool",
     }
+    everywhere = tables_of_accounts() - {"purges"} | {"lockout_failures", "marks"}
+    assert named_in_tables(server.data_dir / "um.db", account_id) >= everywhere
     assert len(named_in_files(server.data_dir, account_id)) >= 6
 
     killed = server.um("purge", "--at", LATER, check=False, environment={"UM_KILL_AT": step})

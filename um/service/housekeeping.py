@@ -134,12 +134,16 @@ class Housekeeping:
     async def _attempt(
         self, name: str, job: Callable[[datetime], Awaitable[int]], now: datetime
     ) -> int:
+        started = self._clock.monotonic()
         try:
             ended = await job(now)
         except UMError as error:
             self._metrics.count("housekeeping_failures")
             log.warning("job failed", job=name, reason=error.code)
             return 0
+        finally:
+            seconds = self._clock.monotonic() - started
+            self._metrics.observe(f"housekeeping_{name}_seconds", seconds)
         if ended:
             self._metrics.count(f"housekeeping_{name}", ended)
             log.info("job done", job=name, ended=ended)
