@@ -98,7 +98,7 @@ _FORGET = Statement(sa.delete(schema.outbox).where(_t.finished_at < value("befor
 
 
 class SqlOutbox:
-    """`um.core.ports.Outbox`."""
+    """`um.core.forward_ports.Outbox`."""
 
     def __init__(self, unit: Unit) -> None:
         self._unit = unit

@@ -10,7 +10,7 @@ from um.core.ids import AccountId, AddressId, ContentId, OutboxId
 
 
 class MemoryForwardAddresses:
-    """`um.core.ports.ForwardAddresses`."""
+    """`um.core.forward_ports.ForwardAddresses`."""
 
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
@@ -55,7 +55,7 @@ class MemoryForwardAddresses:
 
 
 class MemoryOutbox:
-    """`um.core.ports.Outbox`."""
+    """`um.core.forward_ports.Outbox`."""
 
     def __init__(self, unit: Unit) -> None:
         self._tables = unit.tables

@@ -29,7 +29,7 @@ GONE = 410
 
 
 class HttpWebhooks:
-    """`um.core.ports.Webhooks`.
+    """`um.core.forward_ports.Webhooks`.
 
     Args:
         tls: trusts the other side's certificate; the system's authorities if left out.

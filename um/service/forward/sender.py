@@ -9,47 +9,37 @@ Laws:
 """
 
 import asyncio
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
 import structlog
 
-from um.core.account import Account
 from um.core.errors import (
     NotFoundError,
     RelayDeferredError,
     RelayRefusedError,
     UMError,
 )
+from um.core.forward_ports import Relay, Webhooks
 from um.core.forwarding import (
-    AddressState,
-    AfterCopy,
-    ForwardAddress,
     OutboxEntry,
     OutboxState,
     OutgoingMail,
     Purpose,
 )
-from um.core.ids import AddressId
-from um.core.message import SEEN, TRASH, Content, FlagOperation
 from um.core.ports import (
     BlobStore,
     Clock,
     Metrics,
     NoMetrics,
-    Relay,
     Store,
     Transaction,
-    Webhooks,
 )
 from um.core.steps import Steps, no_steps
-from um.policy.forwarding import after_copies, next_try
-from um.policy.lifecycle import Answer, Door, answer
+from um.policy.forwarding import next_try
 from um.service.forward.compose import Composer, Source
 from um.service.forward.failures import Failures
-from um.service.forward.plan import WEBHOOK_URL
-from um.service.forward.rules import Webhook, webhook_of
+from um.service.forward.loading import Waiting, finish_message_txn, load_txn
 from um.service.forward.signing import Signer, webhook_signature
 
 log = structlog.get_logger(__name__)
@@ -61,17 +51,6 @@ AT_ONCE = 4
 """Rows that one process tries at the same time: each may hold a fax of 20 MB."""
 LOOK_AGAIN_SECONDS = 1.0
 """How soon a row that came while slow ones are being sent is looked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A row with what it needs."""
-
-    row: OutboxEntry
-    account: Account
-    content: Content | None = None
-    address: ForwardAddress | None = None
-    webhook: Webhook | None = field(default=None, repr=False)
 
 
 class Sender:
@@ -169,7 +148,10 @@ class Sender:
         self._metrics.observe("outbox_attempt_seconds", self._clock.monotonic() - started)
 
     async def _noted(self, row: OutboxEntry) -> None:
-        waiting = await self._store.read("load-outbox", lambda tx: self._load_txn(tx, row))
+        now = self._clock.now()
+        waiting = await self._store.read(
+            "load-outbox", lambda tx: load_txn(tx, row, self._signer, now)
+        )
         if waiting is None:
             await self._settle(row, OutboxState.CANCELLED)
             return
@@ -258,30 +240,11 @@ class Sender:
                 return  # its bounce was quicker than its 250, or it was cancelled meanwhile
             tx.outbox.settle(row.id, state, now)
             if row.purpose is Purpose.COPY:
-                _finish_message_txn(tx, row, now)
+                finish_message_txn(tx, row, now)
 
         await self._store.run("settle-outbox", settle_txn)
         self._metrics.count(f"outbox_{state}")
         self._steps("outbox.settled")
-
-    def _load_txn(self, tx: Transaction, row: OutboxEntry) -> Waiting | None:
-        """What the row needs now; None if there is no reason to send it any more."""
-        account = tx.accounts.get(row.account_id)
-        if account is None or not _may_leave(account):
-            return None
-        if row.purpose is Purpose.WEBHOOK:
-            return self._webhook_txn(tx, row, account)
-        if row.purpose is Purpose.PASSWORD_RESET:
-            return _password_reset_txn(tx, row, account, self._clock.now())
-        load = _copy_txn if row.purpose is Purpose.COPY else _confirmation_txn
-        return load(tx, row, account)
-
-    def _webhook_txn(self, tx: Transaction, row: OutboxEntry, account: Account) -> Waiting | None:
-        chosen = tx.accounts.preferences(account.id)
-        webhook = webhook_of(chosen, account.id, self._signer)
-        if webhook is None or chosen.get(WEBHOOK_URL) != row.target:
-            return None
-        return Waiting(row, account, webhook=webhook)
 
 
 def _is_due_txn(tx: Transaction, now: datetime) -> bool:
@@ -291,47 +254,3 @@ def _is_due_txn(tx: Transaction, now: datetime) -> bool:
 
 def _lease_txn(tx: Transaction, *, now: datetime, until: datetime, limit: int) -> list[OutboxEntry]:
     return tx.outbox.lease(now, until, limit=limit)
-
-
-def _copy_txn(tx: Transaction, row: OutboxEntry, account: Account) -> Waiting | None:
-    address = tx.addresses.find(account.id, row.target)
-    if row.content_id is None or address is None or address.state is not AddressState.CONFIRMED:
-        return None
-    content = tx.messages.contents([row.content_id]).get(row.content_id)
-    return Waiting(row, account, content=content, address=address) if content else None
-
-
-def _confirmation_txn(tx: Transaction, row: OutboxEntry, account: Account) -> Waiting | None:
-    address = tx.addresses.get(AddressId(row.detail))
-    return Waiting(row, account, address=address) if address else None
-
-
-def _password_reset_txn(
-    tx: Transaction, row: OutboxEntry, account: Account, now: datetime
-) -> Waiting | None:
-    address = tx.addresses.find(account.id, row.target)
-    if address is None or address.state is not AddressState.CONFIRMED:
-        return None
-    return Waiting(row, account) if datetime.fromisoformat(row.detail) > now else None
-
-
-def _finish_message_txn(tx: Transaction, row: OutboxEntry, now: datetime) -> None:
-    """What the owner wants done with a message whose copies have all been taken."""
-    if row.content_id is None or row.mailbox_id is None or row.uid is None:
-        return
-    copies = [each for each in tx.outbox.of_content(row.content_id) if each.purpose is Purpose.COPY]
-    after = after_copies(copies)
-    entry = tx.messages.entry(row.mailbox_id, row.uid)
-    if entry is None or entry.content_id != row.content_id:
-        return  # the owner has put it elsewhere, and so has looked after it
-    if after is AfterCopy.SEEN:
-        tx.messages.change_flags(row.mailbox_id, [row.uid], FlagOperation.ADD, [SEEN])
-    trash = tx.mailboxes.by_name(row.account_id, TRASH)
-    if after is AfterCopy.TRASH and trash is not None and trash.id != row.mailbox_id:
-        moved = tx.messages.move(row.mailbox_id, [row.uid], trash.id, now)
-        tx.messages.set_trashed(trash.id, [each.target_uid for each in moved], now)
-
-
-def _may_leave(account: Account) -> bool:
-    """A closed account's copies stay; what is suspended may be read, and so sent."""
-    return answer(account.state, Door.PORTAL) in {Answer.ALLOWED, Answer.READ_ONLY}
