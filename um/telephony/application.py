@@ -80,6 +80,8 @@ class MediaHandOver:
     ssrc: int
     t38: T38Terms | None = None
     """What the peer said of its T.38: it speaks UDPTL from the start, and no RTP."""
+    core: str = ""
+    """The host that signals: media may come from there though `remote` is another."""
 
 
 @dataclass(frozen=True, slots=True)

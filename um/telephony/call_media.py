@@ -278,6 +278,7 @@ class CallMedia:
             next_sequence=session.stream.sequence,
             next_timestamp=session.stream.timestamp,
             ssrc=session.stream.ssrc,
+            core=self._core,
         )
 
     def _hand_over_t38(self, port: MediaPort, agreed: AgreedT38) -> MediaHandOver:
@@ -292,6 +293,7 @@ class CallMedia:
             next_timestamp=stream.timestamp,
             ssrc=stream.ssrc,
             t38=agreed.terms,
+            core=self._core,
         )
 
     @property

@@ -59,18 +59,21 @@ class Source:
         self._ssrc = None
         self._waiting.clear()
 
-    def admits(self, address: Address) -> bool:
-        """Whether a packet from `address` counts; latches it."""
-        if address == self.described:
-            self._latched = address
-            return True
-        if address == self._latched:
+    def allows(self, address: Address) -> bool:
+        """Whether a packet from `address` would count."""
+        if address in {self.described, self._latched}:
             return True
         if self._latched is not None and not self._moving:
             return False
-        if not self.is_near(address[0]):
+        return self.is_near(address[0])
+
+    def admits(self, address: Address) -> bool:
+        """Whether a packet from `address` counts; latches it."""
+        if not self.allows(address):
             return False
-        self._latched, self._moving = address, False
+        if address not in {self.described, self._latched}:
+            self._moving = False
+        self._latched = address
         return True
 
     def is_near(self, host: str) -> bool:
