@@ -220,6 +220,7 @@ class FaxReception:
                 sequence=media.next_sequence,
                 timestamp=media.next_timestamp,
                 ssrc=media.ssrc,
+                core=media.core,
             )
             self._house.child.receive(order, media.socket, self)
         except UMError as error:

@@ -59,6 +59,10 @@ class RtpLine:
             payload_type, sequence=self._sequence, timestamp=self._timestamp, ssrc=self._ssrc
         )
 
+    def change_law(self, payload_type: int) -> None:
+        """Go on in the other law of G.711, both ways."""
+        self._law, self._payload_type = LAWS[payload_type], payload_type
+
     def packet(self, samples: bytes) -> bytes:
         """The next packet to be sent, of these 16-bit samples."""
         packet = RtpPacket(

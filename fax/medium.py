@@ -65,6 +65,10 @@ class Medium(Protocol):
         """Let 20 ms pass; returns what is to be sent."""
         ...
 
+    def adapt(self, media: Media) -> None:
+        """Go on as agreed anew, by the same means."""
+        ...
+
     def close(self) -> None:
         """Free the terminal. Not within a call of its."""
         ...
@@ -96,6 +100,9 @@ class AudioMedium:
     def tick(self, now: float) -> list[bytes]:
         self._hear(self._line.tick(now))
         return [self._line.packet(self._session.transmit())]
+
+    def adapt(self, media: Media) -> None:
+        self._line.change_law(media.payload_type)
 
     def close(self) -> None:
         self._modem.close()
@@ -154,6 +161,9 @@ class T38Medium:
         for packet in self._session.transmit():
             outgoing += [self._sender.datagram(packet.octets)] * packet.times
         return outgoing
+
+    def adapt(self, media: Media) -> None:
+        self._sender.change(ErrorCorrection(media.correction), max_datagram=media.max_datagram)
 
     def close(self) -> None:
         self._terminal.close()

@@ -38,6 +38,8 @@ class Receive:
     sequence: int
     timestamp: int
     ssrc: int
+    core: str = ""
+    """The host that signals: media may come from there, too."""
 
 
 @dataclass(frozen=True, slots=True)

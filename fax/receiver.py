@@ -43,12 +43,17 @@ from fax.session import FaxSession, PageReceived, SessionEnded
 from um.core.errors import UMError
 from um.core.steps import Steps, no_steps
 from um.failpoints import steps_from
+from um.telephony.rtp.source import Address, Source
 
 TICK_SECONDS = 0.02
 NO_MEDIA_TICKS = 30 * 50
+ROOM_SECONDS = 20.0
+"""The sender gives up after 11 s: an answer of the server that is still missing will never come."""
 _MAX_CATCH_UP_TICKS = 10
 _MAX_PACKETS_A_BEAT = 64
 _DOTS_A_METRE_PER_INCH = 39.3700787
+_NOWHERE: Address = ("127.0.0.1", 9)
+"""RFC 863: the server always says where, so that it is never used."""
 
 log = logging.getLogger("fax.receiver")
 T = TypeVar("T")
@@ -90,8 +95,8 @@ class _Call:
         self._child = child
         self._socket = sock
         self._order = order
-        self._remote = (order.media.host, order.media.port)
-        self._latched = False
+        self._source = Source(order.core, (order.media.host, order.media.port))
+        self._foreign_packets = 0
         self._quiet_ticks = 0
         self._keeping: asyncio.Task[None] | None = None
         self._answers: dict[int, asyncio.Future[bool]] = {}
@@ -102,6 +107,7 @@ class _Call:
             ssrc=order.ssrc,
         )
         self._earlier = _Earlier()
+        self._media = order.media
         self._is_t38 = order.media.t38
         self._changing = False
         self._medium = self._new_medium(order.media)
@@ -130,29 +136,35 @@ class _Call:
         """The far end goes on elsewhere, or by other means."""
         if self._session.ended:
             return
-        self._remote, self._latched = (media.host, media.port), False
-        if media.t38 != self._is_t38:
-            self._is_t38 = media.t38
-            self._changing = True
-            self._child.spawn(self._change(media))
+        self._source.redescribe((media.host, media.port))
+        self._media = media
+        if self._changing:
+            return  # `_change` takes what holds by then
+        if media.t38 == self._is_t38:
+            self._medium.adapt(media)
+            return
+        self._changing = True
+        self._child.spawn(self._change())
 
-    async def _change(self, media: Media) -> None:
+    async def _change(self) -> None:
         """Go over to the other medium once the page in hand is decided on."""
         if self._keeping is not None:
             await self._keeping
-        if self._session.ended or media.t38 != self._is_t38:
-            return  # hung up, or changed back, meanwhile
         self._changing = False
-        self._earlier = self._earlier.and_then(self._medium)
-        self._medium.close()
-        (self._folder / RECEIVING).unlink(missing_ok=True)
-        try:
-            self._medium = self._new_medium(media)
-        except UMError as error:
-            log.exception("no other media call=%s", self.id)
-            self._session.stop(f"no terminal: {error}")
-            self._look_for_events()
+        if self._session.ended:
             return
+        old, before = self._medium, self._earlier
+        self._earlier = before.and_then(old)
+        try:
+            (self._folder / RECEIVING).unlink(missing_ok=True)
+            self._medium = self._new_medium(self._media)
+        except (OSError, UMError) as error:
+            log.exception("no other media call=%s", self.id)
+            self._earlier = before
+            self.hang_up(f"no terminal: {error}")
+            return
+        old.close()  # what it still writes goes to a file without a name
+        self._is_t38 = self._media.t38
         self._quiet_ticks = 0
         self._next_tick = self._loop.time()
 
@@ -181,23 +193,23 @@ class _Call:
                 return
             except OSError:  # ICMP port unreachable: the far end is not there yet, or no more
                 continue
-            if self._changing:
-                continue
-            if not self._latched or source == self._remote:
-                self._take(data, source, now)
+            if not self._changing:
+                self._take(data, source[:2], now)  # of IPv6 there are four
 
-    def _take(self, data: bytes, source: tuple[str, int], now: float) -> None:
+    def _take(self, data: bytes, source: Address, now: float) -> None:
+        if not self._source.allows(source):
+            self._foreign_packets += 1
+            return
         if not self._medium.receive(data, now):
             return
-        # Symmetric media: answer to where the first packet came from (RFC 4961).
-        self._latched, self._remote = True, source
+        self._source.admits(source)  # only what could be read moves the line (RFC 4961)
         self._quiet_ticks = 0
         self._look_for_events()
 
     def _one_tick(self, now: float) -> None:
         for data in self._medium.tick(now):
             with suppress(OSError):
-                self._socket.sendto(data, self._remote)
+                self._socket.sendto(data, self._source.remote or _NOWHERE)
         self._quiet_ticks += 1
         if self._quiet_ticks > NO_MEDIA_TICKS:
             self._session.stop("no media for 30 s")
@@ -227,6 +239,11 @@ class _Call:
             log.warning("page not kept call=%s page=%s error=%r", self.id, number, error)
             session.page_refused(received, "the page could not be stored")
             return
+        except Exception:
+            # A defect: the sender, and those who wait for this page, have to learn of it all the same.
+            log.exception("page not kept call=%s page=%s", self.id, number)
+            session.page_refused(received, "the page could not be stored")
+            return
         steps("page.synced")
         self._child.send(PageKept(self.id, number))
         session.page_kept(received)
@@ -237,7 +254,10 @@ class _Call:
         answer: asyncio.Future[bool] = self._loop.create_future()
         self._answers[number] = answer
         self._child.send(PageWaiting(self.id, number, octets))
-        return await answer
+        try:
+            return await asyncio.wait_for(answer, ROOM_SECONDS)
+        except TimeoutError:
+            return False
 
     def answer(self, page: int, *, granted: bool) -> None:
         """The server's word on room for a page."""
@@ -274,7 +294,7 @@ class _Call:
             bit_rate=statistics.bit_rate,
             ecm=statistics.ecm,
             y_resolution_dpi=round(statistics.y_resolution_dpm / _DOTS_A_METRE_PER_INCH),
-            bad_packets=total.bad_packets,
+            bad_packets=total.bad_packets + self._foreign_packets,
             t38=self._is_t38,
             recovered_ifps=total.recovered,
             lost_ifps=total.lost,
@@ -336,8 +356,8 @@ class Receiver:
 
     def finish(self, call: str, ended: Ended) -> None:
         """A call is over and free: tell the server."""
-        del self._calls[call]
-        self.send(ended)
+        if self._calls.pop(call, None) is not None:
+            self.send(ended)
 
     def _start_beating(self) -> None:
         if self._next_beat is None:
@@ -350,14 +370,23 @@ class Receiver:
         loop = asyncio.get_running_loop()
         now = loop.time()
         for call in list(self._calls.values()):
-            try:
-                call.beat(now)
-            except Exception:
-                log.exception("call failed call=%s", call.id)
-                call.hang_up("the fax receiver failed")
+            self._give_a_beat(call, now)
         self._next_beat = max(due + TICK_SECONDS, now) if self._calls else None
         if self._next_beat is not None:
             loop.call_at(self._next_beat, self._beat, self._next_beat)
+
+    def _give_a_beat(self, call: _Call, now: float) -> None:
+        """A defect of ours ends one call, and never the beat of the others."""
+        detail = "the fax receiver failed"
+        try:
+            call.beat(now)
+        except Exception:
+            log.exception("call failed call=%s", call.id)
+            try:
+                call.hang_up(detail)
+            except Exception:
+                log.exception("call not ended call=%s", call.id)
+                self.finish(call.id, Ended(call.id, complete=False, detail=detail))
 
     def _readable(self) -> None:
         data, fds, _flags, _address = socket.recv_fds(self._control, MAX_MESSAGE_OCTETS, 1)
@@ -375,6 +404,10 @@ class Receiver:
             self._calls[message.call].hang_up()
 
     def _begin(self, order: Receive, fds: list[int]) -> None:
+        if not fds:  # this process has all the descriptors it may have
+            log.error("call not begun call=%s: its socket did not come", order.call)
+            self.send(Ended(order.call, complete=False, detail="no socket"))
+            return
         sock = socket.socket(fileno=fds[0])
         sock.setblocking(False)
         try:

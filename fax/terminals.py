@@ -113,12 +113,14 @@ class _Terminal(ABC):
 
         SpanDSP has begun the next page, and forgotten the rows of the last one, when it tells of it.
         """
+        if self._state is None:  # freed: what was counted last
+            return
         self._lib.t30_get_transfer_statistics(self._t30, self._statistics)
         if self._statistics.length:
             self._bad_rows = self._statistics.bad_rows
 
     def remote_identity(self) -> str:
-        """TSI: what the sender calls itself; up to 20 characters, unclean."""
+        """TSI: what the sender calls itself; up to 20 characters, unclean. Not after `close`."""
         raw = self._lib.t30_get_rx_ident(self._t30)
         return self._text(raw)
 
@@ -136,7 +138,8 @@ class _Terminal(ABC):
 
     def terminate(self) -> None:
         """The line is gone: end the session now; `completion` says how it stood."""
-        self._lib.t30_terminate(self._t30)
+        if self._state is not None:
+            self._lib.t30_terminate(self._t30)
 
     def close(self) -> None:
         """End the session and free it; closing twice is harmless. Never called from a callback."""

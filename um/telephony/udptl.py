@@ -179,6 +179,10 @@ class UdptlSender:
         """The latest last."""
         self._count = 0
 
+    def change(self, correction: ErrorCorrection, *, max_datagram: int) -> None:
+        """The far end wants other datagrams from now on; the count goes on."""
+        self._correction, self._max_datagram = correction, max_datagram
+
     def datagram(self, ifp: bytes) -> bytes:
         """The datagram that carries `ifp`, with as much recovery as there is room for."""
         data = next(
