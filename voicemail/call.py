@@ -5,7 +5,8 @@ Laws:
   call is answered only to say so.
 - The methods called by the telephone never block and never wait: what takes time runs as a task.
 - However the call goes, its recording or its missed call is settled once.
-- A fax machine on a number for both uses is handed over to the fax; nothing of it is a message.
+- A fax machine on a number for both uses is handed over to the fax; nothing of it is a message. So it is
+  where voicemail is off: people hear that nobody is available, and nothing is recorded.
 """
 
 import asyncio
@@ -32,7 +33,7 @@ from voicemail.deposit import Deposits
 from voicemail.dialogue import Deposit, Offers
 from voicemail.events import Clip, Output, Words
 from voicemail.facts import MISSED, URGENT, write_facts
-from voicemail.greeting import MAILBOX_FULL, announcement, greeting, wanted
+from voicemail.greeting import MAILBOX_FULL, OFF, announcement, greeting, wanted
 from voicemail.line import Line
 from voicemail.recorder import SPOOL_ERRORS, Recorder
 from voicemail.retrieval import Door, RetrievalCall, RetrievalHouse
@@ -86,9 +87,8 @@ class VoicemailCall:
         self._line.feed(events.Answered())
         if not self._refusal:
             self._opening = self._house.spawn(self._open_spool())
-            if self._call.number.use is NumberUse.BOTH and self._house.fax_tones is not None:
-                self._fax_tones = self._house.fax_tones()
-                self._call.yield_to_t38(self._yields)
+        if self._is_off or not self._refusal:
+            self._listen_for_fax()
 
     def audio(self, samples: bytes) -> None:
         if self._owner is not None:
@@ -120,6 +120,16 @@ class VoicemailCall:
             self._house.spawn(self._note_without_entry(MISSED))
 
     # ---- a fax machine
+
+    @property
+    def _is_off(self) -> bool:
+        """Voicemail is switched off: the call is answered only to say so, and for a fax machine."""
+        return not self._call.account.voicemail_enabled
+
+    def _listen_for_fax(self) -> None:
+        if self._call.number.use is NumberUse.BOTH and self._house.fax_tones is not None:
+            self._fax_tones = self._house.fax_tones()
+            self._call.yield_to_t38(self._yields)
 
     def _hears_fax(self, samples: bytes) -> bool:
         """Whether a fax machine calls; no modem survives a codec that keeps no waveforms."""
@@ -154,18 +164,10 @@ class VoicemailCall:
 
     async def _prepare(self) -> None:
         """Reserve room, then answer: with a greeting, or with the reason why not."""
-        seconds = self._house.settings.limits.max_seconds
-        mp3 = self._house.settings.audio_format is AudioFormat.MP3
-        rate = MP3_OCTETS_PER_SECOND if mp3 else WAV_OCTETS_PER_SECOND
-        octets = worst_case_voice_octets(seconds, octets_per_second=rate)
-        try:
-            self._reservation = await self._house.delivery.reserve(
-                self._call.account.id, octets, seconds=seconds + RESERVED_SECONDS
-            )
-        except QuotaExceededError:
-            self._refusal = MAILBOX_FULL
-        except UMError as error:
-            self._refusal = announcement(error.code)
+        if self._is_off:
+            self._refusal = announcement(OFF)
+        else:
+            await self._reserve()
         words, offers = await self._words()
         if self._line.over:  # the caller did not wait
             await self._note_without_entry(MISSED)
@@ -178,6 +180,21 @@ class VoicemailCall:
             keys=self._house.settings.keys,
         )
         self._call.answer()
+
+    async def _reserve(self) -> None:
+        """Promise room for the longest message, or have the reason why there is none."""
+        seconds = self._house.settings.limits.max_seconds
+        mp3 = self._house.settings.audio_format is AudioFormat.MP3
+        rate = MP3_OCTETS_PER_SECOND if mp3 else WAV_OCTETS_PER_SECOND
+        octets = worst_case_voice_octets(seconds, octets_per_second=rate)
+        try:
+            self._reservation = await self._house.delivery.reserve(
+                self._call.account.id, octets, seconds=seconds + RESERVED_SECONDS
+            )
+        except QuotaExceededError:
+            self._refusal = MAILBOX_FULL
+        except UMError as error:
+            self._refusal = announcement(error.code)
 
     async def _words(self) -> tuple[Words, Offers]:
         """The greeting, and what the owner lets callers do; the default in case of trouble."""
@@ -263,7 +280,8 @@ class VoicemailCall:
         """The call was refused, or the spool failed: note it, keep what can be kept."""
         self._settled = True
         if self._refusal:
-            self._house.spawn(self._note_without_entry(history.REFUSED))
+            detail = OFF if self._is_off else ""
+            self._house.spawn(self._note_without_entry(history.REFUSED, detail))
         elif self._line.dialogue is not None:
             self._house.spawn(self._salvage())
 
@@ -304,11 +322,12 @@ class VoicemailCall:
             return False
         return True
 
-    async def _note_without_entry(self, kind: str) -> None:
+    async def _note_without_entry(self, kind: str, detail: str = "") -> None:
         """A line in the history for a call that has nothing in the spool; its room is given back."""
         try:
             if not self._elsewhere:
-                await history.note(self._house.store, history.line(self._facts(), kind))
+                line = history.line(self._facts(), kind, detail=detail)
+                await history.note(self._house.store, line)
             if self._reservation is not None:
                 await self._house.delivery.release(self._reservation)
         except UMError as error:  # the reservation expires by itself

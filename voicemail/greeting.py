@@ -19,9 +19,10 @@ _STATE_OF_CALLEE = MappingProxyType({DivertCause.BUSY: "vm-isonphone"})
 _NOBODY: Words = ("vm-nobodyavail", "please-try-call-later", "vm-goodbye")
 _NO_SERVICE: Words = ("ss-noservice",)
 
+OFF = "voicemail-off"
 ANNOUNCEMENTS = MappingProxyType(
     {
-        "voicemail-off": _NOBODY,
+        OFF: _NOBODY,
         "account-suspended": _NOBODY,
         "account-closed": _NO_SERVICE,
         "own-account-closed": ("um-account-closed", "vm-goodbye"),

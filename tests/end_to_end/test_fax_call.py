@@ -1,5 +1,6 @@
 """Fax calls into a real server from a sending machine in a process of its own, in real time."""
 
+import json
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
@@ -11,15 +12,17 @@ from tests.support.fax_call import start
 from tests.support.fax_child import child_of
 from tests.support.fax_pixels import pages_of_pdf, same_pixels
 from tests.support.inbox import PASSWORD, check_books, connect, read_inbox, send_lmtp
+from tests.support.relay import Profile, RtpRelay
 from tests.support.server import Server
 from tests.support.speech import correlates, decode_mp3, duration, say
+from tests.support.t38_call import send_t38
 from tests.support.telephone import HangUp, Press, Say, Silence, Telephone, WaitForBeep
 from tests.support.tiffs import FINE, readable_page, text_page, write_tiff
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 
-NUMBER, BOTH_NUMBER = "+15551230001", "+15551230002"
+NUMBER, BOTH_NUMBER, OFF_NUMBER = "+15551230001", "+15551230002", "+15551230003"
 SENT = [text_page("first page", rows=500), text_page("second page", rows=300)]
 SPARSE = [text_page(f"page {number}", rows=120, spacing=60) for number in (1, 2, 3)]
 MAX_PAGES = 2
@@ -70,8 +73,11 @@ def test_faxes_at_once_arrive_dot_for_dot(server, tmp_path):
     """Fine with ECM, standard without, over a bad line, into a recording: each PDF is what was sent.
 
     In one call 0.5 % of the packets are lost. In another one a person calls the number for voice and
-    fax, and the machine begins after the beep: it is a fax and no message.
+    fax, and the machine begins after the beep: it is a fax and no message. So it is in the announcement
+    of an account that has switched its voicemail off.
     """
+    server.add_account("carla", password=PASSWORD, numbers=[f"{OFF_NUMBER}:both"])
+    server.um("account", "voicemail", "carla", "off")
     fine = write_tiff(tmp_path / "fine.tif", SENT, dpi=FINE)
     standard = write_tiff(tmp_path / "standard.tif", SENT[:1])
     sparse = write_tiff(tmp_path / "sparse.tif", SPARSE[:1])
@@ -80,12 +86,14 @@ def test_faxes_at_once_arrive_dot_for_dot(server, tmp_path):
         start_machine(server, standard, ecm=False, caller="+15550000222"),
         start_machine(server, fine, loss=0.005, caller="+15550000333"),
         start_machine(server, sparse, number=BOTH_NUMBER, after_beep=True, caller="+15550000444"),
+        start_machine(server, sparse, number=OFF_NUMBER, caller="+15550000555"),
     ]
     sent = [machine.result() for machine in machines]
     assert [(each.code, each.pages_confirmed, each.ecm) for each in sent] == [
         (0, 2, True),
         (0, 1, False),
         (0, 2, True),
+        (0, 1, True),
         (0, 1, True),
     ]
     found = inbox(server, 4)
@@ -106,7 +114,39 @@ def test_faxes_at_once_arrive_dot_for_dot(server, tmp_path):
     assert same_pixels(SENT, pages_of(by_subject["Fax from +15550000333, 2 pages"]))
     assert same_pixels(SPARSE[:1], pages_of(by_subject["Fax from +15550000444, 1 page"]))
     check_books(server, "alice", found)
+    (heard,) = wait_for(lambda: read_inbox(server, "carla"), "the fax without voicemail", 30)
+    assert same_pixels(SPARSE[:1], pages_of(heard.message))
     assert not list(server.data_dir.glob("spool/*/*/*"))
+
+
+def test_faxes_over_t38_survive_a_bad_network(server, tmp_path):
+    """10 and 15 % of the UDPTL datagrams lost, others overtaken or doubled: every dot arrives."""
+    file = write_tiff(tmp_path / "sparse.tif", SPARSE[:MAX_PAGES])
+    where = server.address("sip")
+
+    def send(number, loss):
+        profile = Profile(loss=loss, reorder=0.05, reorder_by=3, duplicate=0.05, seed=number)
+        with RtpRelay(profile) as relay:
+            caller = f"+1555000077{number}"
+            sent = send_t38((where.host, where.port), NUMBER, file, relay, caller=caller)
+            return sent, relay.network.lost / relay.network.passed
+
+    with ThreadPoolExecutor() as pool:
+        outcomes = list(pool.map(send, (1, 2), (0.10, 0.15)))
+    assert [(sent.code, sent.pages_confirmed) for sent, _ in outcomes] == [(0, MAX_PAGES)] * 2
+    assert all(share > 0.07 for _, share in outcomes)
+    found = inbox(server, 2)
+    for each in found:
+        assert same_pixels(SPARSE[:MAX_PAGES], pages_of(each.message))
+        assert "Result: complete" in next(each.message.iter_parts()).get_content()
+    ends = [
+        line
+        for line in map(json.loads, server.log_text().splitlines())
+        if line["event"] == "fax.ended"
+    ]
+    assert [(line["mode"], line["complete"]) for line in ends] == [("T.38", True)] * 2
+    assert all(line["recovered_ifps"] > 10 and line["repeated_datagrams"] > 0 for line in ends)
+    check_books(server, "alice", found)
 
 
 def test_the_death_of_the_child_costs_the_page_in_hand_and_nothing_else(server, tmp_path):

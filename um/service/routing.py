@@ -70,7 +70,7 @@ STRANGER = CallPlace(
 
 
 class CallDoor:
-    """Decides on calls. A number for both uses begins as a voice call.
+    """Decides on calls. A number for both uses begins as a voice call, also where voicemail is off.
 
     Args:
         store: where numbers and accounts are.
@@ -179,7 +179,9 @@ class CallDoor:
             return RefusedCall(CallRefusal.UNKNOWN)
         account, number = found
         application = "fax" if number.use is NumberUse.FAX else "voice"
-        if refusal := self._refusal(tx, account, application):
+        # Where voicemail is off there may be a fax: the caller hears that, and is listened to for it.
+        fax_alone = number.use is NumberUse.BOTH and not account.voicemail_enabled
+        if refusal := self._refusal(tx, account, "fax" if fax_alone else application):
             return RefusedCall(refusal, account, number)
         return CallPlace(application, account, number)
 

@@ -7,6 +7,7 @@ from um.core.account import NumberUse
 from um.service.routing import CallDoor, CallPlace, CallRefusal, RefusedCall
 
 OTHER = "+15551230002"
+VOICE = "+15551230003"
 
 
 def run(coroutine):
@@ -18,6 +19,7 @@ def test_a_call_finds_its_mailbox_or_the_reason_why_not():
         house = House()
         alice = await house.add(quota_octets=1024 * 1024)
         await house.numbers.add("alice", OTHER, use=NumberUse.FAX)
+        await house.numbers.add("alice", VOICE, use=NumberUse.VOICE)
         door = CallDoor(house.store, house.clock, house.settings, voice_octets=600_000)
         place = await door.decide(["*98", "nobody", "5551230001"])
         assert isinstance(place, CallPlace)
@@ -28,15 +30,21 @@ def test_a_call_finds_its_mailbox_or_the_reason_why_not():
         assert (await door.decide([])).reason is CallRefusal.UNKNOWN
 
         await house.accounts.set_voicemail("alice", on=False)
-        assert (await door.decide([NUMBER])).reason is CallRefusal.VOICEMAIL_OFF
+        assert (await door.decide([VOICE])).reason is CallRefusal.VOICEMAIL_OFF
         assert (await door.decide([OTHER])).application == "fax"
+        assert (await door.decide([NUMBER])).application == "voice"  # for a fax may be heard in it
         await house.accounts.set_voicemail("alice", on=True)
 
         await house.delivery.deliver(incoming(alice, size_octets=500_000))
         assert (await door.decide([NUMBER])).reason is CallRefusal.FULL
+        await house.accounts.set_voicemail("alice", on=False)
+        assert (await door.decide([NUMBER])).application == "voice"  # there is room for a page
+        await house.accounts.set_voicemail("alice", on=True)
         assert (await door.decide([OTHER])).application == "fax"
         await house.delivery.deliver(incoming(alice, "b", size_octets=500_000))
         assert (await door.decide([OTHER])).reason is CallRefusal.FULL
+        await house.accounts.set_voicemail("alice", on=False)
+        assert (await door.decide([NUMBER])).reason is CallRefusal.FULL
 
         await house.accounts.suspend("alice")
         assert (await door.decide([NUMBER])).reason is CallRefusal.SUSPENDED
@@ -83,8 +91,9 @@ def test_a_refused_call_is_in_the_history_of_the_account():
         house = House()
         alice = await house.add()
         door = CallDoor(house.store, house.clock, house.settings, voice_octets=1)
+        await house.numbers.add("alice", VOICE, use=NumberUse.VOICE)
         await house.accounts.set_voicemail("alice", on=False)
-        off = await door.decide([NUMBER])
+        off = await door.decide([VOICE])
         await door.note(off, call_id="c1", caller="+15559870001")
         owner = RefusedCall(CallRefusal.OWN_CLOSED, off.account, off.number)
         for refused in (owner, RefusedCall(CallRefusal.UNKNOWN)):

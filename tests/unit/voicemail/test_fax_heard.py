@@ -1,6 +1,7 @@
 """A fax machine calls a number for voice and fax: the call is handed over, and nothing is left of it."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,7 @@ from um.core.account import Number, NumberUse
 from um.core.errors import UnavailableError
 from um.core.ids import E164
 from um.telephony.application import EndReason, HandOver
+from voicemail.greeting import OFF
 
 CNG = tone(1100, 0.5) + silence(3)
 
@@ -183,6 +185,51 @@ def test_a_caller_whose_message_is_being_saved_keeps_it():
         application.ended(EndReason.CALLER)
         await exchange.voicemail.drain()
         assert len(await exchange.inbox(account)) == 1
+
+    story(tell)
+
+
+async def switched_off(exchange, account, **changes):
+    """A call to an account without voicemail that is up."""
+    return await called(exchange, replace(account, voicemail_enabled=False), **changes)
+
+
+def test_where_voicemail_is_off_a_fax_is_still_taken():
+    """By its tone in the announcement, or by the core's T.38; it costs no room and leaves no call."""
+
+    async def tell(exchange, account):
+        call, application = await switched_off(exchange, account)
+        exchange.speak(application, silence(1) + CNG[:8000])
+        assert await handed_over(call)
+        call, _ = await switched_off(exchange, account)
+        assert call.make_way()
+        assert await handed_over(call)
+        assert await exchange.reserved(account) == 0
+        assert await exchange.history(account) == []
+
+    story(tell)
+
+
+@pytest.mark.parametrize("use", [NumberUse.BOTH, NumberUse.VOICE])
+def test_where_voicemail_is_off_nothing_of_what_people_say_is_kept(use):
+    """They hear that nobody is available, never a beep; the history says why."""
+
+    async def tell(exchange, account):
+        call, application = await switched_off(exchange, account, use=use)
+        assert call.played == [exchange.voicemail.announcement(OFF)]
+        exchange.speak(application, say(seconds=3))
+        assert not exchange.house.spool.entries
+        assert await exchange.reserved(account) == 0
+        application.playback_finished()
+        assert call.hung_up
+        assert not await handed_over(call)
+        application.ended(EndReason.APPLICATION)
+        await exchange.voicemail.drain()
+        assert await exchange.inbox(account) == []
+        (line,) = await exchange.house.store.read(
+            "calls", lambda tx: tx.records.calls_of(account.id)
+        )
+        assert (line.kind, line.detail) == ("refused", OFF)
 
     story(tell)
 
