@@ -21,7 +21,7 @@ PAGE = text_page("by Asterisk", rows=400, spacing=100)
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    with Server(tmp_path_factory.mktemp("um")) as running:
+    with Server(tmp_path_factory.mktemp("um"), goes_first=True) as running:
         numbers = [f"{FAX_NUMBER}:fax", f"{BOTH_NUMBER}:both"]
         running.add_account("anna", password=PASSWORD, numbers=numbers)
         yield running
@@ -30,7 +30,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def asterisk(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asterisk]:
     folder = tmp_path_factory.mktemp("asterisk")
-    with Asterisk(folder, um=server.address("sip"), dialplan=FAX_MACHINE + CALLERS) as running:
+    with Asterisk(
+        folder, um=server.address("sip"), dialplan=FAX_MACHINE + CALLERS, goes_first=True
+    ) as running:
         yield running
 
 

@@ -100,7 +100,9 @@ class Houses:
 def server(stack: ExitStack, factory: pytest.TempPathFactory, **fax: object) -> Server:
     """A server with one account that has all the numbers, each a fax."""
     overrides = {"telephony": {"listen": ["udp:127.0.0.1:0"]}, "fax": fax}
-    running = stack.enter_context(Server(factory.mktemp("um"), overrides=overrides))
+    running = stack.enter_context(
+        Server(factory.mktemp("um"), overrides=overrides, goes_first=True)
+    )
     numbers = [f"{case.number}:fax" for case in CASES.values()]
     running.add_account(OWNER, password=PASSWORD, numbers=numbers)
     return running
@@ -132,6 +134,7 @@ def houses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Houses]:
                 um=sip,
                 dialplan=FAX_MACHINE,
                 changes={"send_diversion = yes": f"send_diversion = yes\n{more}"},
+                goes_first=True,
             )
         )
         servers = dict.fromkeys(("um-t38", "um-fec", "um-plain", "um-proxy"), offers)

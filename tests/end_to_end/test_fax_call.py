@@ -33,7 +33,7 @@ SPEECH_SECONDS = 30.0
 @pytest.fixture
 def server(tmp_path):
     overrides = {"fax": {"max_pages": MAX_PAGES}, "policy": {"quota_octets": 3 * 1_048_576}}
-    with Server(tmp_path / "server", overrides=overrides) as running:
+    with Server(tmp_path / "server", overrides=overrides, goes_first=True) as running:
         numbers = [f"{NUMBER}:fax", f"{BOTH_NUMBER}:both"]
         running.add_account("alice", password=PASSWORD, numbers=numbers)
         yield running

@@ -102,6 +102,7 @@ class Asterisk(Peer):
         rtp_ports: how many.
         port: where it takes SIP; 0: anywhere.
         changes: more replacements in the recipe's files, each of which must be found.
+        goes_first: before other processes, where it sends faxes (`tests.support.priority`).
     """
 
     def __init__(
@@ -118,8 +119,9 @@ class Asterisk(Peer):
         changes: Mapping[str, str] | None = None,
         rtp_ports: int = RTP_PORTS,
         port: int = 0,
+        goes_first: bool = False,
     ) -> None:
-        super().__init__(folder, "asterisk", log="log/full")
+        super().__init__(folder, "asterisk", log="log/full", goes_first=goes_first)
         self.sip = Address(LOOPBACK, port or free_port())
         self._calls = itertools.count(1)
         self.rtp_ports, udptl = free_ports(rtp_ports), free_ports(100)

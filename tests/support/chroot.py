@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
+from tests.support.priority import first
 from tests.support.server import PROJECT
 
 MAKING_SECONDS = 280.0
@@ -60,8 +61,11 @@ def inside(folder: Path, *command: str, read: Path | None = None) -> list[str]:
 class Peer:
     """One program in the root: started, looked at, ended by its id."""
 
-    def __init__(self, folder: Path, name: str, *, log: str | None = None) -> None:
-        """`log`: a file in `folder` that it logs to besides what it prints."""
+    def __init__(
+        self, folder: Path, name: str, *, log: str | None = None, goes_first: bool = False
+    ) -> None:
+        """`log`: a file in `folder` that it logs to besides what it prints; `goes_first`: `priority`."""
+        self._before = first() if goes_first else ()
         self.folder = folder.resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
         self._files = [self.folder / f"{name}.out", *([self.folder / log] if log else [])]
@@ -72,7 +76,7 @@ class Peer:
         """Start it; `said` has what it prints."""
         with self._files[0].open("ab") as output:
             self._process = subprocess.Popen(
-                inside(self.folder, *command, read=read),
+                [*self._before, *inside(self.folder, *command, read=read)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.support.fax_machine import SendingFax, Sent
+from tests.support.priority import first
 from tests.support.telephone import (
     Impairments,
     Machine,
@@ -151,7 +152,8 @@ def start(
     after_beep: bool = False,
 ) -> RunningFax:
     """Place the call from a new process; `loss` is the share of its packets that do not arrive."""
-    command = [sys.executable, "-m", "tests.support.fax_call", "--sip", f"{server[0]}:{server[1]}"]
+    command = [*first(), sys.executable, "-m", "tests.support.fax_call"]
+    command += ["--sip", f"{server[0]}:{server[1]}"]
     command += ["--to", to, "--caller", caller, "--loss", str(loss)]
     command += [
         *([] if ecm else ["--no-ecm"]),

@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from tests.support.priority import first
+
 PROJECT = Path(__file__).resolve().parents[2]
 START_SECONDS = 120.0
 STOP_SECONDS = 60.0
@@ -57,6 +59,7 @@ class Server:
         environment: variables for `serve`, such as UM_KILL_AT.
         cores: tables of [[telephony.core]].
         telephony: more such tables, each with its name: `registration`, `credentials`.
+        goes_first: before other processes, where a modem is at work (`tests.support.priority`).
     """
 
     def __init__(
@@ -68,12 +71,14 @@ class Server:
         environment: Mapping[str, str] | None = None,
         cores: Sequence[Mapping[str, Any]] = (),
         telephony: Sequence[tuple[str, Mapping[str, Any]]] = (),
+        goes_first: bool = False,
     ) -> None:
         self.folder = folder
         self.config_file = folder / "um.toml"
         self.data_dir = folder / "data"
         self.log_file = folder / "serve.log"
         self._environment = dict(environment or {})
+        self._before = first() if goes_first else ()
         self._process: subprocess.Popen[bytes] | None = None
         self._addresses: dict[str, list[str]] = {}
         atexit.register(self.kill9)  # a test that fails half-way leaves nothing running
@@ -119,7 +124,11 @@ class Server:
         try:
             with self.log_file.open("ab") as log:
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "um", "serve", "--config", str(self.config_file)],
+                    [
+                        *self._before,
+                        sys.executable,
+                        *("-m", "um", "serve", "--config", str(self.config_file)),
+                    ],
                     cwd=PROJECT,
                     env=self._variables(environment) | {"UM_READY_FD": str(theirs)},
                     stdin=subprocess.DEVNULL,
