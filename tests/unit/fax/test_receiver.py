@@ -1,9 +1,12 @@
 """The fax child alone: calls that change over, strangers on their ports, and its end with its server."""
 
 import asyncio
+import gc
+import resource
 import socket
 import struct
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -345,6 +348,32 @@ def test_a_call_without_media_ends(tmp_path):
             await line.tick([])
         assert not line.child.ended.complete
         assert line.wire.closed
+
+    told(story)
+
+
+@pytest.mark.parametrize("media", [G711, T38])
+def test_one_child_serves_many_calls_in_the_memory_of_one(tmp_path, media):
+    """A modem is some 100 kB: 300 that were left behind would be seen."""
+
+    def resident_octets():
+        gc.collect()
+        return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+    async def calls(count):
+        for _ in range(count):
+            line = ReceiverLine(tmp_path, media)
+            for _ in range(10):
+                await line.tick([])
+            line.call.hang_up()
+            await line.tick([])
+            assert line.wire.closed
+
+    async def story():
+        await calls(50)
+        before = resident_octets()
+        await calls(300)
+        assert resident_octets() - before < 6_000_000
 
     told(story)
 

@@ -210,6 +210,44 @@ def test_late_rtp_of_the_same_call_moves_nothing(tmp_path):
         assert medium.counts == LineCounts()
 
 
+class GarblingT38(SendingT38):
+    """A machine, or a gateway, that says a packet in fifty wrongly."""
+
+    def __init__(self, file, seed):
+        self._dice = random.Random(seed)
+        super().__init__(file)
+
+    def _on_packet(self, core, data, octets, size, times):
+        super()._on_packet(core, data, octets, size, times)
+        if self._dice.random() < 0.02:
+            ifp, times = self._out.pop()
+            self._out.append((garbled(ifp, self._dice), times))
+        return 0
+
+
+def garbled(ifp, dice):
+    """With a bit turned, cut short, prolonged, or something else."""
+    at = dice.randrange(len(ifp))
+    turned = bytes([ifp[at] ^ 1 << dice.randrange(8)])
+    return dice.choice(
+        [
+            ifp[:at] + turned + ifp[at + 1 :],
+            ifp[: at + 1],
+            ifp + dice.randbytes(1 + dice.randrange(200)),
+            dice.randbytes(1 + dice.randrange(300)),
+        ]
+    )
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_packets_that_are_wrong_cost_their_fax_at_most(tmp_path, two_pages, seed):
+    """SpanDSP reads on whatever comes; each page the sender counts is a whole file."""
+    with closing(T38Line(GarblingT38(two_pages, seed), tmp_path)) as line:
+        line.run(until=lambda: line.session.ended or line.seconds > 100)
+        assert line.sender.pages_confirmed <= len(kept(tmp_path))
+    assert not kept(tmp_path) or salvage(kept(tmp_path)).dropped == 0
+
+
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.binary(max_size=60), max_size=30))
 def test_any_datagrams_leave_the_terminal_alive(datagrams):
