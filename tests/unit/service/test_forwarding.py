@@ -452,6 +452,23 @@ def test_the_book_of_addresses():
     run(story)
 
 
+def test_a_link_that_has_ended_is_not_mailed():
+    """The relay was down for longer than the link lasts: a mail with it would only annoy."""
+
+    async def story(house, alice):
+        await house.book.add(alice.id, TARGET)
+        house.relay.answers.append(DEFERRED)
+        await house.sender.tick()
+        house.clock.advance(days=4)
+        await house.sender.tick()
+        assert house.relay.sent == []
+        assert [row.state for row in await house.queue.of_account(alice.id)] == [
+            OutboxState.CANCELLED
+        ]
+
+    run(story)
+
+
 def test_nobody_writes_to_strangers_through_us():
     """So many links in a day, however often addresses are removed; the next day there are more."""
 

@@ -42,7 +42,7 @@ def load_txn(tx: Transaction, row: OutboxEntry, signer: Signer, now: datetime) -
         case Purpose.PASSWORD_RESET:
             return _password_reset_txn(tx, row, account, now)
         case Purpose.CONFIRMATION:
-            return _confirmation_txn(tx, row, account)
+            return _confirmation_txn(tx, row, account, now)
         case Purpose.COPY:
             return _copy_txn(tx, row, account)
 
@@ -82,9 +82,13 @@ def _copy_txn(tx: Transaction, row: OutboxEntry, account: Account) -> Waiting | 
     return Waiting(row, account, content=content, address=address) if content else None
 
 
-def _confirmation_txn(tx: Transaction, row: OutboxEntry, account: Account) -> Waiting | None:
+def _confirmation_txn(
+    tx: Transaction, row: OutboxEntry, account: Account, now: datetime
+) -> Waiting | None:
     address = tx.addresses.get(AddressId(row.detail))
-    return Waiting(row, account, address=address) if address else None
+    if address is None or address.token_expires_at is None or address.token_expires_at <= now:
+        return None  # confirmed, removed, or its link has ended while the relay was down
+    return Waiting(row, account, address=address)
 
 
 def _password_reset_txn(
