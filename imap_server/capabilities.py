@@ -22,11 +22,16 @@ AFTER_LOGIN = (
     "LIST-EXTENDED",
     "LIST-STATUS",
     "STATUS=SIZE",
+    "ESEARCH",
+    "SEARCHRES",
+    "WITHIN",
+    "CONDSTORE",
+    "QRESYNC",
     "QUOTA",
     "QUOTA=RES-STORAGE",
     "QUOTA=RES-MESSAGE",
 )
-ENABLED_BY: Mapping[str, tuple[str, ...]] = {}
+ENABLED_BY: Mapping[str, tuple[str, ...]] = {"CONDSTORE": (), "QRESYNC": ("CONDSTORE",)}
 """What ENABLE knows (RFC 5161 §3.1), and what each of them turns on besides itself."""
 _NOT_TO_HIDE = frozenset({"IMAP4REV1", "STARTTLS", "LOGINDISABLED"})
 

@@ -13,6 +13,7 @@ from imap_server.registry import Registry
 from imap_server.selected import Selected
 from imap_server.settings import ImapSettings
 from imap_server.state import State
+from imap_server.wire import responses
 from um.core.account import AccountState
 from um.core.errors import NotFoundError, UnavailableError
 from um.core.ids import AccountId
@@ -56,6 +57,8 @@ class Context:
         self.login: Login | None = None
         self.selected: Selected | None = None
         self.login_failures = 0
+        self.tag = b""
+        """Of the command that runs."""
         self.client_name = ""
         """What the client calls itself (RFC 2971)."""
         self.enabled: set[str] = set()
@@ -180,7 +183,22 @@ class Context:
             if name not in self.enabled:
                 self.enabled |= {name, *ENABLED_BY[name]}
                 turned_on.append(name)
+        if self.selected is not None and "CONDSTORE" in self.enabled:
+            self.selected.qresync = "QRESYNC" in self.enabled
+            self.use_condstore()
         return turned_on
+
+    @property
+    def qresync(self) -> bool:
+        return "QRESYNC" in self.enabled
+
+    def use_condstore(self) -> None:
+        """Begin to tell mod-sequences: the client has shown that it wants them (RFC 7162 §3.1)."""
+        self.enabled.add("CONDSTORE")
+        if self.selected is not None and not self.selected.condstore:
+            self.selected.condstore = True
+            code = b"HIGHESTMODSEQ %d" % self.selected.modseq
+            self.write(responses.status(b"*", b"OK", "Mod-sequences are told", code=code))
 
     def expect_message(self, size_octets: int) -> bool:
         """Whether a message of that size may be taken into memory; 0 gives its room back."""
@@ -238,9 +256,13 @@ class Context:
         """Tell the client all that happened in its mailbox (RFC 3501 §5.2)."""
         if self.selected is None:
             return
-        if self._mailbox_stale:
-            await self._refresh(self.selected)
+        await self.refresh()
         self.write(self.selected.announce(expunge=expunge))
+
+    async def refresh(self) -> None:
+        """Let the view know what happened, before it is told."""
+        if self.selected is not None and self._mailbox_stale:
+            await self._refresh(self.selected)
 
     async def _refresh(self, selected: Selected) -> None:
         self._mailbox_stale = False

@@ -5,9 +5,9 @@ So a search first runs over the index alone, then loads headers of those in doub
 those still in doubt, and `NOT SEEN BODY x` reads no body of a message that was seen.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime, timedelta
 from email.utils import parsedate
 
 from imap_server.wire.search import (
@@ -19,6 +19,7 @@ from imap_server.wire.search import (
     InternalDate,
     IsRecent,
     Larger,
+    ModSeqAtLeast,
     Not,
     Numbers,
     Or,
@@ -26,6 +27,7 @@ from imap_server.wire.search import (
     SentDate,
     Smaller,
     When,
+    Within,
 )
 from imap_server.wire.sequence import SequenceSet, contains
 from um.core.message import Entry
@@ -48,8 +50,18 @@ class Candidate:
 class Question:
     """A search key made ready for one mailbox: sets resolved, texts folded."""
 
-    def __init__(self, key: SearchKey, *, messages: int, largest_uid: int) -> None:
+    def __init__(
+        self,
+        key: SearchKey,
+        *,
+        messages: int,
+        largest_uid: int,
+        now: datetime,
+        saved: Collection[int] = (),
+    ) -> None:
         self._key = key
+        self._now = now
+        self._saved = frozenset(saved)
         self._messages = messages
         self._largest_uid = largest_uid
         self._ranges: dict[SequenceSet, Sequence[tuple[int, int]]] = {}
@@ -93,6 +105,10 @@ class Question:
                 return _compare(key.when, message.entry.internal_date.date(), key.day)
             case Numbers():
                 return self._is_numbered(key, message)
+            case Within():
+                return _is_within(key, message.entry.internal_date, self._now)
+            case ModSeqAtLeast():
+                return message.entry.modseq >= key.modseq
         raise AssertionError(key)
 
     def _all(self, keys: Sequence[SearchKey], message: Candidate) -> bool | None:
@@ -115,6 +131,8 @@ class Question:
         return None
 
     def _is_numbered(self, key: Numbers, message: Candidate) -> bool:
+        if key.messages.saved:
+            return message.entry.uid in self._saved
         ranges = self._ranges.get(key.messages)
         if ranges is None:
             ranges = key.messages.resolve(self._largest_uid if key.by_uid else self._messages)
@@ -149,6 +167,13 @@ class Question:
         if folded is None:
             folded = self._folded[text] = _fold(text)
         return folded
+
+
+def _is_within(key: Within, instant: datetime, now: datetime) -> bool:
+    """RFC 5032 §3: exact to the second, and what is just as old is both."""
+    target = now.replace(microsecond=0) - timedelta(seconds=key.seconds)
+    instant = instant.replace(microsecond=0)
+    return instant <= target if key.older else instant >= target
 
 
 def check_numbers(key: SearchKey, messages: int) -> bool:

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 
 from imap_server.wire import responses
-from imap_server.wire.sequence import SequenceSet
+from imap_server.wire.sequence import SequenceSet, compress
 from imap_server.wire.tokens import BadCommandError
 from um.core.ids import MailboxId, ModSeq, Uid
 from um.core.message import (
@@ -48,7 +48,15 @@ class Selected:
         modseq: ModSeq,
         recent_after: Uid,
         read_only: bool,
+        condstore: bool = False,
+        qresync: bool = False,
     ) -> None:
+        self.condstore = condstore
+        """Whether what is told of flags carries the mod-sequence (RFC 7162 §3.1)."""
+        self.qresync = qresync
+        """Whether expunges are told by UID (RFC 7162 §3.2.10)."""
+        self.saved: list[Uid] = []
+        """What `$` stands for (RFC 5182); those that have gone meanwhile are among them."""
         self.mailbox_id = mailbox_id
         self.read_only = read_only
         self.modseq = modseq
@@ -74,8 +82,11 @@ class Selected:
         """The UIDs that a command means, ascending.
 
         By number: those that are gone but not announced are among them (see `is_gone`), and a number
-        that was never announced is BAD. By UID: what is not there, or is gone, is left out.
+        that was never announced is BAD. By UID, and by `$`: what is not there, or is gone, is left
+        out.
         """
+        if messages.saved:
+            return [uid for uid in self.saved if not self.is_gone(uid)]
         if by_uid:
             found = messages.select(self.uids)
             return [uid for uid in found if uid not in self._gone] if self._gone else found
@@ -161,6 +172,10 @@ class Selected:
         self._note_keywords(entries)
         return tell
 
+    def tell_flags(self, uids: Iterable[Uid]) -> None:
+        """Let the next `announce` tell the flags of these."""
+        self._changed.update(uid for uid in uids if uid in self.entries)
+
     # -- what is told ---------------------------------------------------------------------------
 
     def announce(self, *, expunge: bool) -> bytes:
@@ -193,8 +208,19 @@ class Selected:
         )
 
     def fetch_flags(self, uid: Uid) -> bytes:
-        """`* n FETCH (UID u FLAGS (…))`."""
-        return b"* %d FETCH (UID %d FLAGS %b)\r\n" % (self.number(uid), uid, self.flags(uid))
+        """`* n FETCH (UID u FLAGS (…))`, with MODSEQ for who has turned that on."""
+        modseq = b" MODSEQ (%d)" % self.entries[uid].modseq if self.condstore else b""
+        return b"* %d FETCH (UID %d FLAGS %b%b)\r\n" % (
+            self.number(uid),
+            uid,
+            self.flags(uid),
+            modseq,
+        )
+
+    def fetch_modseq(self, uid: Uid) -> bytes:
+        """`* n FETCH (UID u MODSEQ (m))`: all that is told of a silent STORE (RFC 7162 §3.1.3)."""
+        modseq = self.entries[uid].modseq
+        return b"* %d FETCH (UID %d MODSEQ (%d))\r\n" % (self.number(uid), uid, modseq)
 
     def _announce_expunges(self) -> list[bytes]:
         out: list[bytes] = []
@@ -204,6 +230,8 @@ class Selected:
                 out.append(b"* %d EXPUNGE\r\n" % (number - len(out)))
             else:
                 left.append(uid)
+        if self.qresync:
+            out = [responses.untagged(b"VANISHED", compress(sorted(self._gone)))]
         self.uids = left
         self._forget(set(self._gone))
         return out

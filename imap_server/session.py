@@ -93,6 +93,7 @@ class Session:
         self, tag: bytes, name: bytes, work: Callable[[], Awaitable[Reply | None]]
     ) -> None:
         context = self.context
+        context.tag = tag
         started = self._services.clock.monotonic()
         try:
             reply = await work()

@@ -10,6 +10,7 @@ Laws:
 
 from collections.abc import Callable, Sequence
 
+from imap_server.commands.condstore import changed
 from imap_server.context import Context, Reply
 from imap_server.errors import BrokenResponseError
 from imap_server.selected import Selected
@@ -50,6 +51,14 @@ async def fetch(context: Context, command: c.Fetch) -> Reply:
     """RFC 3501 §6.4.5; UID FETCH always tells the UID (§6.4.8)."""
     uids = context.view.resolve(command.messages, by_uid=command.by_uid)
     items = list(dict.fromkeys(command.items))[:MAX_ITEMS]
+    if command.changed_since is not None:
+        uids = await changed(context, command, uids)
+        items.append(Attribute.MODSEQ)
+    if Attribute.MODSEQ in items:
+        context.use_condstore()
+    if context.view.condstore and _tells_flags(items) and Attribute.MODSEQ not in items:
+        items.append(Attribute.MODSEQ)
+    items = list(dict.fromkeys(items))
     if command.by_uid and Attribute.UID not in items:
         items.insert(0, Attribute.UID)
     writer = _Fetch(context, items)
@@ -59,6 +68,13 @@ async def fetch(context: Context, command: c.Fetch) -> Reply:
     if writer.missed and not command.by_uid:
         raise GoneError
     return Reply("FETCH completed")
+
+
+def _tells_flags(items: Sequence[FetchItem]) -> bool:
+    """Whether FLAGS are asked for, or may change (RFC 7162 §3.1: MODSEQ goes with them)."""
+    return any(
+        item is Attribute.FLAGS if isinstance(item, Attribute) else not item.peek for item in items
+    )
 
 
 class _Fetch:
@@ -262,6 +278,7 @@ def _literal(label: bytes, size: int) -> bytes:
 Render = Callable[[Selected, Entry, Content], bytes]
 
 _RENDER: dict[Attribute, Render] = {
+    Attribute.MODSEQ: lambda _view, entry, _content: b"MODSEQ (%d)" % entry.modseq,
     Attribute.UID: lambda _view, entry, _content: b"UID %d" % entry.uid,
     Attribute.FLAGS: lambda view, entry, _content: b"FLAGS " + view.flags(entry.uid),
     Attribute.INTERNALDATE: lambda _view, entry, _content: (

@@ -1,17 +1,25 @@
 """Mailboxes as such: SELECT to STATUS, without LIST and APPEND (RFC 3501 §6.3)."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
+from imap_server.commands.condstore import resynchronise
 from imap_server.context import Context, Reply
 from imap_server.selected import Selected
 from imap_server.wire import commands as c
 from imap_server.wire import responses
+from imap_server.wire.tokens import BadCommandError
 from um.core.message import MailboxStatus
 
 
 async def select(context: Context, command: c.Select) -> Reply:
     """RFC 3501 §6.3.1, §6.3.2: whatever comes of it, the former mailbox is no longer selected."""
+    if command.known is not None and not context.qresync:
+        raise BadCommandError("ENABLE QRESYNC first")
+    if context.selected is not None:
+        context.write(_ok("Previous mailbox is closed", b"CLOSED"))
     context.select(None)
+    if command.condstore or command.known is not None:
+        context.use_condstore()
     read_only = command.read_only or context.read_only
     snapshot = await context.mailboxes.open(
         context.account_id, command.mailbox, claim_recent=not read_only
@@ -23,6 +31,8 @@ async def select(context: Context, command: c.Select) -> Reply:
         modseq=mailbox.highest_modseq,
         recent_after=snapshot.recent_after,
         read_only=read_only,
+        condstore="CONDSTORE" in context.enabled,
+        qresync=context.qresync,
     )
     context.write(
         view.flags_line()
@@ -30,7 +40,10 @@ async def select(context: Context, command: c.Select) -> Reply:
         + _unseen(view)
         + _ok("UIDs valid", b"UIDVALIDITY %d" % mailbox.uidvalidity)
         + _ok("Predicted next UID", b"UIDNEXT %d" % mailbox.uidnext)
+        + _ok("Highest mod-sequence", b"HIGHESTMODSEQ %d" % mailbox.highest_modseq)
     )
+    if command.known is not None:
+        await resynchronise(context, view, command.known, mailbox.uidvalidity)
     context.select(view)
     if read_only:
         return Reply(f"{_name(command)} completed", code=b"READ-ONLY")
@@ -90,6 +103,7 @@ _STATUS: Mapping[str, Callable[[MailboxStatus], int]] = {
     "UNSEEN": lambda status: status.unseen,
     "SIZE": lambda status: status.size_octets,
     "DELETED": lambda status: status.deleted,
+    "HIGHESTMODSEQ": lambda status: status.highest_modseq,
     "DELETED-STORAGE": lambda status: status.deleted_octets,
 }
 
@@ -102,8 +116,10 @@ async def status(context: Context, command: c.Status) -> Reply:
     return Reply("STATUS completed")
 
 
-def status_values(context: Context, items: Iterable[str], found: MailboxStatus) -> list[bytes]:
-    """Each item with its value."""
+def status_values(context: Context, items: Collection[str], found: MailboxStatus) -> list[bytes]:
+    """Each item with its value. Who asks for mod-sequences wants them (RFC 7162 §3.1)."""
+    if "HIGHESTMODSEQ" in items:
+        context.use_condstore()
     values = []
     for item in items:
         value = context.mailboxes.append_octets if item == "APPENDLIMIT" else _STATUS[item](found)

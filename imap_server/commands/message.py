@@ -1,13 +1,19 @@
 """Messages of the selected mailbox: CHECK, CLOSE, EXPUNGE, STORE, COPY, MOVE (RFC 3501 §6.4)."""
 
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
+from imap_server.commands.condstore import expunged, modified
 from imap_server.context import Context, Reply
 from imap_server.wire import commands as c
 from imap_server.wire import responses
 from imap_server.wire.sequence import compress
 from um.core.errors import LegalHoldError, ReadOnlyError
+from um.core.ids import ModSeq, Uid
 from um.service.mailboxes import GoneError, Transfer
+
+if TYPE_CHECKING:
+    from um.core.message import Entry
 
 
 def _check_writable(context: Context) -> None:
@@ -41,7 +47,8 @@ async def expunge(context: Context, command: c.Expunge) -> Reply:
     uids = None if command.uids is None else view.resolve(command.uids, by_uid=True)
     gone = await context.mailboxes.expunge(context.account_id, view.mailbox_id, uids=uids)
     view.expunged(gone)
-    return Reply("EXPUNGE completed")
+    reply = Reply("EXPUNGE completed")
+    return await expunged(context, reply) if gone else reply
 
 
 async def store(context: Context, command: c.Store) -> Reply:
@@ -50,21 +57,38 @@ async def store(context: Context, command: c.Store) -> Reply:
     view = context.view
     named = view.resolve(command.messages, by_uid=command.by_uid)
     uids = [uid for uid in named if not view.is_gone(uid)]
-    entries = []
+    if command.unchanged_since is not None:
+        context.use_condstore()
+    entries: list[Entry] = []
+    failed: list[Uid] = []
     if uids:
-        entries = await context.mailboxes.change_flags(
+        entries, failed = await context.mailboxes.store_flags(
             context.account_id,
             view.mailbox_id,
             uids=uids,
             operation=command.operation,
             flags=command.flags,
+            unchanged_since=_modseq(command.unchanged_since),
         )
     tell = view.stored(entries, command.operation, command.flags, silent=command.silent)
     context.write(b"".join([view.fetch_flags(uid) for uid in tell]))
-    if len(entries) < len(named) and not command.by_uid and not command.silent:
+    if view.condstore:
+        context.expect_change()
+        if command.silent:
+            stored = [each.uid for each in entries if each.uid in view.entries]
+            context.write(b"".join([view.fetch_modseq(uid) for uid in stored]))
+    if len(entries) + len(failed) < len(named) and not command.by_uid and not command.silent:
         context.expect_change()
         raise GoneError
-    return Reply("STORE completed")
+    if not failed:
+        return Reply("STORE completed")
+    view.tell_flags(failed)
+    code = modified(view, failed, by_uid=command.by_uid)
+    return Reply("Some messages were changed meanwhile", code=code)
+
+
+def _modseq(since: int | None) -> ModSeq | None:
+    return None if since is None else ModSeq(since)
 
 
 async def copy(context: Context, command: c.Copy) -> Reply:
@@ -76,7 +100,8 @@ async def copy(context: Context, command: c.Copy) -> Reply:
         transfer = await context.mailboxes.move(
             context.account_id, view.mailbox_id, uids=uids, target=command.mailbox
         )
-        return _moved(context, transfer)
+        reply = _moved(context, transfer)
+        return await expunged(context, reply) if transfer.messages else reply
     transfer = await context.mailboxes.copy(
         context.account_id,
         view.mailbox_id,

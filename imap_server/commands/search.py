@@ -1,22 +1,70 @@
-"""SEARCH (RFC 3501 §6.4.4): the index first, headers of those in doubt, bodies of the rest."""
+"""SEARCH (RFC 3501 §6.4.4, RFC 4731, RFC 5182): the index first, headers of those in doubt, bodies of the rest."""
 
 from imap_server.context import Context, Reply
 from imap_server.search import Candidate, Question, check_numbers
 from imap_server.wire import commands as c
-from imap_server.wire import responses
+from imap_server.wire.results import esearch_line, kept, search_line
+from imap_server.wire.search import Result, SearchKey, uses_modseq
 from imap_server.wire.tokens import BadCommandError
-from um.core.errors import NotFoundError
+from um.core.errors import NotFoundError, UMError
 
 BATCH = 200
 
 
 async def search(context: Context, command: c.Search) -> Reply:
-    """RFC 3501 §6.4.4. Messages that are gone match nothing."""
+    """RFC 3501 §6.4.4, RFC 4731. Messages that are gone match nothing."""
+    if uses_modseq(command.key):
+        context.use_condstore()
+    found = await matching(context, command.key, command.returns)
+    numbers = [each.entry.uid if command.by_uid else each.number for each in found]
+    modseq = _highest(found, command) if uses_modseq(command.key) else None
+    if command.returns is None:
+        context.write(search_line(numbers, modseq))
+    else:
+        told = command.returns - {Result.SAVE}
+        if told:
+            line = esearch_line(
+                context.tag, numbers, returns=told, by_uid=command.by_uid, modseq=modseq
+            )
+            context.write(line)
+    return Reply("SEARCH completed")
+
+
+def _highest(found: list[Candidate], command: c.Search) -> int | None:
+    """The highest mod-sequence of what is told (RFC 7162 §3.1.5, of MIN and MAX alone §3.1.6)."""
+    told = {each.entry.uid for each in found}
+    if command.returns is not None:
+        told = set(kept(sorted(told), command.returns))
+    return max((each.entry.modseq for each in found if each.entry.uid in told), default=None)
+
+
+async def matching(
+    context: Context, key: SearchKey, returns: frozenset[Result] | None
+) -> list[Candidate]:
+    """The messages that match, by number; with SAVE `$` keeps them, and nothing after a NO."""
+    saves = returns is not None and Result.SAVE in returns
     view = context.view
-    if not check_numbers(command.key, len(view.uids)):
+    if not check_numbers(key, len(view.uids)):
         raise BadCommandError("There is no message of that number")
+    try:
+        found = await _all_matching(context, key)
+    except UMError:
+        if saves:
+            view.saved = []
+        raise
+    if saves and returns is not None:
+        view.saved = kept([each.entry.uid for each in found], returns)
+    return found
+
+
+async def _all_matching(context: Context, key: SearchKey) -> list[Candidate]:
+    view = context.view
     question = Question(
-        command.key, messages=len(view.uids), largest_uid=view.uids[-1] if view.uids else 0
+        key,
+        messages=len(view.uids),
+        largest_uid=view.uids[-1] if view.uids else 0,
+        now=context.services.clock.now(),
+        saved=view.saved,
     )
     found: list[Candidate] = []
     for start in range(0, len(view.uids), BATCH):
@@ -27,9 +75,7 @@ async def search(context: Context, command: c.Search) -> Reply:
         ]
         found += await _search(context, question, candidates)
         await context.drain()
-    numbers = [each.entry.uid if command.by_uid else each.number for each in found]
-    context.write(responses.untagged(b"SEARCH", *(b"%d" % number for number in numbers)))
-    return Reply("SEARCH completed")
+    return found
 
 
 async def _search(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from imap_server.wire.fetch import FetchItem
-from imap_server.wire.search import SearchKey
+from imap_server.wire.search import Result, SearchKey
 from imap_server.wire.sequence import SequenceSet
 from um.core.message import FlagOperation
 
@@ -66,11 +66,23 @@ class Login:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What a client that returns knows of a mailbox (RFC 7162 §3.2.5): QRESYNC's arguments."""
+
+    uidvalidity: int
+    modseq: int
+    uids: SequenceSet | None
+    """It has no others; None: it may have any."""
+
+
+@dataclass(frozen=True, slots=True)
 class Select:
-    """RFC 3501 §6.3.1, and §6.3.2 EXAMINE."""
+    """RFC 3501 §6.3.1, and §6.3.2 EXAMINE; the parameters are RFC 7162's."""
 
     mailbox: str
     read_only: bool
+    condstore: bool = False
+    known: Known | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,10 +199,11 @@ class Expunge:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """RFC 3501 §6.4.4."""
+    """RFC 3501 §6.4.4; with `returns` the answer is RFC 4731's ESEARCH."""
 
     key: SearchKey
     by_uid: bool
+    returns: frozenset[Result] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +213,10 @@ class Fetch:
     messages: SequenceSet
     items: tuple[FetchItem, ...]
     by_uid: bool
+    changed_since: int | None = None
+    """RFC 7162 §3.1.4.1."""
+    vanished: bool = False
+    """RFC 7162 §3.2.6."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +228,8 @@ class Store:
     flags: tuple[str, ...]
     silent: bool
     by_uid: bool
+    unchanged_since: int | None = None
+    """RFC 7162 §3.1.3."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ class Attribute(StrEnum):
     ENVELOPE = "ENVELOPE"
     BODY = "BODY"
     BODYSTRUCTURE = "BODYSTRUCTURE"
+    MODSEQ = "MODSEQ"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ STATUS_ITEMS = frozenset(
         "DELETED",
         "DELETED-STORAGE",
         "APPENDLIMIT",
+        "HIGHESTMODSEQ",
     }
 )
 _SELECTION = frozenset({"SPECIAL-USE", "SUBSCRIBED", "REMOTE", "RECURSIVEMATCH"})

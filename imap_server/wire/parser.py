@@ -9,11 +9,12 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from imap_server.wire import commands as c
+from imap_server.wire.condstore import fetch_modifiers, select_parameters, store_modifier
 from imap_server.wire.dates import parse_date_time
 from imap_server.wire.fetch import parse_items
 from imap_server.wire.listing import parse_list, parse_lsub, parse_status
 from imap_server.wire.names import canonical, decoded, mailbox
-from imap_server.wire.search import parse_search
+from imap_server.wire.search import parse_return, parse_search
 from imap_server.wire.tokens import BadCommandError, Scanner
 from um.core.message import SYSTEM_FLAGS, FlagOperation
 
@@ -95,6 +96,16 @@ def _login(scan: Scanner) -> c.Login:
     return c.Login(_argument(scan, scan.astring), _argument(scan, scan.astring))
 
 
+def _select(*, read_only: bool) -> Callable[[Scanner], c.Select]:
+    def parse(scan: Scanner) -> c.Select:
+        scan.space()
+        name = mailbox(scan)
+        condstore, known = select_parameters(scan)
+        return c.Select(name, read_only=read_only, condstore=condstore, known=known)
+
+    return parse
+
+
 def _create(scan: Scanner) -> c.Create:
     scan.space()
     name = canonical(decoded(scan.astring()).removesuffix("/"))
@@ -157,7 +168,8 @@ def _uid_expunge(scan: Scanner) -> c.Expunge:
 def _search(*, by_uid: bool) -> Callable[[Scanner], c.Search]:
     def parse(scan: Scanner) -> c.Search:
         scan.space()
-        return c.Search(parse_search(scan), by_uid=by_uid)
+        returns = parse_return(scan)
+        return c.Search(parse_search(scan), by_uid=by_uid, returns=returns)
 
     return parse
 
@@ -166,7 +178,9 @@ def _fetch(*, by_uid: bool) -> Callable[[Scanner], c.Fetch]:
     def parse(scan: Scanner) -> c.Fetch:
         messages = _argument(scan, scan.sequence_set)
         scan.space()
-        return c.Fetch(messages, parse_items(scan), by_uid=by_uid)
+        items = parse_items(scan)
+        since, vanished = fetch_modifiers(scan)
+        return c.Fetch(messages, items, by_uid=by_uid, changed_since=since, vanished=vanished)
 
     return parse
 
@@ -181,6 +195,7 @@ _OPERATIONS = {
 def _store(*, by_uid: bool) -> Callable[[Scanner], c.Store]:
     def parse(scan: Scanner) -> c.Store:
         messages = _argument(scan, scan.sequence_set)
+        unchanged_since = store_modifier(scan)
         name, dot, silent = _argument(scan, scan.keyword).partition(b".")
         operation = _OPERATIONS.get(name)
         if operation is None or (dot and silent != b"SILENT"):
@@ -192,7 +207,14 @@ def _store(*, by_uid: bool) -> Callable[[Scanner], c.Store]:
             written = [scan.flag()]
             while scan.skip(b" "):
                 written.append(scan.flag())
-        return c.Store(messages, operation, _flags(written), silent=bool(dot), by_uid=by_uid)
+        return c.Store(
+            messages,
+            operation,
+            _flags(written),
+            silent=bool(dot),
+            by_uid=by_uid,
+            unchanged_since=unchanged_since,
+        )
 
     return parse
 
@@ -215,8 +237,8 @@ GRAMMAR: dict[bytes, Callable[[Scanner], c.Command]] = {
     b"STARTTLS": _alone(c.StartTls()),
     b"AUTHENTICATE": _authenticate,
     b"LOGIN": _login,
-    b"SELECT": _with_mailbox(lambda name: c.Select(name, read_only=False)),
-    b"EXAMINE": _with_mailbox(lambda name: c.Select(name, read_only=True)),
+    b"SELECT": _select(read_only=False),
+    b"EXAMINE": _select(read_only=True),
     b"CREATE": _create,
     b"DELETE": _with_mailbox(c.Delete),
     b"RENAME": _rename,

@@ -19,6 +19,16 @@ class When(StrEnum):
     SINCE = "SINCE"
 
 
+class Result(StrEnum):
+    """What SEARCH tells (RFC 4731 §3.1), and whether `$` keeps it (RFC 5182)."""
+
+    MIN = "MIN"
+    MAX = "MAX"
+    ALL = "ALL"
+    COUNT = "COUNT"
+    SAVE = "SAVE"
+
+
 @dataclass(frozen=True, slots=True)
 class All:
     """Every message."""
@@ -112,6 +122,21 @@ class Numbers:
     by_uid: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Within:
+    """INTERNALDATE lies within the last `seconds`, or with `older` before them (RFC 5032)."""
+
+    seconds: int
+    older: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ModSeqAtLeast:
+    """The mod-sequence is at least `modseq` (RFC 7162 §3.1.5)."""
+
+    modseq: int
+
+
 SearchKey = (
     All
     | And
@@ -126,6 +151,8 @@ SearchKey = (
     | HeaderContains
     | BodyContains
     | Numbers
+    | Within
+    | ModSeqAtLeast
 )
 
 _CHARSETS = frozenset({"US-ASCII", "ASCII", "UTF-8"})
@@ -146,6 +173,7 @@ _PLAIN: dict[bytes, SearchKey] = {
     b"OLD": Not(IsRecent()),
     b"NEW": And((IsRecent(), Not(HasFlag(SEEN)))),
 }
+_RESULTS = {result.value: result for result in Result}
 MAX_KEYS = 1000
 
 
@@ -218,6 +246,21 @@ class _Parser:
     def number(self) -> int:
         return self._scan.number()
 
+    def within(self, *, older: bool) -> Within:
+        return Within(self._scan.nz_number(), older=older)
+
+    def modseq(self) -> ModSeqAtLeast:
+        """`["/flags/…" all|shared|priv] n`: all flags are one to us, so the entry decides nothing."""
+        scan = self._scan
+        if scan.next_is(b'"'):
+            if not scan.string().lower().startswith(b"/flags/"):
+                raise BadCommandError("Expected the name of a flag")
+            scan.space()
+            if scan.keyword() not in {b"ALL", b"SHARED", b"PRIV"}:
+                raise BadCommandError("Expected all, shared or priv")
+            scan.space()
+        return ModSeqAtLeast(scan.mod_sequence())
+
 
 _WITH_ARGUMENT: dict[bytes, Callable[[_Parser], SearchKey]] = {
     b"NOT": _Parser.negation,
@@ -241,7 +284,37 @@ _WITH_ARGUMENT: dict[bytes, Callable[[_Parser], SearchKey]] = {
     b"BODY": lambda parser: BodyContains(parser.text(), header=False),
     b"TEXT": lambda parser: BodyContains(parser.text(), header=True),
     b"UID": _Parser.uids,
+    b"OLDER": lambda parser: parser.within(older=True),
+    b"YOUNGER": lambda parser: parser.within(older=False),
+    b"MODSEQ": _Parser.modseq,
 }
+
+
+def parse_return(scan: Scanner) -> frozenset[Result] | None:
+    """`RETURN (…) `, if it comes next (RFC 4731 §3.1); an empty list means ALL."""
+    if not scan.skip(b"RETURN "):
+        return None
+    results = set()
+    for _ in scan.each(empty=True):
+        word = scan.keyword().decode("ascii")
+        if word not in _RESULTS:
+            raise BadCommandError("Unknown SEARCH return option")
+        results.add(_RESULTS[word])
+    scan.space()
+    return frozenset(results) or frozenset({Result.ALL})
+
+
+def uses_modseq(key: SearchKey) -> bool:
+    """Whether the mod-sequence decides anywhere in `key`, so that the highest is to be told."""
+    match key:
+        case And():
+            return any(uses_modseq(each) for each in key.keys)
+        case Or():
+            return uses_modseq(key.left) or uses_modseq(key.right)
+        case Not():
+            return uses_modseq(key.key)
+        case _:
+            return isinstance(key, ModSeqAtLeast)
 
 
 def parse_search(scan: Scanner) -> SearchKey:

@@ -21,6 +21,8 @@ class SequenceSet:
     """Ranges in the order written; either end may be STAR and the ends may be swapped."""
 
     ranges: tuple[tuple[int, int], ...]
+    saved: bool = False
+    """`$`, what the last SEARCH with SAVE found (RFC 5182); `ranges` is empty then."""
 
     def resolve(self, largest: int) -> list[tuple[int, int]]:
         """Sorted, merged ranges with `*` read as `largest`; a range may lie beyond `largest`."""
@@ -31,8 +33,14 @@ class SequenceSet:
             ends.append((low, high) if low <= high else (high, low))
         return merge(ends)
 
+    def has_star(self) -> bool:
+        """Whether `*` stands in it."""
+        return any(STAR in each for each in self.ranges)
+
     def names_more_than(self, largest: int) -> bool:
         """Whether it names a number above `largest`, or `*` of an empty mailbox."""
+        if self.saved:
+            return False
         if not largest:
             return True
         return any(first > largest or last > largest for first, last in self.ranges)
@@ -45,6 +53,9 @@ class SequenceSet:
         for low, high in self.resolve(numbers[-1]):
             found.extend(numbers[bisect_left(numbers, low) : bisect_right(numbers, high)])
         return found
+
+
+SAVED = SequenceSet((), saved=True)
 
 
 def merge(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

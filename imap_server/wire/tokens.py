@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-from imap_server.wire.sequence import LARGEST, STAR, SequenceSet
+from imap_server.wire.sequence import LARGEST, SAVED, STAR, SequenceSet
 
 T = TypeVar("T")
 
@@ -22,9 +22,11 @@ _LIST_MAILBOX = re.compile(rb'[^\x00-\x20(){"\\\x7f-\xff]+')
 _QUOTED = re.compile(rb'"([^"\\\r\n\x00]*(?:\\["\\][^"\\\r\n\x00]*)*)"')
 _ESCAPE = re.compile(rb'\\(["\\])')
 _NUMBER = re.compile(rb"[0-9]{1,10}")
+_MOD_SEQUENCE = re.compile(rb"[0-9]{1,19}")
+LARGEST_MODSEQ = (1 << 63) - 1
 _FLAG = re.compile(rb'\\?[^\x00-\x20(){%*"\\\]\x7f-\xff]+')
 _SEQUENCE = re.compile(rb"[0-9*:,]+")
-_SET_START = frozenset(b"%c" % octet for octet in b"123456789*")
+_SET_START = frozenset(b"%c" % octet for octet in b"123456789*$")
 _TAG = re.compile(rb'[^\x00-\x20(){%*"\\+\x7f-\xff]{1,128}')
 _NIL = re.compile(rb"[Nn][Ii][Ll](?![^\x00-\x20(){%*\"\\\]\x7f-\xff])")
 
@@ -91,6 +93,13 @@ class Scanner:
             raise BadCommandError("Number too large")
         return value
 
+    def mod_sequence(self) -> int:
+        """RFC 7162 §7 `mod-sequence-valzer`: 63 bits."""
+        value = int(self.match(_MOD_SEQUENCE, "Expected a mod-sequence")[0])
+        if value > LARGEST_MODSEQ:
+            raise BadCommandError("Number too large")
+        return value
+
     def nz_number(self) -> int:
         value = self.number()
         if value == 0:
@@ -140,7 +149,9 @@ class Scanner:
         return flag.decode("ascii")
 
     def sequence_set(self) -> SequenceSet:
-        """RFC 3501 §9 `sequence-set`."""
+        """RFC 3501 §9 `sequence-set`, or the `$` of RFC 5182 §2.1."""
+        if self.skip(b"$"):
+            return SAVED
         written = self.match(_SEQUENCE, "Invalid sequence set")[0].split(b",")
         if len(written) > MAX_RANGES:
             raise BadCommandError("Too many ranges")

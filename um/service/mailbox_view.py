@@ -185,6 +185,17 @@ class MailboxView:
             changes = await self._claimed("changes", claim, unclaimed=changes)
         return changes
 
+    async def vanished(
+        self, account_id: AccountId, mailbox_id: MailboxId, *, since: ModSeq
+    ) -> list[Vanished]:
+        """The tombstones of what was expunged after `since`. Raises NotFoundError."""
+
+        def vanished_txn(tx: Transaction) -> list[Vanished]:
+            owned_txn(tx, account_id, mailbox_id)
+            return tx.messages.vanished(mailbox_id, since=since)
+
+        return await self._store.read("vanished", vanished_txn)
+
     async def _claimed(
         self, name: str, claim_txn: Callable[[Transaction], T], *, unclaimed: T
     ) -> T:

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from um.core.account import Account
 from um.core.errors import InvalidError, NotFoundError, QuotaExceededError, TooLargeError
-from um.core.ids import AccountId, IngestKey, MailboxId, Uid
+from um.core.ids import AccountId, IngestKey, MailboxId, ModSeq, Uid
 from um.core.message import (
     DELETED,
     INBOX,
@@ -141,11 +141,31 @@ class MailboxService(MailboxView):
         flags: Collection[str],
     ) -> list[Entry]:
         """Set, add or remove flags; returns the entries that are there, as they are now."""
+        entries, _ = await self.store_flags(
+            account_id, mailbox_id, uids=uids, operation=operation, flags=flags
+        )
+        return entries
 
-        def change_flags_txn(tx: Transaction) -> list[Entry]:
+    async def store_flags(
+        self,
+        account_id: AccountId,
+        mailbox_id: MailboxId,
+        *,
+        uids: Collection[Uid],
+        operation: FlagOperation,
+        flags: Collection[str],
+        unchanged_since: ModSeq | None = None,
+    ) -> tuple[list[Entry], list[Uid]]:
+        """As `change_flags`; what changed after `unchanged_since` is left alone (RFC 7162 §3.1.3).
+
+        Returns the entries that are there, without those left alone, and the UIDs of these.
+        """
+
+        def change_flags_txn(tx: Transaction) -> tuple[list[Entry], list[Uid]]:
             owned_txn(tx, account_id, mailbox_id)
-            entries, _ = tx.messages.change_flags(mailbox_id, uids, operation, flags)
-            return entries
+            return tx.messages.change_flags(
+                mailbox_id, uids, operation, flags, unchanged_since=unchanged_since
+            )
 
         return await self._change("change-flags", account_id, change_flags_txn)
 

@@ -133,7 +133,7 @@ def test_a_program_that_names_itself_is_offered_less():
         !! login A as alice
         A> a1 ID ("name" "iPhone Mail 17")
         A< * ID ("name" "UM")
-        A< * CAPABILITY ... LIST-EXTENDED QUOTA ...
+        A< * CAPABILITY ... LIST-EXTENDED ESEARCH ...
         A< a1 OK ID completed
         !! login B as alice
         B> b1 ID ("name" "Thunderbird")

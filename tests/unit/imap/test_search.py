@@ -24,6 +24,7 @@ from imap_server.wire.search import (
 from um.core.ids import AccountId, ContentId, MailboxId, ModSeq, Uid
 from um.core.message import Entry, MessageKind
 
+NOW = datetime(2026, 1, 2, 8, 30, tzinfo=UTC)
 HEADER = (
     b"From: =?utf-8?q?J=C3=BCrgen?= <j@example.org>\r\nDate: Thu, 1 Jan 2026 23:30:00 -0800\r\n"
     b"Received: by one\r\nReceived: by\r\n two\r\nSubject: =?utf-8?b?R3LDvMOfZQ==?= today\r\n\r\n"
@@ -71,7 +72,7 @@ def candidate(flags=(), *, header=None, text=None, recent=False) -> Candidate:
 
 
 def ask(key, message: Candidate) -> bool | None:
-    return Question(key, messages=5, largest_uid=9).matches(message)
+    return Question(key, messages=5, largest_uid=9, now=NOW).matches(message)
 
 
 @given(KEYS, st.sets(st.sampled_from(["\\Seen", "WORK"])), st.booleans())
