@@ -6,6 +6,7 @@ Laws:
 - Keys of one token say nothing to another, and a key is one account's.
 """
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import sha256
@@ -80,7 +81,10 @@ class InvoiceDrop:
             "invoice-account", lambda tx: named_txn(tx, name, self._settings.domain)
         )
         key = _ingest_key(account, giver)
-        data = as_mail(invoice) if isinstance(invoice, bytes) else self._mail(account, invoice)
+        if isinstance(invoice, bytes):
+            data = await asyncio.to_thread(as_mail, invoice)
+        else:
+            data = await asyncio.to_thread(self._mail, account, invoice)
         if len(data) > MAX_OCTETS:
             raise TooLargeError(f"An invoice has at most {MAX_OCTETS} octets")
         delivered = await self._reception.take(account, data, key=key)

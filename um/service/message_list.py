@@ -6,6 +6,7 @@ Laws:
 - Without a search only the messages of the page are looked at.
 """
 
+import asyncio
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from um.service.mailbox_view import MailboxView
 
 MAX_PAGE = 200
 MAX_SUBJECT = 300
+FEW = 200
 _CURSOR = re.compile(r"(-?[0-9]{1,18})\.([0-9]{1,10})")
 
 
@@ -94,7 +96,7 @@ class MessageList:
         known: dict[ContentId, Content] = {}
         if words := wanted.search.casefold().split():
             known = await self._mailboxes.contents(fitting)
-            fitting = [each for each in fitting if _has(each, known, words)]
+            fitting = await _found(fitting, known, words)
         rest = fitting if after is None else [each for each in fitting if _rank(each) < after]
         shown = rest[: wanted.limit]
         if not words:
@@ -127,6 +129,17 @@ def listed(entry: Entry, content: Content) -> Listed:
         duration_seconds=content.duration_seconds,
         pages=content.pages,
     )
+
+
+async def _found(
+    entries: list[Entry], known: Mapping[ContentId, Content], words: Sequence[str]
+) -> list[Entry]:
+    """Those that have the words; many are looked at in a thread: the loop has others to serve."""
+
+    def look() -> list[Entry]:
+        return [each for each in entries if _has(each, known, words)]
+
+    return look() if len(entries) <= FEW else await asyncio.to_thread(look)
 
 
 def _in(entry: Entry, known: Mapping[ContentId, Content]) -> bool:

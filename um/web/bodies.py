@@ -4,6 +4,7 @@ Laws:
 - Nobody sends more than SMALL_OCTETS before the route has said who may: a route that takes files
   authorises first and then raises the limit (`read_body`).
 - A body that trickles is given up, so that it cannot hold a connection for ever.
+- All large bodies together hold at most LARGE_OCTETS; who comes then is told to come again.
 """
 
 import asyncio
@@ -13,17 +14,31 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from um.core.errors import InvalidError, TooLargeError
+from um.core.errors import InvalidError, TooLargeError, UnavailableError
 
 SMALL_OCTETS = 64 * 1024
 PAUSE_SECONDS = 30.0
 """Longest silence within a body."""
 WHOLE_SECONDS = 600.0
 """Longest time for a whole body."""
-LARGE_AT_ONCE = 4
-"""Large bodies that are held in memory at the same time."""
+LARGE_OCTETS = 256 * 1024 * 1024
 _LIMIT = "um.body_octets"
-_large = asyncio.Semaphore(LARGE_AT_ONCE)
+
+
+class _Room:
+    """What large bodies hold while they come."""
+
+    def __init__(self) -> None:
+        self.held = 0
+
+    def take(self, octets: int) -> None:
+        """Raises UnavailableError if there is no room for so many more."""
+        if self.held + octets > LARGE_OCTETS:
+            raise UnavailableError("Too many large requests at once, try again")
+        self.held += octets
+
+
+_room = _Room()
 
 
 class BoundedBodies:
@@ -69,14 +84,19 @@ class _Counted:
 async def read_body(request: Request, *, most_octets: int) -> bytes:
     """The whole body, of at most so many octets. Call it when it is clear who sends it.
 
-    Raises TooLargeError, and InvalidError for a body that breaks off.
+    Raises TooLargeError, UnavailableError, and InvalidError for a body that breaks off.
     """
     request.scope[_LIMIT] = most_octets
     announced = request.headers.get("content-length", "0")
     if announced.isascii() and announced.isdigit() and int(announced) > most_octets:
         raise TooLargeError(f"The body has at most {most_octets} octets")
+    pieces: list[bytes] = []
     try:
-        async with _large:
-            return await request.body()
+        async for piece in request.stream():
+            _room.take(len(piece))
+            pieces.append(piece)
+        return b"".join(pieces)
     except ClientDisconnect as error:
         raise InvalidError("The body broke off") from error
+    finally:
+        _room.held -= sum(map(len, pieces))

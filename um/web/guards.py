@@ -91,11 +91,15 @@ def check_writable(visitor: Visitor) -> None:
 
 
 async def own_site(request: Request) -> None:
-    """Raises CrossSiteError if a browser says that another site's page asks (Fetch Metadata)."""
-    if request.headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
-        raise CrossSiteError
-    origin = request.headers.get("origin")
-    if origin is not None and origin.partition("://")[2] != request.headers.get("host"):
+    """Raises CrossSiteError if a browser says that another site's page asks.
+
+    Fetch Metadata says it; an older browser's Origin is compared with the host that it asked.
+    """
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        if site not in ("none", "same-origin"):
+            raise CrossSiteError
+    elif origin is not None and origin.partition("://")[2] != request.headers.get("host"):
         raise CrossSiteError
 
 

@@ -9,7 +9,6 @@ Laws:
 
 import asyncio
 import json
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 
@@ -71,8 +70,7 @@ class Streams:
 
     def check_room(self, account_id: AccountId) -> None:
         """Raises TooManyStreamsError."""
-        count = Counter(each.account_id for each in self._open)[account_id]
-        if self._closed or count >= MAX_OF_ACCOUNT:
+        if not self._has_room(account_id):
             raise TooManyStreamsError
 
     def wake(self, account_id: AccountId) -> None:
@@ -97,6 +95,9 @@ class Streams:
             account_id: whose mailboxes.
             alive: whether the session still opens the door.
         """
+        if not self._has_room(account_id):  # others came since `check_room`
+            yield _event("bye")
+            return
         stream = _Stream(account_id)
         self._open.add(stream)
         try:
@@ -114,6 +115,10 @@ class Streams:
         if stream.ended:
             return False
         return bool(stream.mailboxes and not stream.account) or await alive()
+
+    def _has_room(self, account_id: AccountId) -> bool:
+        count = sum(each.account_id == account_id for each in self._open)
+        return not self._closed and count < MAX_OF_ACCOUNT
 
     def _mailbox_changed(self, event: MailboxChanged) -> None:
         for stream in self._open:

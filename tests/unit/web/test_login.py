@@ -132,6 +132,9 @@ def test_another_sites_page_cannot_log_a_browser_in(web, headers):
         SESSION, json={"name": "alice", "password": PASSWORD}, headers=headers
     )
     check_problem(answer, 403, "cross-site")
+    own = {"sec-fetch-site": "same-origin", "origin": "https://behind-a-proxy.example"}
+    right = {"name": "alice", "password": PASSWORD}
+    assert web.browser().post(SESSION, json=right, headers=own).status_code == 200
     form = {"name": "alice", "password": PASSWORD}
     assert web.browser().post(SESSION, data=form).status_code == 422
 

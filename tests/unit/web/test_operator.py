@@ -71,7 +71,7 @@ def test_the_life_of_an_account(web):
     told = web.op.post(f"{url}/suspend", json={"reason": "unpaid"}).json()
     assert (told["state"], told["state_reason"]) == ("suspended", "unpaid")
     check_problem(web.op.post(f"{url}/suspend", json={}), 409, "life-cycle")
-    assert web.op.post(f"{url}/resume").json()["state"] == "active"
+    assert web.op.post(f"{url}/resume", json={"reason": "paid"}).json()["state"] == "active"
     closed = web.op.post(f"{url}/close", json={"reason": "gone away"}).json()
     assert (closed["state"], closed["purge_at"]) == ("closed", "2026-05-04T11:00:00Z")
     check_problem(web.op.post(f"{url}/resume"), 409, "life-cycle")
@@ -79,9 +79,20 @@ def test_the_life_of_an_account(web):
     log = web.op.get(f"{url}/audit?limit=3").json()
     assert {each["action"] for each in log} <= {"add", "suspend", "resume", "close", "reopen"}
     everything = web.op.get(f"{url}/audit").json()
-    assert ("token billing-accounts-deposit-read", "close", "gone away") in {
-        (each["actor"], each["action"], each["detail"]) for each in everything
-    }
+    told = {(each["actor"], each["action"], each["detail"]) for each in everything}
+    who = "token billing-accounts-deposit-read"
+    assert {(who, "close", "gone away"), (who, "resume", "paid")} <= told
+
+
+def test_a_legal_hold_is_set_with_its_reason_and_ended(web):
+    """The operator sees it, the owner does not."""
+    add(web)
+    url = f"{ACCOUNTS}/alice/legal-hold"
+    check_problem(web.op.put(url, json={"on": True}), 422, "invalid")
+    told = web.op.put(url, json={"on": True, "reason": "case 7"}).json()
+    assert (told["legal_hold_reason"], told["legal_hold_at"] is None) == ("case 7", False)
+    assert "case 7" not in web.logged_in("alice").get("/api/v1/me").text
+    assert web.op.put(url, json={"on": False}).json()["legal_hold_at"] is None
 
 
 def test_secrets_are_set_and_never_told(web):

@@ -144,6 +144,17 @@ def test_a_body_without_a_length_is_cut_off_too(web):
     check_problem(answer, 413, "too-large")
 
 
+def test_large_bodies_share_one_room(web, monkeypatch):
+    """Who comes when it is taken is told to come again; what was read gives its room back."""
+    monkeypatch.setattr("um.web.bodies.LARGE_OCTETS", 1000)
+    url = f"{ME}/greetings/busy"
+    for _ in range(3):
+        answer = web.owner.put(url, content=b"RIFF" + bytes(2000))
+        check_problem(answer, 503, "unavailable")
+        assert "retry-after" in answer.headers
+        assert web.owner.put(url, content=b"RIFF" + bytes(900)).status_code == 204
+
+
 def test_an_app_password_is_shown_once_and_opens_mail_only(web):
     browser, url = web.owner, f"{ME}/app-passwords"
     made = browser.post(url, json={"label": "phone <b>"})

@@ -94,6 +94,8 @@ def test_streams_of_an_account_are_bounded_and_leave_room_when_they_end():
             await each.next()
         with pytest.raises(TooManyStreamsError):
             streams.check_room(ALICE)
+        late = Listener(streams)
+        assert "event: bye" in await late.rest()
         streams.check_room(BOB)
         await listeners[0].stream.aclose()
         streams.check_room(ALICE)

@@ -32,6 +32,8 @@ class AccountDocument(Document):
     suspended_at: AwareDatetime | None
     closed_at: AwareDatetime | None
     purge_at: AwareDatetime | None
+    legal_hold_at: AwareDatetime | None
+    legal_hold_reason: str
     timezone: str
     language: str
     voicemail: bool
@@ -59,6 +61,8 @@ class AccountDocument(Document):
             suspended_at=account.suspended_at,
             closed_at=account.closed_at,
             purge_at=account.purge_at,
+            legal_hold_at=account.legal_hold_at,
+            legal_hold_reason=account.legal_hold_reason,
             timezone=account.timezone,
             language=account.language,
             voicemail=account.voicemail_enabled,
@@ -117,6 +121,13 @@ class AccountChange(Given):
 class Reason(Given):
     """Why it is done; the owner is shown it."""
 
+    reason: Line = ""
+
+
+class LegalHold(Given):
+    """A hold needs its reason, which the owner is not shown."""
+
+    on: bool
     reason: Line = ""
 
 
@@ -227,9 +238,14 @@ async def suspend(name: Name, given: Reason, token: Clerk, services: Services) -
 
 
 @router.post("/{name}/resume")
-async def resume(name: Name, token: Clerk, services: Services) -> AccountDocument:
+async def resume(
+    name: Name, token: Clerk, services: Services, given: Reason | None = None
+) -> AccountDocument:
     """End a suspension."""
-    return await _moved(services, await services.accounts.resume(name, actor=actor(token)))
+    reason = given.reason if given else ""
+    return await _moved(
+        services, await services.accounts.resume(name, reason=reason, actor=actor(token))
+    )
 
 
 @router.post("/{name}/close")
@@ -241,9 +257,14 @@ async def close(name: Name, given: Reason, token: Clerk, services: Services) -> 
 
 
 @router.post("/{name}/reopen")
-async def reopen(name: Name, token: Clerk, services: Services) -> AccountDocument:
+async def reopen(
+    name: Name, token: Clerk, services: Services, given: Reason | None = None
+) -> AccountDocument:
     """Undo a closure, with everything in place."""
-    return await _moved(services, await services.accounts.reopen(name, actor=actor(token)))
+    reason = given.reason if given else ""
+    return await _moved(
+        services, await services.accounts.reopen(name, reason=reason, actor=actor(token))
+    )
 
 
 @router.put("/{name}/password", status_code=204)
@@ -263,6 +284,19 @@ async def set_pin(name: Name, given: PinToSet, token: Clerk, services: Services)
 async def clear_pin(name: Name, token: Clerk, services: Services) -> None:
     """Remove the PIN: the next call from the own line sets a new one."""
     await services.accounts.clear_pin(name, actor=actor(token))
+
+
+@router.put("/{name}/legal-hold")
+async def set_legal_hold(
+    name: Name, given: LegalHold, token: Clerk, services: Services
+) -> AccountDocument:
+    """Keep everything of the account from being deleted, whoever asks, or end that."""
+    return await _moved(
+        services,
+        await services.accounts.set_legal_hold(
+            name, on=given.on, reason=given.reason, actor=actor(token)
+        ),
+    )
 
 
 @router.get("/{name}/audit")

@@ -1,5 +1,6 @@
 """Invoices of billing: one by one, as a mail or as a PDF, or many at once."""
 
+import asyncio
 from typing import Annotated, Any, TypeVar
 
 from fastapi import APIRouter, Header, Request, Response
@@ -134,7 +135,7 @@ async def drop_invoice(
     body = await read_body(request, most_octets=BASE64_OCTETS)
     invoice: bytes | InvoiceDocument = body
     if not _is(request, "message/rfc822"):
-        invoice = _read(InvoiceToDrop, request, body).document()
+        invoice = (await _read(InvoiceToDrop, request, body)).document()
     delivered = await services.invoices.drop(
         name, invoice, Giver(token_id=token.id, key=idempotency_key)
     )
@@ -146,7 +147,7 @@ async def drop_invoice(
 async def drop_invoices(request: Request, token: Depositor, services: Services) -> BulkResults:
     """Put many invoices into their accounts; what failed may be given again with the same keys."""
     body = await read_body(request, most_octets=MAX_BULK_OCTETS)
-    bulk = _read(Bulk, request, body)
+    bulk = await _read(Bulk, request, body)
     results = []
     for each in bulk.invoices:
         giver = Giver(token_id=token.id, key=each.idempotency_key)
@@ -176,11 +177,11 @@ async def _dropped(services: Services, given: BulkInvoice, giver: Giver) -> Bulk
     )
 
 
-def _read(model: type[GivenT], request: Request, body: bytes) -> GivenT:
+async def _read(model: type[GivenT], request: Request, body: bytes) -> GivenT:
     if not _is(request, "application/json"):
         raise InvalidError("The body is application/json or, for one invoice, message/rfc822")
     try:
-        return model.model_validate_json(body)
+        return await asyncio.to_thread(model.model_validate_json, body)
     except ValidationError as error:
         raise InvalidError(faults(error.errors(include_url=False))) from error
 
