@@ -1,18 +1,20 @@
 """From an INVITE to what the applications know: whose mailbox, who calls, why it came to us.
 
 Mailbox candidates come from the places that `mailbox_from` names, in its order: `target` (RFC 4458),
-`request-uri`, `diversion` (RFC 5806), `history-info` (RFC 7044). A field that does not parse counts
-as absent: it is information, not protocol. All text that leaves here is clean of controls.
+`request-uri`, `diversion` (RFC 5806), `history-info` (RFC 7044). These are information, not protocol:
+a value that does not parse counts as absent and the others count all the same. An asserted identity
+is believed whole or not at all. All text that leaves here is clean of controls.
 """
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 from um.mime.clean import clean_text
 from um.telephony.application import CallInfo, DivertCause
-from um.telephony.sip.fields import NameAddr
-from um.telephony.sip.grammar import SipSyntaxError, unescape
+from um.telephony.sip.fields import NameAddr, parse_name_addr
+from um.telephony.sip.grammar import SipSyntaxError, split_list, unescape
 from um.telephony.sip.message import Request
 from um.telephony.sip.uri import SIP_SCHEMES, Uri, parse_uri
 
@@ -90,13 +92,13 @@ def _request_uri(request: Request) -> list[str]:
 
 def _diversion(request: Request) -> list[str]:
     """The latest diversion stands first (RFC 5806 §3.1)."""
-    return [entry.uri.number for entry in _addresses(request, "diversion")]
+    return [entry.uri.number for entry in _readable(request, "diversion")]
 
 
 def _history(request: Request) -> list[str]:
     """The latest entry stands last; an entry may carry a `target` of its own (RFC 4458 §3)."""
     names: list[str] = []
-    for entry in reversed(_addresses(request, "history-info")):
+    for entry in reversed(_readable(request, "history-info")):
         target = entry.uri.parameter("target")
         names += [_user_of(target)] if target else []
         names.append(entry.uri.number)
@@ -127,6 +129,17 @@ def _addresses(request: Request, name: str) -> list[NameAddr]:
         return request.addresses(name)
     except SipSyntaxError:
         return []
+
+
+def _readable(request: Request, name: str) -> list[NameAddr]:
+    """The values that parse: one core on the way may have spoilt its own and no other."""
+    found: list[NameAddr] = []
+    for field in request.headers.all(name):
+        with suppress(SipSyntaxError):  # of a list that cannot be split
+            for value in split_list(field):
+                with suppress(SipSyntaxError):
+                    found.append(parse_name_addr(value))
+    return found
 
 
 # ---- the caller
@@ -169,11 +182,11 @@ def _cause(request: Request) -> DivertCause:
     cause = parse_uri(request.uri).parameter("cause")
     if cause:
         return _CAUSES.get(cause, DivertCause.OTHER)
-    diversions = _addresses(request, "diversion")
+    diversions = _readable(request, "diversion")
     if diversions:
         reason = (diversions[0].parameter("reason") or "").lower()
         return _REASONS.get(reason, DivertCause.OTHER)
-    for entry in reversed(_addresses(request, "history-info")):
+    for entry in reversed(_readable(request, "history-info")):
         found = _HISTORY_CAUSE.search(unescape(entry.uri.headers))
         cause = entry.uri.parameter("cause") or (found[1] if found else None)
         if cause:

@@ -59,6 +59,53 @@ def test_a_target_in_history_is_found():
     assert info(message).cause is DivertCause.NO_ANSWER
 
 
+@pytest.mark.parametrize("field", ["Diversion", "History-Info"])
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        "Smith (Office) <sip:+15550008@pbx>",
+        "<sip:+15550008@pbx",
+        '"no end <sip:+15550008@pbx>',
+        "<sip:@pbx>",
+        ",,",
+        "\udcff\udcfe",
+    ],
+)
+def test_a_value_that_one_core_spoilt_costs_no_other(field, spoilt):
+    """The call finds its mailbox by the rest, and nobody's by what cannot be read."""
+    good = (
+        "<sip:+15550009@pbx?Reason=SIP%3Bcause%3D486%3Btext%3D%22Busy%22>;reason=user-busy;index=1"
+    )
+    data = request(
+        "INVITE", uri="sip:um@192.0.2.1", extra=f"{field}: SPOILT\r\n{field}: {good}\r\n"
+    )
+    message = parse_message(data.replace(b"SPOILT", spoilt.encode("utf-8", "surrogateescape")))
+    assert candidates(message, MAILBOX_PLACES) == ["um", "+15550009"]
+    assert info(message).cause is DivertCause.BUSY
+
+
+def test_an_identity_is_asserted_whole_or_not_at_all():
+    """A name that a core did not quote must not make another one the caller."""
+    field = 'P-Asserted-Identity: "x" <sip:+15550007@pbx>, " <sip:+15550008@pbx>\r\n'
+    found = info(invite(field))
+    assert (found.caller_number, found.is_vouched_for) == ("+15559870001", False)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "tel:+1-555-000-1",
+        "sip:%2B15550001@[2001:db8::1]:5070;transport=tcp",
+        "sip:+15550001;npdi;rn=+15559@192.0.2.1;user=phone",
+        "sips:+1(555)0001:secret@um.example.net",
+        "SIP:+1.555.0001@192.0.2.1",
+    ],
+)
+def test_a_number_in_the_request_uri_is_written_in_many_ways(uri):
+    """RFC 3261 §19.1, RFC 3966 §3, RFC 4694: escapes, separators, parameters of the user, IPv6."""
+    assert candidates(invite(uri=uri), ["request-uri"]) == ["+15550001"]
+
+
 @pytest.mark.parametrize(
     ("uri", "extra", "cause"),
     [
