@@ -11,9 +11,11 @@ from tests.support.inbox import PASSWORD, connect, send_lmtp
 from tests.support.ports import free_port
 from tests.support.server import Server
 from tests.support.sip_agent import Agent
+from tests.support.telephone import HangUp, Machine, Press, Silence, Telephone
 
 pytestmark = pytest.mark.slow
 NUMBER = "+15551230001"
+PIN = "280519"
 WITHIN_SECONDS = 1.0
 
 
@@ -78,6 +80,41 @@ def test_a_change_lights_and_quenches_the_lamp(tmp_path: Path, core: Agent) -> N
         leave_voicemail(server, tmp_path)
         core.wait_until("1/0 (0/0)")
         assert len(core.notices) == count + 1
+
+
+def test_the_phone_the_mailbox_and_the_lamp_agree(tmp_path: Path, core: Agent) -> None:
+    """Heard, then deleted on `*98`: each is so in IMAP and in the lamp within 1 s of the key, in mid-call."""
+    with make(tmp_path / "um", core.uri) as server:
+        add_anna(server)
+        server.um("account", "pin", "anna", "--pin-stdin", stdin=f"{PIN}\n")
+        leave_voicemail(server, tmp_path)
+        core.wait_until("1/0 (0/0)")
+        mail = connect(server, "anna")
+        mail.select("INBOX")
+
+        def is_so(lamp: str, flags: list[object]) -> Machine:
+            def agrees() -> bool:
+                if core.notices[-1].voice != lamp:
+                    return False
+                mail.noop()
+                return mail.uid("search", "SEEN")[1] == flags
+
+            return Machine(lambda _: b"", agrees, timeout_seconds=WITHIN_SECONDS)
+
+        sip = server.address("sip")
+        log_in = [Silence(0.5), Press(f"{PIN}#"), Silence(0.5)]
+        heard = [Press("1"), Silence(0.3), Press("1"), is_so("0/1 (0/0)", [b"1"])]
+        deleted = [Press("7"), is_so("0/0 (0/0)", [b""])]
+        report = Telephone().call(
+            (sip.host, sip.port),
+            f"sip:*98@{sip.host}:{sip.port}",
+            [*log_in, *heard, *deleted, HangUp()],
+            caller=NUMBER,
+            headers=[("P-Asserted-Identity", f"<sip:{NUMBER}@core.example.net>")],
+        )
+        assert report.bye_status == 200
+        assert int(mail.select("Trash")[1][0]) == 1
+        mail.logout()
 
 
 def test_a_burst_is_told_in_few_words(tmp_path: Path, core: Agent) -> None:
