@@ -15,11 +15,13 @@ from tests.support.server import Server
 pytestmark = pytest.mark.slow
 
 NUMBER, OTHER_NUMBER, BUSY_NUMBER = "+15551230001", "+15551230002", "+15551230003"
+RING_SECONDS = 2
+"""Not what a core rings that has not heard um."""
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    overrides = {"telephony": {"listen": ["udp:127.0.0.1:0"], "ring_seconds": 2}}
+    overrides = {"telephony": {"listen": ["udp:127.0.0.1:0"], "ring_seconds": RING_SECONDS}}
     with Server(tmp_path_factory.mktemp("um"), overrides=overrides) as running:
         numbers = [f"{number}:voice" for number in (NUMBER, OTHER_NUMBER, BUSY_NUMBER)]
         running.add_account("anna", password=PASSWORD, numbers=numbers)
@@ -111,7 +113,7 @@ def test_um_ends_the_call_through_the_proxy(
 def test_a_phone_that_nobody_answers_diverts_to_um(
     server: Server, kamailio: Kamailio, asterisk: Asterisk
 ) -> None:
-    """Kamailio rings the phone, gives up, and says in the Request-URI whose mailbox and why."""
+    """Kamailio rings the phone for as long as um says, and says in the Request-URI whose mailbox and why."""
     with DeskPhone(number=NUMBER) as phone:
         register(phone, kamailio)
         mail = message_by(
@@ -119,6 +121,23 @@ def test_a_phone_that_nobody_answers_diverts_to_um(
         )
         phone.wait_for("CANCEL")
     check(mail, number=NUMBER, cause="no-answer")
+    assert f"{NUMBER} rings {RING_SECONDS}000 ms" in kamailio.said()
+
+
+def test_a_phone_that_shall_not_ring_diverts_at_once(
+    server: Server, kamailio: Kamailio, asterisk: Asterisk
+) -> None:
+    """Ring time 0: the registered phone hears nothing of the call."""
+    server.um("account", "ring", "anna", "0")
+    try:
+        with DeskPhone(number=NUMBER) as phone:
+            register(phone, kamailio)
+            mail = message_by(
+                server, lambda: call(asterisk, f"Local/{NUMBER}@um-direct/n", "leave", "at-once")
+            )
+    finally:
+        server.um("account", "ring", "anna", "default")
+    check(mail, number=NUMBER, cause="unconditional")
 
 
 def test_a_phone_subscribes_to_its_lamp(
