@@ -42,11 +42,11 @@ class MediaDescription:
         return next((value for key, value in self.attributes if key == name), None)
 
     def mapping(self, payload_type: str) -> str | None:
-        """`encoding/clock rate` that a=rtpmap gives a format, lower case."""
+        """`encoding/clock rate` that a=rtpmap gives a format, lower case; one channel is not said."""
         for key, value in self.attributes:
             number, _, encoding = value.partition(" ")
             if key == "rtpmap" and number == payload_type:
-                return encoding.strip().lower()
+                return encoding.strip().lower().removesuffix("/1")
         return None
 
     def parameters(self, payload_type: str) -> str:

@@ -48,6 +48,15 @@ def test_the_first_law_of_the_offer_is_taken():
     )
 
 
+def test_one_channel_may_be_said():
+    """RFC 8866 §6.6: `/1` is left out by most and means nothing; keys must not be lost for it."""
+    _, agreed = answer(
+        "m=audio 40000 RTP/AVP 96 97 98\r\na=rtpmap:96 PCMA/8000/1\r\n"
+        "a=rtpmap:97 telephone-event/8000/1\r\na=rtpmap:98 CN/8000/1\r\n"
+    )
+    assert (agreed.codec, agreed.event_type, agreed.noise_type) == (PCMA, 97, 98)
+
+
 def test_no_events_are_answered_when_none_were_offered():
     text, agreed = answer("m=audio 40000 RTP/AVP 0\r\n")
     assert agreed.event_type is None
