@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from math import ceil
 
 import pytest
 
@@ -98,7 +99,7 @@ def test_the_reason_picks_the_greeting(server: Server, asterisk: Asterisk) -> No
     phrases = {BUSY_NUMBER: "vm-isonphone", NUMBER: "vm-isunavail"}
     for number, phrase in phrases.items():
         heard = asterisk.folder / f"heard{number}"
-        wait = str(round(measured.seconds + 0.5, 1))
+        wait = str(ceil(measured.seconds + 0.5))
         call(
             asterisk,
             f"Local/{number}@um-customers/n",
@@ -107,10 +108,22 @@ def test_the_reason_picks_the_greeting(server: Server, asterisk: Asterisk) -> No
             HEARD=str(heard),
             LISTEN=wait,
         )
-        said = decode_mp3(heard.with_name(f"{heard.name}-in.wav").read_bytes())
+        said = decode_mp3(heard.with_name(f"{heard.name}.wav").read_bytes())
         found = {each: heard_within(prompts.samples(each), said) for each in phrases.values()}
         assert found[phrase] > 0.8, found
         assert max(value for each, value in found.items() if each != phrase) < 0.5, found
+
+
+def test_a_customer_whose_phone_shall_not_ring(server: Server, asterisk: Asterisk) -> None:
+    """Ring time 0: voicemail at once, whatever the phone would say (Dial would ring for ever)."""
+    server.um("account", "ring", "anna", "0")
+    try:
+        mail = message_by(
+            server, lambda: call(asterisk, f"Local/{NUMBER}@um-customers/n", "leave", "at-once")
+        )
+    finally:
+        server.um("account", "ring", "anna", "default")
+    check(mail, number=NUMBER, cause="unconditional")
 
 
 def test_the_mailbox_and_reason_in_the_request_uri(
@@ -161,7 +174,7 @@ def test_an_owner_sets_up_the_box_and_listens(server: Server, asterisk: Asterisk
     heard = asterisk.folder / "owner"
     second = {"KEYS": f"{PIN}#www1ww1", "HEARD": str(heard), "LISTEN": "9"}
     call(asterisk, retrieval, "owner", "second", caller=NUMBER, **second)
-    assert heard_within(words(), decode_mp3((asterisk.folder / "owner-in.wav").read_bytes())) > 0.6
+    assert heard_within(words(), decode_mp3((asterisk.folder / "owner.wav").read_bytes())) > 0.6
     assert seen(server) == before + 1
 
 

@@ -34,15 +34,14 @@ exten => press,1,Wait(1)
  same => n,SendDTMF(#)
  same => n,Wait(20)
  same => n,Verbose(0,UM DID NOT HANG UP)
-; Hears everything, keeps it, and hangs up after the beep.
-exten => listen,1,MixMonitor(${HEARD}.wav,r(${HEARD}-in.wav))
- same => n,Wait(${LISTEN})
+; Hears everything, keeps it, and hangs up after the beep. Record keeps each packet that comes; MixMonitor
+; would throw some away to keep two directions in step when packets come late, as on a busy machine.
+exten => listen,1,Record(${HEARD}.wav,0,${LISTEN},qk)
  same => n,Hangup()
 ; An owner on *98: KEYS, then listens for a while.
-exten => owner,1,MixMonitor(${HEARD}.wav,r(${HEARD}-in.wav))
- same => n,Wait(1)
+exten => owner,1,Wait(1)
  same => n,SendDTMF(${KEYS})
- same => n,Wait(${LISTEN})
+ same => n,Record(${HEARD}.wav,0,${LISTEN},qk)
  same => n,Hangup()
 ; An owner's first call: the PIN twice, then a name and a greeting, each accepted by 1.
 exten => owner-first,1,Wait(1)
