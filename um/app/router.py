@@ -38,7 +38,7 @@ class ServiceRouter:
         """The first of `candidates` that is a number of ours; never raises."""
         try:
             decided = await self._door.decide(
-                candidates, caller=info.caller_number, is_vouched_for=info.is_vouched_for
+                candidates, caller=info.line, is_vouched_for=info.is_vouched_for
             )
         except UMError as error:
             log.warning("call not routed", error=error.code, call_id=info.call_id)

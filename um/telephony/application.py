@@ -41,8 +41,11 @@ class CallInfo:
     cause: DivertCause
     peer: str
     """Address of the core, for logs."""
+    line: str = ""
+    """The number that calls, also of a caller who withholds it: it picks an owner's own mailbox and is
+    told to nobody."""
     is_vouched_for: bool = False
-    """`caller_number` is asserted by a core that is trusted to (RFC 3325), not just claimed in From."""
+    """`line` is asserted by a core that is trusted to (RFC 3325), not just claimed in From."""
 
 
 class EndReason(StrEnum):

@@ -66,6 +66,7 @@ def call_info(
     """
     known = _addresses(request, "p-asserted-identity") if asserted else []
     number, name = _caller(request, known)
+    line = next(filter(None, map(_number, [*known, request.from_])), "")
     return CallInfo(
         call_id=clean_text(request.call_id),
         dialled=dialled,
@@ -73,7 +74,8 @@ def call_info(
         caller_name=name,
         cause=_cause(request),
         peer=peer,
-        is_vouched_for=bool(number) and any(map(_number, known)),
+        line=normalise(line) if line else "",
+        is_vouched_for=any(map(_number, known)),
     )
 
 

@@ -28,6 +28,7 @@ class Door:
         self.noted = (refused.reason, call_id, caller)
 
     async def decide(self, candidates, *, caller, is_vouched_for):
+        self.asked = (caller, is_vouched_for)
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
@@ -39,6 +40,16 @@ def routed(answer) -> Route | Refusal:
 
 def test_a_call_finds_its_application():
     assert routed(CallPlace("voice", ACCOUNT, VOICE)) == Route("voice", ACCOUNT, VOICE)
+
+
+def test_a_withheld_line_is_asked_for_and_noted_as_anonymous():
+    """It opens its owner's mailbox (decision 12); the history of another's says nothing of it."""
+    door = Door(RefusedCall(CallRefusal.FULL, ACCOUNT, VOICE))
+    facts = {"caller_number": "", "caller_name": "anonymous", "line": "+15550007"}
+    info = replace(INFO, **facts, is_vouched_for=True)
+    asyncio.run(ServiceRouter(door, NoMetrics()).route(["1"], info))
+    assert door.asked == ("+15550007", True)
+    assert door.noted[2] == "anonymous"
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,8 @@ def test_the_asserted_identity_goes_before_from():
         ("P-Asserted-Identity: <sip:anonymous@anonymous.invalid>\r\n", False),
         ("P-Asserted-Identity: ,,\r\n", False),
         ("P-Preferred-Identity: <sip:+15550007@pbx>\r\n", False),
-        ("Privacy: id\r\nP-Asserted-Identity: <sip:+15550007@pbx>\r\n", False),
+        ("Privacy: id\r\nP-Asserted-Identity: <sip:+15550007@pbx>\r\n", True),
+        ("Privacy: id\r\n", False),
     ],
 )
 def test_only_an_asserted_number_is_vouched_for(fields, vouched):
@@ -164,7 +165,9 @@ def test_only_an_asserted_number_is_vouched_for(fields, vouched):
 def test_a_withheld_caller_is_anonymous(privacy):
     """RFC 3323, RFC 3325 §9.3: no number, no name, whatever was asserted."""
     message = invite(f"Privacy: {privacy}\r\nP-Asserted-Identity: <sip:+15550007@pbx>\r\n")
-    assert (info(message).caller_number, info(message).caller_name) == ("", "anonymous")
+    found = info(message)
+    assert (found.caller_number, found.caller_name) == ("", "anonymous")
+    assert (found.line, found.is_vouched_for) == ("+15550007", True)  # for the own mailbox only
 
 
 def test_an_anonymous_from_is_withheld_unless_the_core_asserts_somebody():
