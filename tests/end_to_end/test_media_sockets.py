@@ -54,6 +54,22 @@ def test_a_flood_on_one_socket_starves_no_other(sender):
     assert heard == {"a": 3 * MOST_ROUNDS, "b": 1}
 
 
+def test_what_waits_at_the_end_is_given_out(sender):
+    """More than a beat would take, of this socket alone; one that is closed meanwhile gives no more."""
+    sockets, heard = PolledSockets(), []
+    media, address = bound(sockets, lambda data, *_: heard.append(data))
+    other, elsewhere = bound(sockets, lambda *_: pytest.fail("not asked"))
+    sender.sendto(b"other", elsewhere)
+    for number in range(2 * MOST_ROUNDS):
+        sender.sendto(bytes([number]), address)
+    media.take_last(7.0)
+    assert heard == [bytes([number]) for number in range(2 * MOST_ROUNDS)]
+    media.take_last(7.0)
+    media.close()
+    media.take_last(7.0)
+    other.close()
+
+
 def test_what_fails_or_ends_with_one_datagram_holds_up_no_other(sender):
     """A receiver that raises, and one that closes both sockets in the middle of a round."""
     sockets, heard = PolledSockets(), []

@@ -148,10 +148,16 @@ class MemoryMedia:
 
     def __init__(self, reactor, host, port, receive):
         self.reactor, self.receive = reactor, receive
+        self.waiting = []
+        """Datagrams and their sources that no beat has read."""
         self.udp = reactor.listenUDP(port, self, interface=host)
 
     def datagramReceived(self, data, address):
         self.receive(data, address, self.reactor.seconds())
+
+    def take_last(self, now):
+        while self.waiting:
+            self.receive(*self.waiting.pop(0), now)
 
     def send(self, data, address):
         self.udp.write(data, address)

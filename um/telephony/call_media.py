@@ -314,10 +314,12 @@ class CallMedia:
         return self._core, _DISCARD_PORT
 
     def drain(self) -> Iterator[bytes]:
-        """What waited behind a gap: it is still the caller's speech."""
+        """What waited for a beat or behind a gap: it is still the caller's speech."""
         session = self._session
         if session is None or not self._started:
             return
+        if self._port is not None:
+            self._port.take_last(self._now())
         if self._heard:
             yield self._take_heard()
         session.finish(self._now())

@@ -271,6 +271,11 @@ class MediaPort:
             self._metrics.count("telephony_send_failures")
             log.debug("telephony.send-failed", address=address, error=repr(error))
 
+    def take_last(self, now: float) -> None:
+        """Give out the RTP that waits for a beat that will not be."""
+        if self._rtp is not None:
+            self._rtp.take_last(now)
+
     def give_away(self) -> socket:
         """The RTP socket, for another process; its number stays taken."""
         if self._rtp is None:

@@ -29,6 +29,8 @@ class Application:
 
     def __init__(self, call, story, *, fails=None, answers=True):
         self.call, self.story, self.fails = call, story, fails
+        self.heard = 0
+        """Octets of audio."""
         story.append("made")
         if fails == "made":
             raise ZeroDivisionError
@@ -44,6 +46,7 @@ class Application:
         self._tell("answered")
 
     def audio(self, samples):
+        self.heard += len(samples)
         self._tell("audio")
 
     def digit(self, digit):
@@ -166,6 +169,29 @@ def test_a_call_from_invite_to_bye():
         house.reactor.pass_time(40)
         assert house.reactor.getDelayedCalls() == []
 
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("ours", [False, True], ids=["their BYE", "our own"])
+def test_what_was_said_before_the_end_is_told_before_it(ours):
+    """Packets that no beat has read when the BYE comes, or ours goes: a busy machine cuts no last word."""
+
+    async def story():
+        house = House()
+        await house.up()
+        rtp = next(udp for udp in house.media if udp.address[1] % 2 == 0)
+        packets = [data for _ in range(25) for data in sender.frame(tone(440, 0.02))]
+        rtp.protocol.waiting += [(data, PHONE) for data in packets]
+        if ours:
+            house.application.call.hang_up()
+            house.reactor.pass_time(0.1)
+        else:
+            house.bye()
+        assert house.story[:2] == ["made", "answered"]
+        assert house.story[-1] == ("ended application" if ours else "ended caller")
+        assert house.application.heard == 25 * 320
+
+    sender = RtpSender(0)
     asyncio.run(story())
 
 
