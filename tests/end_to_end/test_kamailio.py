@@ -2,28 +2,36 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
 from tests.support.asterisk import Asterisk
-from tests.support.asterisk_callers import CALLERS, call, check, message_by
+from tests.support.asterisk_callers import CALLER, CALLERS, call, check, message_by, words
 from tests.support.desk_phone import BUSY, DeskPhone
 from tests.support.inbox import PASSWORD
 from tests.support.kamailio import Kamailio
+from tests.support.ports import free_port
 from tests.support.server import Server
+from tests.support.speech import save_wav
 
 pytestmark = pytest.mark.slow
 
 NUMBER, OTHER_NUMBER, BUSY_NUMBER = "+15551230001", "+15551230002", "+15551230003"
+LAMP_NUMBER = "+15551230004"
+CORE_PORT = free_port()
+"""um is told where the core is before the core runs."""
 RING_SECONDS = 2
 """Not what a core rings that has not heard um."""
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    overrides = {"telephony": {"listen": ["udp:127.0.0.1:0"], "ring_seconds": RING_SECONDS}}
+    telephony = {"listen": ["udp:127.0.0.1:0"], "ring_seconds": RING_SECONDS}
+    overrides = {"telephony": {**telephony, "mwi_targets": [f"sip:127.0.0.1:{CORE_PORT}"]}}
     with Server(tmp_path_factory.mktemp("um"), overrides=overrides) as running:
-        numbers = [f"{number}:voice" for number in (NUMBER, OTHER_NUMBER, BUSY_NUMBER)]
+        every = (NUMBER, OTHER_NUMBER, BUSY_NUMBER, LAMP_NUMBER)
+        numbers = [f"{number}:voice" for number in every]
         running.add_account("anna", password=PASSWORD, numbers=numbers)
         yield running
 
@@ -31,7 +39,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def kamailio(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kamailio]:
     folder = tmp_path_factory.mktemp("kamailio")
-    with Kamailio(folder, um=server.address("sip"), http=server.address("http")) as running:
+    um, http = server.address("sip"), server.address("http")
+    with Kamailio(folder, um=um, http=http, port=CORE_PORT) as running:
         yield running
 
 
@@ -165,6 +174,19 @@ def test_a_phone_subscribes_to_its_lamp(
     assert "Messages-Waiting: yes" in after.body
     assert after.get("subscription-state").startswith("active")
     assert within_dialogs(kamailio, "NOTIFY", server.address("sip").port) >= 2
+
+
+def test_a_phone_that_asked_for_nothing_sees_its_lamp(
+    server: Server, kamailio: Kamailio, tmp_path: Path
+) -> None:
+    """`mwi_targets`: um tells the proxy of a number, the proxy finds the phone that is registered."""
+    sound = save_wav(words(), tmp_path / "words.wav")
+    with DeskPhone(number=LAMP_NUMBER) as phone:
+        register(phone, kamailio)
+        server.um("deliver", "voice", "anna", str(sound), "--from", CALLER)
+        told = phone.wait_for("NOTIFY", words="Messages-Waiting: yes")
+    assert f"Message-Account: sip:{LAMP_NUMBER}@" in told.body
+    assert told.get("subscription-state") == "active"
 
 
 def test_a_proxy_proves_itself_by_digest(stranger: tuple[Server, Kamailio, Asterisk]) -> None:

@@ -14,7 +14,7 @@ from voicemail.level import sound_of
 CALLER = "+15559870001"
 OWNER = "anna"
 SPOKEN_SECONDS = 5.0
-EXACT_SECONDS = 0.25
+EXACT_SECONDS = 0.35
 """So much may the sound be longer or shorter than what was said, and silence follow it.
 
 How long a caller waits after the beep is Asterisk's, and the machine's: more on a busy one.
@@ -28,13 +28,14 @@ exten => leave,1,Wait(1)
  same => n,Wait(1.2)
  same => n,Playback(${WORDS})
  same => n,Hangup()
-; The same, but ends the message with # and waits for the other side to hang up.
+; The same, but ends the message with # and waits for the other side to hang up: the review is spoken for
+; 11 s, its silence lasts 6 s, and the goodbye 3 s.
 exten => press,1,Wait(1)
  same => n,SendDTMF(#)
  same => n,Wait(1.2)
  same => n,Playback(${WORDS})
  same => n,SendDTMF(#)
- same => n,Wait(20)
+ same => n,Wait(40)
  same => n,Verbose(0,UM DID NOT HANG UP)
 ; Hears everything, keeps it, and hangs up after the beep. Record keeps each packet that comes; MixMonitor
 ; would throw some away to keep two directions in step when packets come late, as on a busy machine.

@@ -17,13 +17,20 @@ class Kamailio(Peer):
         um: where um takes calls; replaces 127.0.0.1:5070 in the recipe.
         http: where um answers the core; replaces 127.0.0.1:8080.
         changes: more replacements in the recipe, each of which must be found.
+        port: where it takes SIP; 0: anywhere.
     """
 
     def __init__(
-        self, folder: Path, *, um: Address, http: Address, changes: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *,
+        um: Address,
+        http: Address,
+        changes: Mapping[str, str] | None = None,
+        port: int = 0,
     ) -> None:
         super().__init__(folder, "kamailio")
-        self.sip = Address(LOOPBACK, free_port())
+        self.sip = Address(LOOPBACK, port or free_port())
         self._changes = {
             "127.0.0.1:5070": f"{um.host}:{um.port}",
             "127.0.0.1:8080": f"{http.host}:{http.port}",
