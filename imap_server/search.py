@@ -14,6 +14,7 @@ from imap_server.wire.search import (
     All,
     And,
     BodyContains,
+    HasEmailId,
     HasFlag,
     HeaderContains,
     InternalDate,
@@ -23,6 +24,7 @@ from imap_server.wire.search import (
     Not,
     Numbers,
     Or,
+    SavedDate,
     SearchKey,
     SentDate,
     Smaller,
@@ -107,6 +109,10 @@ class Question:
                 return self._is_numbered(key, message)
             case Within():
                 return _is_within(key, message.entry.internal_date, self._now)
+            case SavedDate():
+                return _compare(key.when, message.entry.saved_at.date(), key.day)
+            case HasEmailId():
+                return message.entry.content_id == key.identifier
             case ModSeqAtLeast():
                 return message.entry.modseq >= key.modseq
         raise AssertionError(key)

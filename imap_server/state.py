@@ -50,6 +50,10 @@ ALLOWED: dict[bytes, frozenset[State]] = {
     b"UID EXPUNGE": _SELECTED,
     b"SEARCH": _SELECTED,
     b"UID SEARCH": _SELECTED,
+    b"SORT": _SELECTED,
+    b"UID SORT": _SELECTED,
+    b"THREAD": _SELECTED,
+    b"UID THREAD": _SELECTED,
     b"FETCH": _SELECTED,
     b"UID FETCH": _SELECTED,
     b"STORE": _SELECTED,
@@ -61,8 +65,8 @@ ALLOWED: dict[bytes, frozenset[State]] = {
 }
 assert ALLOWED.keys() == GRAMMAR.keys(), "every command has its states"
 
-HOLDS_EXPUNGE = frozenset({b"FETCH", b"STORE", b"SEARCH"})
-"""During these no EXPUNGE may be sent (RFC 3501 §7.4.1): the client counts by number."""
+HOLDS_EXPUNGE = frozenset({b"FETCH", b"STORE", b"SEARCH", b"SORT", b"THREAD"})
+"""During these no EXPUNGE may be sent (RFC 3501 §7.4.1, RFC 5256 §3): the client counts by number."""
 
 
 def refusal(name: bytes, state: State) -> str | None:

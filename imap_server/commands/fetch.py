@@ -11,12 +11,13 @@ Laws:
 from collections.abc import Callable, Sequence
 
 from imap_server.commands.condstore import changed
+from imap_server.commands.preview import preview
 from imap_server.context import Context, Reply
 from imap_server.errors import BrokenResponseError
 from imap_server.selected import Selected
 from imap_server.wire import commands as c
 from imap_server.wire.dates import format_date_time
-from imap_server.wire.fetch import Attribute, FetchItem, Section
+from imap_server.wire.fetch import Attribute, FetchItem, Preview, Section
 from um.core.errors import NotFoundError, ReadOnlyError, UMError
 from um.core.ids import AccountId, BlobKey, ContentId, Uid
 from um.core.message import SEEN, Content, Entry, FlagOperation, MessageKind
@@ -72,8 +73,8 @@ async def fetch(context: Context, command: c.Fetch) -> Reply:
 
 def _tells_flags(items: Sequence[FetchItem]) -> bool:
     """Whether FLAGS are asked for, or may change (RFC 7162 §3.1: MODSEQ goes with them)."""
-    return any(
-        item is Attribute.FLAGS if isinstance(item, Attribute) else not item.peek for item in items
+    return Attribute.FLAGS in items or any(
+        isinstance(item, Section) and not item.peek for item in items
     )
 
 
@@ -86,9 +87,12 @@ class _Fetch:
         self._view = context.view
         self._sections = [item for item in items if isinstance(item, Section)]
         self._render = [_RENDER[item] for item in items if isinstance(item, Attribute)]
+        self._previews = [item for item in items if isinstance(item, Preview)]
         self._tells_flags = Attribute.FLAGS in items
         self._tells_uid = Attribute.UID in items
-        self._needs_content = bool(self._sections) or any(each in items for each in _NEEDS_CONTENT)
+        self._needs_content = bool(self._sections or self._previews) or any(
+            each in items for each in _NEEDS_CONTENT
+        )
         self._marks_seen = not self._view.read_only and any(
             not section.peek for section in self._sections
         )
@@ -120,6 +124,9 @@ class _Fetch:
             head = [render(view, entry, content or NO_CONTENT) for render in self._render]
             if uid in seen_now and not self._tells_flags:
                 head.append(b"FLAGS " + view.flags(uid))
+            if content is not None and self._previews:
+                text = await preview(self._context, content, lazy=self._previews[0].lazy)
+                head.append(b"PREVIEW " + text)
             if content is not None and self._sections:
                 await self._message(number, head, content)
             else:
@@ -278,6 +285,13 @@ def _literal(label: bytes, size: int) -> bytes:
 Render = Callable[[Selected, Entry, Content], bytes]
 
 _RENDER: dict[Attribute, Render] = {
+    Attribute.SAVEDATE: lambda _view, entry, _content: (
+        b"SAVEDATE " + format_date_time(entry.saved_at)
+    ),
+    Attribute.EMAILID: lambda _view, entry, _content: (
+        b"EMAILID (" + entry.content_id.encode("ascii") + b")"
+    ),
+    Attribute.THREADID: lambda _view, _entry, _content: b"THREADID NIL",
     Attribute.MODSEQ: lambda _view, entry, _content: b"MODSEQ (%d)" % entry.modseq,
     Attribute.UID: lambda _view, entry, _content: b"UID %d" % entry.uid,
     Attribute.FLAGS: lambda view, entry, _content: b"FLAGS " + view.flags(entry.uid),

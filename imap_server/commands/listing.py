@@ -26,6 +26,7 @@ async def list_(context: Context, command: c.List) -> Reply:
         subscribed=subscribed,
         choice=choice,
     )
+    ids = {folder.mailbox.name: folder.mailbox.id for folder in folders}
     statuses = {}
     if command.status_items:
         names = [line.name for line in lines if line.exists]
@@ -33,7 +34,9 @@ async def list_(context: Context, command: c.List) -> Reply:
     for line in lines:
         _write(context, b"LIST", [line])
         if line.name in statuses:
-            values = status_values(context, command.status_items, statuses[line.name])
+            values = status_values(
+                context, command.status_items, statuses[line.name], ids[line.name]
+            )
             context.write(status_line(line.name, values))
     return Reply("LIST completed")
 

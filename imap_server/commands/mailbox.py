@@ -8,6 +8,7 @@ from imap_server.selected import Selected
 from imap_server.wire import commands as c
 from imap_server.wire import responses
 from imap_server.wire.tokens import BadCommandError
+from um.core.ids import MailboxId
 from um.core.message import MailboxStatus
 
 
@@ -41,6 +42,7 @@ async def select(context: Context, command: c.Select) -> Reply:
         + _ok("UIDs valid", b"UIDVALIDITY %d" % mailbox.uidvalidity)
         + _ok("Predicted next UID", b"UIDNEXT %d" % mailbox.uidnext)
         + _ok("Highest mod-sequence", b"HIGHESTMODSEQ %d" % mailbox.highest_modseq)
+        + _ok("Mailbox identifier", _mailbox_id(mailbox.id))
     )
     if command.known is not None:
         await resynchronise(context, view, command.known, mailbox.uidvalidity)
@@ -65,8 +67,13 @@ def _ok(text: str, code: bytes) -> bytes:
 
 async def create(context: Context, command: c.Create) -> Reply:
     """RFC 3501 §6.3.3, RFC 6154 §3; superior names are made too, without a special use."""
-    await context.mailboxes.create(context.account_id, command.mailbox, uses=command.uses)
-    return Reply("CREATE completed")
+    mailbox = await context.mailboxes.create(context.account_id, command.mailbox, uses=command.uses)
+    return Reply("CREATE completed", code=_mailbox_id(mailbox.id))
+
+
+def _mailbox_id(mailbox_id: MailboxId) -> bytes:
+    """RFC 8474 §4."""
+    return b"MAILBOXID (" + mailbox_id.encode("ascii") + b")"
 
 
 async def delete(context: Context, command: c.Delete) -> Reply:
@@ -110,18 +117,24 @@ _STATUS: Mapping[str, Callable[[MailboxStatus], int]] = {
 
 async def status(context: Context, command: c.Status) -> Reply:
     """RFC 3501 §6.3.10, RFC 8438 SIZE, RFC 9208 §4.1.4, RFC 7889 §3.1."""
+    mailbox = await context.mailboxes.find(context.account_id, command.mailbox)
     found = await context.mailboxes.status(context.account_id, command.mailbox)
-    values = status_values(context, command.items, found)
+    values = status_values(context, command.items, found, mailbox.id)
     context.write(status_line(command.mailbox, values))
     return Reply("STATUS completed")
 
 
-def status_values(context: Context, items: Collection[str], found: MailboxStatus) -> list[bytes]:
+def status_values(
+    context: Context, items: Collection[str], found: MailboxStatus, mailbox_id: MailboxId
+) -> list[bytes]:
     """Each item with its value. Who asks for mod-sequences wants them (RFC 7162 §3.1)."""
     if "HIGHESTMODSEQ" in items:
         context.use_condstore()
     values = []
     for item in items:
+        if item == "MAILBOXID":
+            values.append(_mailbox_id(mailbox_id))
+            continue
         value = context.mailboxes.append_octets if item == "APPENDLIMIT" else _STATUS[item](found)
         values.append(b"%b %d" % (item.encode("ascii"), value))
     return values

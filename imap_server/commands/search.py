@@ -7,6 +7,7 @@ from imap_server.wire.results import esearch_line, kept, search_line
 from imap_server.wire.search import Result, SearchKey, uses_modseq
 from imap_server.wire.tokens import BadCommandError
 from um.core.errors import NotFoundError, UMError
+from um.core.message import Entry
 
 BATCH = 200
 
@@ -17,7 +18,9 @@ async def search(context: Context, command: c.Search) -> Reply:
         context.use_condstore()
     found = await matching(context, command.key, command.returns)
     numbers = [each.entry.uid if command.by_uid else each.number for each in found]
-    modseq = _highest(found, command) if uses_modseq(command.key) else None
+    modseq = None
+    if uses_modseq(command.key):
+        modseq = highest([each.entry for each in found], command.returns)
     if command.returns is None:
         context.write(search_line(numbers, modseq))
     else:
@@ -30,12 +33,13 @@ async def search(context: Context, command: c.Search) -> Reply:
     return Reply("SEARCH completed")
 
 
-def _highest(found: list[Candidate], command: c.Search) -> int | None:
+def highest(found: list[Entry], returns: frozenset[Result] | None) -> int | None:
     """The highest mod-sequence of what is told (RFC 7162 §3.1.5, of MIN and MAX alone §3.1.6)."""
-    told = {each.entry.uid for each in found}
-    if command.returns is not None:
-        told = set(kept(sorted(told), command.returns))
-    return max((each.entry.modseq for each in found if each.entry.uid in told), default=None)
+    told = [each.uid for each in found]
+    if returns is not None:
+        told = kept(told, returns)
+    wanted = set(told)
+    return max((each.modseq for each in found if each.uid in wanted), default=None)
 
 
 async def matching(

@@ -13,6 +13,7 @@ from imap_server.commands import (
     message,
     quota,
     search,
+    sort,
 )
 from imap_server.context import Context, Reply
 from imap_server.wire import commands as c
@@ -45,6 +46,8 @@ COMMANDS: Mapping[type[c.Command], Run] = {
     c.Store: message.store,
     c.Copy: message.copy,
     c.Search: search.search,
+    c.Sort: sort.sort,
+    c.Thread: sort.thread,
     c.Fetch: fetch.fetch,
 }
 """STARTTLS and APPEND have their own way: see `session`."""

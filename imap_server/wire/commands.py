@@ -9,6 +9,7 @@ from datetime import datetime
 from imap_server.wire.fetch import FetchItem
 from imap_server.wire.search import Result, SearchKey
 from imap_server.wire.sequence import SequenceSet
+from imap_server.wire.sort import Algorithm, SortKey
 from um.core.message import FlagOperation
 
 
@@ -207,6 +208,25 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
+class Sort:
+    """RFC 5256 §3; with `returns` the answer is RFC 5267's."""
+
+    program: tuple[SortKey, ...]
+    key: SearchKey
+    by_uid: bool
+    returns: frozenset[Result] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """RFC 5256 §3."""
+
+    algorithm: Algorithm
+    key: SearchKey
+    by_uid: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Fetch:
     """RFC 3501 §6.4.5."""
 
@@ -268,6 +288,8 @@ Command = (
     | Close
     | Expunge
     | Search
+    | Sort
+    | Thread
     | Fetch
     | Store
     | Copy

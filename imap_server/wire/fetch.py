@@ -18,6 +18,9 @@ class Attribute(StrEnum):
     BODY = "BODY"
     BODYSTRUCTURE = "BODYSTRUCTURE"
     MODSEQ = "MODSEQ"
+    SAVEDATE = "SAVEDATE"
+    EMAILID = "EMAILID"
+    THREADID = "THREADID"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,14 @@ class Section:
     peek: bool = False
 
 
-FetchItem = Attribute | Section
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """RFC 8970 §3: the beginning of the text; `lazy`: only if that costs little."""
+
+    lazy: bool = False
+
+
+FetchItem = Attribute | Section | Preview
 
 _FAST = (Attribute.FLAGS, Attribute.INTERNALDATE, Attribute.SIZE)
 _MACROS: dict[bytes, tuple[FetchItem, ...]] = {
@@ -77,10 +87,20 @@ def _name(scan: Scanner) -> bytes:
 def _item(scan: Scanner, name: bytes) -> FetchItem:
     if name in {b"BODY", b"BODY.PEEK"} and scan.next_is(b"["):
         return _section(scan, peek=name == b"BODY.PEEK")
+    if name == b"PREVIEW":
+        return Preview(lazy=_is_lazy(scan))
     item = _ATTRIBUTES.get(name) or _OLD_NAMES.get(name)
     if item is None:
         raise BadCommandError("Unknown FETCH item")
     return item
+
+
+def _is_lazy(scan: Scanner) -> bool:
+    if not scan.skip(b" ("):
+        return False
+    scan.expect(b"LAZY")
+    scan.expect(b")")
+    return True
 
 
 def _section(scan: Scanner, *, peek: bool) -> Section:

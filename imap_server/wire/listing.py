@@ -16,6 +16,7 @@ STATUS_ITEMS = frozenset(
         "DELETED-STORAGE",
         "APPENDLIMIT",
         "HIGHESTMODSEQ",
+        "MAILBOXID",
     }
 )
 _SELECTION = frozenset({"SPECIAL-USE", "SUBSCRIBED", "REMOTE", "RECURSIVEMATCH"})

@@ -14,7 +14,8 @@ from imap_server.wire.dates import parse_date_time
 from imap_server.wire.fetch import parse_items
 from imap_server.wire.listing import parse_list, parse_lsub, parse_status
 from imap_server.wire.names import canonical, decoded, mailbox
-from imap_server.wire.search import parse_return, parse_search
+from imap_server.wire.search import parse_return, parse_search, parse_with_charset
+from imap_server.wire.sort import parse_algorithm, parse_program
 from imap_server.wire.tokens import BadCommandError, Scanner
 from um.core.message import SYSTEM_FLAGS, FlagOperation
 
@@ -174,6 +175,27 @@ def _search(*, by_uid: bool) -> Callable[[Scanner], c.Search]:
     return parse
 
 
+def _sort(*, by_uid: bool) -> Callable[[Scanner], c.Sort]:
+    def parse(scan: Scanner) -> c.Sort:
+        scan.space()
+        returns = parse_return(scan)
+        program = parse_program(scan)
+        scan.space()
+        return c.Sort(program, parse_with_charset(scan), by_uid=by_uid, returns=returns)
+
+    return parse
+
+
+def _thread(*, by_uid: bool) -> Callable[[Scanner], c.Thread]:
+    def parse(scan: Scanner) -> c.Thread:
+        scan.space()
+        algorithm = parse_algorithm(scan)
+        scan.space()
+        return c.Thread(algorithm, parse_with_charset(scan), by_uid=by_uid)
+
+    return parse
+
+
 def _fetch(*, by_uid: bool) -> Callable[[Scanner], c.Fetch]:
     def parse(scan: Scanner) -> c.Fetch:
         messages = _argument(scan, scan.sequence_set)
@@ -259,6 +281,10 @@ GRAMMAR: dict[bytes, Callable[[Scanner], c.Command]] = {
     b"UID EXPUNGE": _uid_expunge,
     b"SEARCH": _search(by_uid=False),
     b"UID SEARCH": _search(by_uid=True),
+    b"SORT": _sort(by_uid=False),
+    b"UID SORT": _sort(by_uid=True),
+    b"THREAD": _thread(by_uid=False),
+    b"UID THREAD": _thread(by_uid=True),
     b"FETCH": _fetch(by_uid=False),
     b"UID FETCH": _fetch(by_uid=True),
     b"STORE": _store(by_uid=False),

@@ -1,5 +1,6 @@
 """SEARCH keys (RFC 3501 §6.4.4) as a tree of values."""
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -137,6 +138,21 @@ class ModSeqAtLeast:
     modseq: int
 
 
+@dataclass(frozen=True, slots=True)
+class SavedDate:
+    """SAVEDATE, without its time (RFC 8514 §4.3)."""
+
+    when: When
+    day: date
+
+
+@dataclass(frozen=True, slots=True)
+class HasEmailId:
+    """RFC 8474 §5.1; a THREADID is no message's, since there are none."""
+
+    identifier: str
+
+
 SearchKey = (
     All
     | And
@@ -153,12 +169,15 @@ SearchKey = (
     | Numbers
     | Within
     | ModSeqAtLeast
+    | SavedDate
+    | HasEmailId
 )
 
 _CHARSETS = frozenset({"US-ASCII", "ASCII", "UTF-8"})
 """All are read as UTF-8, of which US-ASCII is a part."""
 _PLAIN: dict[bytes, SearchKey] = {
     b"ALL": All(),
+    b"SAVEDATESUPPORTED": All(),
     b"ANSWERED": HasFlag(ANSWERED),
     b"DELETED": HasFlag(DELETED),
     b"DRAFT": HasFlag(DRAFT),
@@ -174,6 +193,7 @@ _PLAIN: dict[bytes, SearchKey] = {
     b"NEW": And((IsRecent(), Not(HasFlag(SEEN)))),
 }
 _RESULTS = {result.value: result for result in Result}
+_OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}")
 MAX_KEYS = 1000
 
 
@@ -246,6 +266,14 @@ class _Parser:
     def number(self) -> int:
         return self._scan.number()
 
+    def identifier(self) -> str:
+        """RFC 8474 §7 `objectid`."""
+        return self._scan.match(_OBJECT_ID, "Expected an identifier")[0].decode("ascii")
+
+    def thread_id(self) -> SearchKey:
+        self.identifier()
+        return Not(All())
+
     def within(self, *, older: bool) -> Within:
         return Within(self._scan.nz_number(), older=older)
 
@@ -287,6 +315,11 @@ _WITH_ARGUMENT: dict[bytes, Callable[[_Parser], SearchKey]] = {
     b"OLDER": lambda parser: parser.within(older=True),
     b"YOUNGER": lambda parser: parser.within(older=False),
     b"MODSEQ": _Parser.modseq,
+    b"SAVEDBEFORE": lambda parser: SavedDate(When.BEFORE, parser.day()),
+    b"SAVEDON": lambda parser: SavedDate(When.ON, parser.day()),
+    b"SAVEDSINCE": lambda parser: SavedDate(When.SINCE, parser.day()),
+    b"EMAILID": lambda parser: HasEmailId(parser.identifier()),
+    b"THREADID": _Parser.thread_id,
 }
 
 
@@ -317,11 +350,21 @@ def uses_modseq(key: SearchKey) -> bool:
             return isinstance(key, ModSeqAtLeast)
 
 
+def parse_with_charset(scan: Scanner) -> SearchKey:
+    """`charset key …`: SORT and THREAD always name one (RFC 5256 §5)."""
+    _check_charset(scan)
+    return _Parser(scan).keys()
+
+
+def _check_charset(scan: Scanner) -> None:
+    charset = scan.astring().decode("ascii", "replace").upper()
+    if charset not in _CHARSETS:
+        raise BadCharsetError
+    scan.space()
+
+
 def parse_search(scan: Scanner) -> SearchKey:
     """`[CHARSET x] key …`. Raises BadCharsetError for a charset that is not ours."""
     if scan.skip(b"CHARSET "):
-        charset = scan.astring().decode("ascii", "replace").upper()
-        if charset not in _CHARSETS:
-            raise BadCharsetError
-        scan.space()
+        _check_charset(scan)
     return _Parser(scan).keys()
