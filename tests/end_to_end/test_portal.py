@@ -318,6 +318,7 @@ def test_every_page_is_accessible_and_safe(
             "forwarding",
             "account",
             "security",
+            "export",
             "?folder=Trash",
         ):
             page.goto(f"/{path}")

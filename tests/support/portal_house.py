@@ -4,11 +4,13 @@ import asyncio
 import re
 from html import unescape
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 from fastapi.routing import iter_route_contexts
 from httpx import Response
 
+from storage.exports import FileExports
 from tests.support.house import PASSWORD
 from tests.support.web_house import Browser, WebHouse
 from um.core.ids import IngestKey
@@ -16,6 +18,7 @@ from um.core.message import MessageKind
 from um.mime.build import fax_message, voice_message
 from um.mime.build.facts import FaxFacts, VoiceFacts
 from um.service.delivery import Incoming
+from um.service.export import Exporter
 from um.web.application import web_app
 from um.web.portal import PortalDesk, error_page, portal_pages
 
@@ -25,17 +28,23 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 class PortalHouse(WebHouse):
     """A house with the portal's pages; drawing is done by a pen that only counts."""
 
-    def __init__(self, **house: Any) -> None:
+    def __init__(self, *, exports: Path = Path("/nonexistent"), **house: Any) -> None:
         super().__init__(**house)
         self.drawn: list[int] = []
-        self.desk = PortalDesk(draw_peaks=self._peaks, draw_sheets=self._sheets)
+        self.desk = PortalDesk(
+            draw_peaks=self._peaks, draw_sheets=self._sheets, exporter=self._exporter(exports)
+        )
         self.pages = portal_pages(self.desk)
         self.app = web_app(self.services, self.pages, error_page=error_page)
         self._keys = 0
 
+    def signing(self) -> "PortalBrowser":
+        """Somebody who is about to log in."""
+        return PortalBrowser(self.app, "192.0.2.7")
+
     def signed_in(self, name: str = "alice", password: str = PASSWORD) -> "PortalBrowser":
         """Through the login page."""
-        browser = PortalBrowser(self.app, "192.0.2.7")
+        browser = self.signing()
         answer = browser.post("/login", data={"name": name, "password": password})
         assert answer.status_code == 303, answer.text
         return browser
@@ -81,6 +90,11 @@ class PortalHouse(WebHouse):
             )
         )
         return self.put_in(account, MessageKind.FAX, data, pages=pages)
+
+    def _exporter(self, folder: Path) -> Exporter:
+        house = self.house
+        files = FileExports(folder)
+        return Exporter(house.store, self.services.mailboxes, house.greetings, files, house.clock)
 
     async def _peaks(self, audio: bytes) -> list[int]:
         assert audio

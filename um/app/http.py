@@ -8,6 +8,7 @@ from um.app.edges import Bound
 from um.app.portal import portal_desk
 from um.app.ports import Ports
 from um.app.services import Services
+from um.app.timers import Timers
 from um.config import Config, ConfigurationError, contains
 from um.config.models import WebConfig
 from um.service.invoices import InvoiceDrop
@@ -27,6 +28,8 @@ from um.web.streams import Streams
 from voicemail.files import ConvertedFiles
 
 LEAST_TOKEN_CHARACTERS = 16
+SWEEP_SECONDS = 3600.0
+"""How often exports whose day is over are looked for."""
 
 
 class WebEdge:
@@ -44,18 +47,21 @@ class WebEdge:
             public_url=public_url(config),
         )
         forward, web = services.forward, web_services(services)
+        desk = portal_desk(services)
         secure = web_app(
             web,
             forwarded_routes(forward.links, forward.book),
-            portal_pages(portal_desk(ports.config)),
+            portal_pages(desk),
             error_page=error_page,
         )
-        self._streams = web.streams
+        self._streams, self._exporter = web.streams, desk.exporter
+        self._timers = Timers()
         self._plain = [HttpServer(plain, address) for address in config.listen]
         self._secure = [HttpServer(secure, address, tls=tls) for address in config.listen_tls]
 
     async def start(self) -> Bound:
         """Listen. Raises OSError if an address is taken."""
+        self._timers.every(SWEEP_SECONDS, "exports", self._exporter.sweep, at_once=True)
         return {
             "http": [str(await server.start()) for server in self._plain],
             "https": [str(await server.start()) for server in self._secure],
@@ -64,6 +70,8 @@ class WebEdge:
     async def stop(self) -> None:
         """Finish requests in progress."""
         self._streams.close()
+        await self._timers.stop()
+        await self._exporter.stop()
         for server in (*self._secure, *self._plain):
             await server.stop()
 

@@ -1,15 +1,20 @@
 """What the portal's pages draw with."""
 
 from fax.sheets import Sheets
-from um.config import Config
+from storage.exports import FileExports
+from um.app.services import Services
+from um.service.export import Exporter
 from um.web.portal import PortalDesk
 from um.web.portal.desk import SHEETS_AT_ONCE
 from voicemail.waveform import Waveforms
 
 
-def portal_desk(config: Config) -> PortalDesk:
+def portal_desk(services: Services) -> PortalDesk:
     """The drawing programs, and what the configuration says to owners."""
+    ports = services.ports
+    config, exports = ports.config, FileExports(ports.config.server.data_dir / "exports")
     return PortalDesk(
+        exporter=Exporter(ports.store, services.mailboxes, ports.greetings, exports, ports.clock),
         draw_peaks=Waveforms().draw,
         draw_sheets=Sheets(at_once=SHEETS_AT_ONCE).draw,
         ring_seconds=config.telephony.ring_seconds,

@@ -11,6 +11,7 @@ Laws:
 """
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -670,6 +671,51 @@ class AudioFiles(Protocol):
 
         Raises RefusedDocumentError (no audio, broken, too long), UnavailableError.
         """
+        ...
+
+
+class ExportFile(Protocol):
+    """A zip file that is being written; nobody finds it before it is finished."""
+
+    async def begin(self, name: str) -> None:
+        """Begin a file in it; what is written goes there."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Raises UnavailableError."""
+        ...
+
+    async def finish(self) -> None:
+        """Complete it durably, in place of an earlier one of the account."""
+        ...
+
+    async def abandon(self) -> None:
+        """Remove what there is of it; harmless after `finish`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A finished export."""
+
+    path: Path
+    size_octets: int
+    made_at: datetime
+
+
+class Exports(Protocol):
+    """Exports of whole accounts, at most one of each, beside the mailbox and its quota."""
+
+    async def open(self, account_id: AccountId) -> ExportFile:
+        """Begin one. Raises UnavailableError."""
+        ...
+
+    async def find(self, account_id: AccountId) -> Exported | None:
+        """The finished one."""
+        ...
+
+    async def sweep(self, before: datetime) -> int:
+        """Remove what was written before that instant, finished or not; returns how many."""
         ...
 
 

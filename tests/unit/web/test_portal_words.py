@@ -22,6 +22,7 @@ PAGES = (
     "/forwarding",
     "/account",
     "/security",
+    "/export",
     "/nowhere",
 )
 DOORS = ("/login", "/forgotten", "/reset/x")
@@ -43,9 +44,9 @@ def test_a_language_has_every_text_with_the_same_values(language):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_page_is_spoken_in_the_owners_language(language):
+def test_every_page_is_spoken_in_the_owners_language(language, tmp_path):
     """Inside by the account's language, at the door by the browser's."""
-    web = PortalHouse()
+    web = PortalHouse(exports=tmp_path)
     account = run(web.house.add("alice", language=language))
     web.voice(account)
     web.fax(account)

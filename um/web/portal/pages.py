@@ -5,6 +5,7 @@ from fastapi import APIRouter, Request, Response
 from um.web.portal import (
     account,
     door,
+    export,
     forwarding,
     history,
     listing,
@@ -32,6 +33,11 @@ def portal_pages(desk: PortalDesk) -> APIRouter:
 
     for module in (door, forwarding, history, listing, security, statements):
         router.include_router(module.router)
-    for pages in (account.account_pages, message.message_pages, telephone.telephone_pages):
+    for pages in (
+        account.account_pages,
+        export.export_pages,
+        message.message_pages,
+        telephone.telephone_pages,
+    ):
         router.include_router(pages(desk))
     return router
