@@ -65,6 +65,7 @@ class Offer:
     can_start_tls: bool
     append_octets: int
     literal_minus: bool
+    compress: bool
     disabled: frozenset[str]
 
 
@@ -73,6 +74,8 @@ def offered(offer: Offer) -> list[str]:
     names = [*ALWAYS, "LITERAL-" if offer.literal_minus else "LITERAL+"]
     if offer.logged_in:
         names += [*AFTER_LOGIN, f"APPENDLIMIT={offer.append_octets}"]
+        if offer.compress:
+            names.append("COMPRESS=DEFLATE")
     else:
         if offer.can_start_tls:
             names.append("STARTTLS")

@@ -27,6 +27,15 @@ class Link(Protocol):
         """Begin the handshake; everything written before goes out in clear."""
         ...
 
+    @property
+    def compressed(self) -> bool:
+        """Whether `start_deflate` was called."""
+        ...
+
+    def start_deflate(self) -> None:
+        """Fold what is written from now on, and unfold what comes (RFC 4978)."""
+        ...
+
     def write(self, data: bytes) -> None: ...
 
     def throttle(self, buffered: int) -> None:

@@ -16,6 +16,7 @@ from twisted.internet.interfaces import IPushProducer, ISSLTransport, ITCPTransp
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from imap_server.deflate import BrokenStreamError, Deflate
 from imap_server.errors import LinkLostError, SessionOverError
 from imap_server.session import Session
 from imap_server.wire import responses
@@ -73,6 +74,7 @@ class ImapProtocol(protocol.Protocol):
         self._read_paused = False
         self._closing = False
         self._turn_began = 0.0
+        self._deflate: Deflate | None = None
 
     # -- Twisted --------------------------------------------------------------------------------
 
@@ -102,8 +104,28 @@ class ImapProtocol(protocol.Protocol):
 
     def dataReceived(self, data: bytes) -> None:
         """Pass octets on."""
-        if self._session is not None and not self._closing:
+        if self._session is None or self._closing:
+            return
+        if self._deflate is None:
             self._session.context.receive_data(data)
+        else:
+            self._deflate.receive(data)
+            self._unfold()
+
+    def _unfold(self) -> None:
+        """Pass on what was folded, as much as there is room for; `throttle` asks for the rest."""
+        while self._session is not None and self._deflate is not None and not self._closing:
+            if self._read_paused:
+                return
+            try:
+                piece = self._deflate.unfold()
+            except BrokenStreamError:
+                log.info("compressed stream is broken", peer=self._peer)
+                self.abort()
+                return
+            if not piece:
+                return
+            self._session.context.receive_data(piece)
 
     def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:  # noqa: ARG002 - Twisted's name
         """Let everything that waits know."""
@@ -151,10 +173,19 @@ class ImapProtocol(protocol.Protocol):
         if not self._lost:
             self._wire.startTLS(self._factory.tls_context_factory)
 
+    @property
+    def compressed(self) -> bool:
+        """Whether COMPRESS is on."""
+        return self._deflate is not None
+
+    def start_deflate(self) -> None:
+        """Fold from here on."""
+        self._deflate = Deflate()
+
     def write(self, data: bytes) -> None:
         """Queue octets for the client."""
         if not self._lost and not self._closing:
-            self._wire.write(data)
+            self._wire.write(data if self._deflate is None else self._deflate.fold(data))
 
     def throttle(self, buffered: int) -> None:
         """Stop or go on reading from the client."""
@@ -166,6 +197,8 @@ class ImapProtocol(protocol.Protocol):
         elif buffered < READ_LOW_OCTETS and self._read_paused:
             self._read_paused = False
             self._wire.resumeProducing()
+            if self._deflate is not None:
+                asyncio.get_running_loop().call_soon(self._unfold)
 
     async def drain(self) -> None:
         """Wait for a slow client, and give the neighbours a turn."""

@@ -12,6 +12,7 @@ import structlog
 from imap_server.commands import append
 from imap_server.commands.any_state import capabilities
 from imap_server.commands.authentication import start_tls
+from imap_server.commands.compress import compress
 from imap_server.commands.table import COMMANDS
 from imap_server.connection import CommandReceived, Ended, Event, MessageOffered, MessageReceived
 from imap_server.context import Context, Reply, Services
@@ -19,7 +20,7 @@ from imap_server.errors import BrokenResponseError, LinkLostError, SessionOverEr
 from imap_server.link import Link
 from imap_server.state import HOLDS_EXPUNGE, State
 from imap_server.wire import responses
-from imap_server.wire.commands import StartTls
+from imap_server.wire.commands import Compress, StartTls
 from imap_server.wire.tokens import BadCommandError
 from um.core.errors import UMError
 
@@ -74,6 +75,10 @@ class Session:
         match event:
             case CommandReceived(command=StartTls()):
                 await self._answer(event.tag, event.name, lambda: self._start_tls(event.tag))
+            case CommandReceived(command=Compress() as command):
+                await self._answer(
+                    event.tag, event.name, lambda: self._compress(event.tag, command)
+                )
             case CommandReceived():
                 run = COMMANDS[type(event.command)]
                 await self._answer(event.tag, event.name, lambda: run(self.context, event.command))
@@ -88,6 +93,9 @@ class Session:
 
     async def _start_tls(self, tag: bytes) -> None:
         start_tls(self.context, tag)
+
+    async def _compress(self, tag: bytes, command: Compress) -> None:
+        compress(self.context, tag, command)
 
     async def _answer(
         self, tag: bytes, name: bytes, work: Callable[[], Awaitable[Reply | None]]

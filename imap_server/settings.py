@@ -28,6 +28,8 @@ class ImapSettings:
     """Of all messages being appended at one instant: they are held in memory until stored."""
     max_login_failures: int = 5
     """Then BYE. The delay before each answer doubles from one second."""
+    compress: bool = False
+    """COMPRESS=DEFLATE: costs about 110 kB for each connection, and time on the loop."""
     disabled_capabilities: frozenset[str] = frozenset()
     """Names that nobody is offered, should clients trip over one."""
     client_masks: tuple[ClientMask, ...] = ()

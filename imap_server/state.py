@@ -30,6 +30,7 @@ ALLOWED: dict[bytes, frozenset[State]] = {
     b"SELECT": _AFTER_LOGIN,
     b"EXAMINE": _AFTER_LOGIN,
     b"ENABLE": _AFTER_LOGIN,
+    b"COMPRESS": _AFTER_LOGIN,
     b"CREATE": _AFTER_LOGIN,
     b"DELETE": _AFTER_LOGIN,
     b"RENAME": _AFTER_LOGIN,

@@ -21,6 +21,7 @@ def capabilities(context: Context) -> bytes:
         secure=may_log_in(context),
         can_start_tls=context.link.can_start_tls,
         append_octets=context.mailboxes.append_octets,
+        compress=context.settings.compress and not context.link.compressed,
         literal_minus=context.settings.limits.literal_minus,
         disabled=context.disabled,
     )

@@ -50,4 +50,4 @@ COMMANDS: Mapping[type[c.Command], Run] = {
     c.Thread: sort.thread,
     c.Fetch: fetch.fetch,
 }
-"""STARTTLS and APPEND have their own way: see `session`."""
+"""STARTTLS, COMPRESS and APPEND have their own way: see `session`."""

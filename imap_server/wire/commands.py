@@ -77,6 +77,13 @@ class Known:
 
 
 @dataclass(frozen=True, slots=True)
+class Compress:
+    """RFC 4978 §3; the mechanism in capitals."""
+
+    mechanism: str
+
+
+@dataclass(frozen=True, slots=True)
 class Select:
     """RFC 3501 §6.3.1, and §6.3.2 EXAMINE; the parameters are RFC 7162's."""
 
@@ -271,6 +278,7 @@ Command = (
     | StartTls
     | Authenticate
     | Login
+    | Compress
     | Select
     | Create
     | Delete

@@ -259,6 +259,7 @@ GRAMMAR: dict[bytes, Callable[[Scanner], c.Command]] = {
     b"STARTTLS": _alone(c.StartTls()),
     b"AUTHENTICATE": _authenticate,
     b"LOGIN": _login,
+    b"COMPRESS": lambda scan: c.Compress(_argument(scan, scan.keyword).decode("ascii")),
     b"SELECT": _select(read_only=False),
     b"EXAMINE": _select(read_only=True),
     b"CREATE": _create,

@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 import subprocess
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -91,6 +92,35 @@ async def ask(client: aioimaplib.IMAP4_SSL, name: str, rest: str, *, told: str) 
     answer = await protocol.execute(command)
     assert answer.result == "OK"
     return answer.lines
+
+
+def test_a_connection_is_compressed(tmp_path):
+    """COMPRESS: commands and messages cross folded by zlib, and garbage ends the connection only."""
+    with Server(tmp_path / "um", overrides={"imap": {"compress": True}}) as own:
+        own.add_account("alice", password=PASSWORD)
+        raw = message("Compressed", body="The same again.\r\n" * 5000)
+        assert send_lmtp(own, ["alice@um.example.net"], raw) == {}
+        client = connect(own, "alice")
+        assert "COMPRESS=DEFLATE" in client.capability()[1][0].decode()
+        client.send(b"x COMPRESS DEFLATE\r\n")
+        assert client.readline() == b"x OK DEFLATE active\r\n"
+        out = zlib.compressobj(9, zlib.DEFLATED, -15)
+        into = zlib.decompressobj(-15)
+        search = b'n SEARCH SUBJECT "' + b"x" * 8000 + b'"\r\n'
+        commands = b"y SELECT INBOX\r\nz FETCH 1 BODY.PEEK[]\r\n" + b"".join([search] * 60)
+        client.send(out.compress(commands) + out.flush(zlib.Z_SYNC_FLUSH))
+        received, crossed = b"", 0
+        while received.count(b"\r\nn OK ") < 60:
+            piece = client.sock.recv(1 << 16)
+            assert piece
+            crossed += len(piece)
+            received += into.decompress(piece)
+        assert raw in received
+        assert crossed < len(received) / 4
+        client.send(b"\xff" * 100)
+        while client.sock.recv(1 << 16):
+            pass
+        connect(own, "alice").logout()
 
 
 MBSYNC = """

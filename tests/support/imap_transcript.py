@@ -49,6 +49,7 @@ class FakeLink:
         self.output = bytearray()
         self.busy = True
         self.most_buffered = 0
+        self.compressed = False
         self._stage = stage
         self._woken = False
         self._future: asyncio.Future[bool] | None = None
@@ -60,6 +61,9 @@ class FakeLink:
 
     def start_tls(self) -> None:
         self.secure = True
+
+    def start_deflate(self) -> None:
+        self.compressed = True
 
     def write(self, data: bytes) -> None:
         if not self.closed:

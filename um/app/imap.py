@@ -62,6 +62,7 @@ def imap_settings(config: Config) -> ImapSettings:
         allow_plaintext_login=config.imap.allow_plaintext_login,
         max_connections_per_account=config.imap.max_connections_per_account,
         max_connections_per_address=config.imap.max_connections_per_address,
+        compress=config.imap.compress,
         disabled_capabilities=frozenset(config.imap.disabled_capabilities),
         client_masks=tuple(
             ClientMask(client.name, frozenset(client.disabled_capabilities))

@@ -118,6 +118,8 @@ class ImapConfig(Section):
     allow_plaintext_login: Switch = False
     max_connections_per_account: Positive = 20
     max_connections_per_address: Positive = 50
+    compress: Switch = False
+    """COMPRESS=DEFLATE (RFC 4978)."""
     literal_minus: Switch = False
     """LITERAL- in place of LITERAL+ (RFC 7888 §5)."""
     disabled_capabilities: tuple[Capability, ...] = ()
