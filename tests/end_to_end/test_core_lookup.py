@@ -98,7 +98,7 @@ def test_a_core_elsewhere_shows_its_token(tmp_path: Path) -> None:
         assert ask(server, path)[0] == 401
         bearer = {"Authorization": f"Bearer {TOKEN}"}
         assert ask(server, path, headers=bearer) == (200, NUMBER)
-        assert ask(server, "/metrics", headers=bearer)[0] == 404
+        assert ask(server, "/metrics", headers=bearer)[0] == 308
         assert TOKEN not in server.log_text()
     token_file.write_text("short")
     with pytest.raises(ServerError, match=r"web\.core_token_file"):
