@@ -59,6 +59,7 @@ def start(
                     http=server.address("http"),
                     phones={NUMBER: ringing.port, BUSY_NUMBER: busy.port},
                     dialplan=CALLERS,
+                    goes_first=True,
                     **more,
                 )
             )

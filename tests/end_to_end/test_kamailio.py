@@ -68,7 +68,12 @@ def stranger(
             )
         )
         asterisk = stack.enter_context(
-            Asterisk(tmp_path_factory.mktemp("asterisk"), um=kamailio.sip, dialplan=CALLERS)
+            Asterisk(
+                tmp_path_factory.mktemp("asterisk"),
+                um=kamailio.sip,
+                dialplan=CALLERS,
+                goes_first=True,
+            )
         )
         yield server, kamailio, asterisk
 
@@ -77,7 +82,7 @@ def stranger(
 def asterisk(kamailio: Kamailio, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Asterisk]:
     """What it takes for um is Kamailio."""
     folder = tmp_path_factory.mktemp("asterisk")
-    with Asterisk(folder, um=kamailio.sip, dialplan=CALLERS) as running:
+    with Asterisk(folder, um=kamailio.sip, dialplan=CALLERS, goes_first=True) as running:
         yield running
 
 

@@ -119,4 +119,5 @@ def check(mail: Mail, *, number: str, cause: str) -> None:
     said, kept = (sound_of(array("h", each)) for each in (words(), heard))
     assert abs(kept.seconds - said.seconds) < EXACT_SECONDS, kept
     assert duration(heard) - kept.end / SAMPLE_RATE < EXACT_SECONDS, kept
-    assert correlates(words(), heard, max_shift_seconds=3) > 0.9
+    likeness = correlates(words(), heard, max_shift_seconds=3)
+    assert likeness > 0.9, (likeness, kept)

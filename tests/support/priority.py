@@ -1,7 +1,8 @@
-"""Who goes first on a machine that is busy: both ends of a fax, whose modems want the processor at once.
+"""Who goes first on a machine that is busy: both ends of a fax, and a PBX whose callers' words count.
 
 A modem that is kept waiting does not fail, it falls back to a slower rate or sends a page again; a test
-that is about neither wants the rate that a quiet machine gives.
+that is about neither wants the rate that a quiet machine gives. A PBX that is kept waiting leaves a gap
+in what its caller says, by its own timestamps, and the recording rightly has it.
 """
 
 import subprocess
