@@ -10,6 +10,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from starlette.datastructures import FormData, UploadFile
+from starlette.types import Message
 
 from um.core.errors import InvalidError
 from um.service.web_sessions import Visitor
@@ -84,8 +85,12 @@ async def file_form(request: Request, visitor: Visitor, *, most_octets: int) -> 
     The session is known before so much is read; the token, which comes within, before it is used.
     """
     check_writable(visitor)
-    await read_body(request, most_octets=most_octets + 16 * 1024)
-    data = await request.form(max_files=1, max_fields=MAX_FIELDS)
+    body = await read_body(request, most_octets=most_octets + 16 * 1024)
+
+    async def again() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    data = await Request(request.scope, again).form(max_files=1, max_fields=MAX_FIELDS)
     form = Form(visitor, data)
     check_form_token(visitor, form.secret("token"))
     return form

@@ -107,10 +107,11 @@ async def end_other_sessions(form: PresentForm, services: Services) -> Response:
 
 async def _check(request: Request, form: Form, services: WebServices) -> None:
     """Raises as a login does: wrong ones are counted and slowed down in the same way."""
+    account = form.visitor.account
     login = await services.authenticator.login(
-        form.visitor.account.name, form.secret("current"), peer=peer(request), door=Door.PORTAL
+        account.name, form.secret("current"), peer=peer(request), door=Door.PORTAL
     )
-    if login.account.id != form.visitor.account.id:  # renamed this instant, and the name given away
+    if login.account.id != account.id:  # renamed this instant, and the name given away
         raise AuthenticationError
 
 
