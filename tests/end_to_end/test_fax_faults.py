@@ -86,7 +86,7 @@ class Outcome:
 
 def run(case: Case, folder: Path) -> Outcome:
     """Start, be called, lose the victim, recover, look."""
-    server = Server(folder, environment=case.environment)
+    server = Server(folder, environment=case.environment, goes_first=True)
     server.start()
     server.add_account("anna", password=PASSWORD, numbers=[f"{NUMBER}:fax"])
     child = child_of(server)
@@ -174,7 +174,7 @@ def test_a_disk_that_is_full_in_the_second_page(tmp_path: Path, blocks: int, not
 
     A spool of 24 KiB has no room for what the modem writes of page 2, one of 36 KiB has none for its copy.
     """
-    server = Server(tmp_path / "server")
+    server = Server(tmp_path / "server", goes_first=True)
     with small_disk(server.data_dir / "spool", blocks * 4096), server:
         server.add_account("anna", password=PASSWORD, numbers=[f"{NUMBER}:fax"])
         sip = server.address("sip")
