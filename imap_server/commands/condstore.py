@@ -10,6 +10,9 @@ from imap_server.wire.sequence import compress, contains
 from imap_server.wire.tokens import BadCommandError
 from um.core.ids import ModSeq, Uid
 
+BATCH = 500
+"""Lines between two looks at the client, which may read slowly."""
+
 
 async def resynchronise(context: Context, view: Selected, known: c.Known, uidvalidity: int) -> None:
     """Tell a client that returns what it missed (RFC 7162 §3.2.5); `view` is not selected yet.
@@ -23,9 +26,11 @@ async def resynchronise(context: Context, view: Selected, known: c.Known, uidval
         ranges = known.uids.resolve(0)
         gone = [uid for uid in gone if contains(ranges, uid)]
     _write_vanished(context, gone)
-    for uid in view.uids:
-        if view.entries[uid].modseq > known.modseq:
-            context.write(view.fetch_flags(uid))
+    missed = [uid for uid in view.uids if view.entries[uid].modseq > known.modseq]
+    for start in range(0, len(missed), BATCH):
+        lines = [view.fetch_flags(uid) for uid in missed[start : start + BATCH]]
+        context.write(b"".join(lines))
+        await context.drain()
 
 
 async def changed(context: Context, command: c.Fetch, uids: Sequence[Uid]) -> list[Uid]:

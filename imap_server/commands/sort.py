@@ -13,6 +13,8 @@ from imap_server.wire import responses
 from imap_server.wire.results import esearch_line, kept, search_line
 from imap_server.wire.search import Result, uses_modseq
 
+BATCH = 200
+"""Of so many messages more than the header is in memory at a time."""
 INLINE = 200
 """More messages than this are put in order beside the loop: it has others to serve."""
 
@@ -60,8 +62,14 @@ async def thread(context: Context, command: c.Thread) -> Reply:
 
 async def _sortable(context: Context, found: Sequence[Candidate]) -> list[Sortable]:
     """The candidates with their headers; of one that has gone meanwhile nothing is known."""
-    contents = await context.mailboxes.contents([each.entry for each in found])
-    headers = {key: content.header for key, content in contents.items()}
-    return [
-        Sortable(each.number, each.entry, headers.get(each.entry.content_id, b"")) for each in found
-    ]
+    messages: list[Sortable] = []
+    for start in range(0, len(found), BATCH):
+        batch = found[start : start + BATCH]
+        contents = await context.mailboxes.contents([each.entry for each in batch])
+        headers = {key: content.header for key, content in contents.items()}
+        messages += [
+            Sortable(each.number, each.entry, headers.get(each.entry.content_id, b""))
+            for each in batch
+        ]
+        await context.drain()
+    return messages

@@ -53,6 +53,8 @@ def test_imapclient_asks_for_what_changed(server):
         assert changed[2][b"MODSEQ"][0] > before
         assert client.search(["MODSEQ", str(before + 1)]) == [2]
         assert client.search(["YOUNGER", "3600", "UNFLAGGED"]) == [1, 3]
+        assert client.sort("REVERSE SIZE SUBJECT") == [1, 2, 3]
+        assert client.thread("REFERENCES") == ((1,), (2,), (3,))
         status = client.folder_status("INBOX", ["HIGHESTMODSEQ", "MESSAGES"])
         assert status == {b"HIGHESTMODSEQ": changed[2][b"MODSEQ"][0], b"MESSAGES": 3}
 

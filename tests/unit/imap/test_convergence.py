@@ -62,6 +62,12 @@ COMMANDS = st.sampled_from(
         "MOVE {set} Trash",
         "UID MOVE 1:2 INBOX",
         "SEARCH UNDELETED",
+        "SEARCH RETURN (SAVE) UNDELETED",
+        "STORE $ -FLAGS.SILENT (\\Answered)",
+        "UID MOVE $ Trash",
+        "SORT (REVERSE ARRIVAL) UTF-8 ALL",
+        "UID FETCH 1:* (FLAGS) (CHANGEDSINCE 4)",
+        "STORE {set} (UNCHANGEDSINCE 5) +FLAGS (\\Answered)",
         "IDLE\r\nDONE",
     ]
 )
@@ -73,7 +79,7 @@ STEPS = st.lists(
     ),
     max_size=30,
 )
-HOLDS = ("FETCH", "STORE", "SEARCH")
+HOLDS = ("FETCH", "STORE", "SEARCH", "SORT")
 
 
 async def say(stage: Stage, belief: Belief, command: str) -> bytes:

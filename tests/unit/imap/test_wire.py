@@ -273,6 +273,15 @@ FRAGMENTS = st.sampled_from(
         b"x",
         b"<1.2>",
         b"FLAGS",
+        b"$",
+        b"RETURN (",
+        b"SAVE",
+        b"CHANGEDSINCE 1",
+        b"VANISHED",
+        b"UNCHANGEDSINCE ",
+        b"QRESYNC (1 2 ",
+        b"MODSEQ ",
+        b"REVERSE ",
         b"\xff",
     ]
 )
