@@ -12,6 +12,7 @@ from pathlib import Path
 from fax.sandbox import Limits, Sandbox
 from um.core.errors import RefusedDocumentError
 
+PROGRAM = "pdftoppm"
 WALL_SECONDS = 20.0
 MAX_PDF_OCTETS = 64 * 1024 * 1024
 LONGEST_SIDE = 1170
@@ -50,7 +51,7 @@ class Sheets:
 def _command(folder: Path, first: int, last: int) -> tuple[str, ...]:
     size = ("-scale-to", str(LONGEST_SIDE))
     pages = ("-f", str(first), "-l", str(last))
-    return ("pdftoppm", "-q", "-png", "-gray", *size, *pages, str(folder / "in.pdf"), f"{folder}/p")
+    return (PROGRAM, "-q", "-png", "-gray", *size, *pages, str(folder / "in.pdf"), f"{folder}/p")
 
 
 def _drawn(folder: Path) -> Sequence[bytes]:

@@ -3,8 +3,11 @@
 Nothing fails for want of them: a fax is delivered without its text, and the operator is told.
 """
 
+import shutil
+
 from fax.ocr import DEFAULT_LANGUAGE, installed_languages, language_of
 from fax.settings import SRGB_PROFILE
+from fax.sheets import PROGRAM
 from um.config import Config
 
 
@@ -15,6 +18,10 @@ def missing_programs(config: Config) -> dict[str, str]:
         missing["fax.ocr"] = why
     if not SRGB_PROFILE.exists():
         missing["fax"] = f"{SRGB_PROFILE} (libgs-common) is missing: faxes are not marked as PDF/A"
+    if config.web.listen_tls and shutil.which(PROGRAM) is None:
+        missing["web.listen_tls"] = (
+            f"{PROGRAM} (poppler-utils) is not installed: the portal shows no pages of faxes and bills"
+        )
     return missing
 
 

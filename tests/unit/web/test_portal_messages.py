@@ -7,6 +7,7 @@ import pytest
 from tests.support.house import PASSWORD
 from tests.support.portal_house import HOSTILE, PortalBrowser, PortalHouse, tags, text_of
 from tests.support.web_house import run
+from um.core.errors import RefusedDocumentError
 from um.core.message import MessageKind
 
 MAIL = (
@@ -188,6 +189,23 @@ def test_a_fax_is_shown_as_pictures_and_opened_as_what_it_is(web):
     assert document.headers["content-disposition"].startswith("inline")
     assert "script-src" not in document.headers["content-security-policy"]
     assert browser.get(pictures[0].replace("1.png", "9.png")).status_code == 404
+
+
+def test_a_document_that_cannot_be_drawn_is_a_link_only(web):
+    """A fax without the drawing program, a broken bill: no picture, the file all the same."""
+
+    async def broken(*_):
+        raise RefusedDocumentError
+
+    object.__setattr__(web.desk, "draw_sheets", broken)
+    web.fax(web.account)
+    web.put_in(web.account, MessageKind.INVOICE, mail("Invoice"))
+    browser = web.signed_in()
+    for at in range(2):
+        page = opened(browser, at)
+        assert page.status_code == 200
+        assert not tags(page, "img")
+        assert "Download" in text_of(page)
 
 
 def test_a_strangers_document_is_never_drawn(web):

@@ -34,6 +34,8 @@ DRAWN = (MessageKind.FAX, MessageKind.INVOICE)
 """What our own programs or the operator's billing made: strangers' documents are not drawn."""
 SHOWN_TEXT = (MessageKind.INVOICE, MessageKind.MAIL, MessageKind.NOTICE)
 MAX_SHEETS = 200
+MAX_RUNS = 5
+"""Of a bill, whose pages are counted by drawing them; of a fax they are known."""
 MAIL_HTML = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'; frame-ancestors 'self'; "
     "form-action 'none'; base-uri 'none'; sandbox"
@@ -177,14 +179,19 @@ def _first(parts: Sequence[Part], media_type: str) -> Part | None:
 
 
 async def _count(desk: PortalDesk, services: WebServices, content: Content, document: Part) -> int:
-    """The document's pages, as far as they are known or were drawn."""
-    if content.pages is not None:
-        return min(content.pages, MAX_SHEETS)
+    """The pages that can be shown; none of a document that cannot be drawn (here)."""
+    count = 0
     try:
-        return len(await _sheets(desk, services, content, document.number, 0))
+        for run in range(MAX_RUNS):
+            drawn = len(await _sheets(desk, services, content, document.number, run))
+            if content.pages is not None and drawn:
+                return min(content.pages, MAX_SHEETS)
+            count += drawn
+            if drawn < SHEETS_AT_ONCE:
+                break
     except UMError as error:
         log.info("document not drawn", content=content.id, reason=error.public)
-        return 0
+    return count
 
 
 async def _sheets(
