@@ -447,9 +447,11 @@ class _Line:
         self._signalling()
         while True:
             try:
-                data = self.rtp.recv(2048)
+                data, source = self.rtp.recvfrom(2048)
             except BlockingIOError:
                 return
+            if source[:2] != self.remote:
+                continue  # another call's last packets, to a port that was its telephone's
             samples = self.listener.receive(data)
             self.unheard += samples
             if samples:
