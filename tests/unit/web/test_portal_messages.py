@@ -78,11 +78,15 @@ def test_another_sites_form_neither_logs_in_nor_does_anything(web):
     assert "1 message" in text_of(browser.get("/"))
 
 
-def test_logging_out_ends_the_session(web):
+def test_logging_out_ends_the_session(web, monkeypatch):
+    """For whoever has its cookie, and for the pages that listen at once."""
+    woken = []
+    monkeypatch.setattr(web.services.streams, "wake", woken.append)
     browser = web.signed_in()
     stolen = PortalBrowser(web.app, "192.0.2.9", cookies=browser.cookies)
     assert browser.send("/logout").headers["location"] == "/login?done=logged_out"
     assert stolen.get("/").status_code == 303
+    assert woken == [web.account.id]
 
 
 def test_a_page_runs_only_our_script_by_its_nonce(web):

@@ -249,8 +249,26 @@ def test_every_form_of_the_portal_wants_its_token(web):
     """Whatever changes anything is refused to who has only the cookie."""
     browser = web.signed_in()
     open_ = {"/login", "/forgotten", "/reset/{token}"}
+    elsewhere = {"sec-fetch-site": "cross-site"}
     for route in web.routes():
-        if "POST" in route.methods and route.path not in open_:
+        if "POST" in route.methods and route.path in open_:
+            assert web.browser().post(route.path, headers=elsewhere).status_code == 403, route.path
+        elif "POST" in route.methods:
             path = re.sub(r"\{kind\}", "busy", route.path)
             answer = browser.post(path, data={"token": "0" * 64})
             assert answer.status_code == 403, path
+
+
+@pytest.mark.parametrize("charset", ["undefined", "unicode_escape", "raw_unicode_escape", "x"])
+def test_a_form_in_a_charset_that_gives_no_text_is_the_senders_fault(web, charset):
+    """A multipart form names its own charset: surrogates and codecs that fail are no 500 of ours."""
+    browser = web.signed_in()
+    fields = ("name", "password", "fresh", "again", "token")
+    body = "".join(
+        f'--x\r\nContent-Disposition: form-data; name="{each}"\r\n\r\n\\ud800\r\n'
+        for each in fields
+    )
+    headers = {"content-type": f"multipart/form-data; boundary=x; charset={charset}"}
+    for path in ("/login", "/forgotten", "/reset/x", "/telephone", "/greetings/busy"):
+        answer = browser.post(path, content=f"{body}--x--\r\n", headers=headers)
+        assert answer.status_code < 500, path

@@ -12,7 +12,7 @@ from um.core.errors import (
 )
 from um.web.api.login import open_session, set_cookie
 from um.web.guards import COOKIE, MaybeCustomer, OwnSite, peer
-from um.web.portal.forms import PresentForm, own_path
+from um.web.portal.forms import PresentForm, own_path, read_fields
 from um.web.portal.render import moved, outside
 from um.web.portal.wording import accepted, wording
 from um.web.problems import STATUSES
@@ -21,6 +21,8 @@ from um.web.services import Services
 router = APIRouter()
 MAX_NAME = 320
 MAX_TOKEN = 128
+FEW = 10
+"""Fields of a form that anybody may send."""
 
 
 @router.get("/login")
@@ -34,7 +36,7 @@ async def login_page(request: Request, visitor: MaybeCustomer, back: str = "/") 
 @router.post("/login", dependencies=[OwnSite])
 async def log_in(request: Request, services: Services, before: MaybeCustomer) -> Response:
     """Opens a session; an earlier one of the same browser ends."""
-    fields = await request.form(max_files=0, max_fields=10)
+    fields = await read_fields(request, max_fields=FEW)
     name, password = str(fields.get("name", ""))[:MAX_NAME], str(fields.get("password", ""))
     back = own_path(str(fields.get("back", "/")))
     try:
@@ -49,9 +51,10 @@ async def log_in(request: Request, services: Services, before: MaybeCustomer) ->
 
 
 @router.post("/logout")
-async def log_out(request: Request, services: Services, _: PresentForm) -> Response:
-    """Ends the session."""
+async def log_out(request: Request, services: Services, form: PresentForm) -> Response:
+    """Ends the session, and at once what it listens to."""
     await services.sessions.end(request.cookies[COOKIE])
+    services.streams.wake(form.visitor.account.id)
     answer = moved("/login", "logged_out")
     answer.delete_cookie(COOKIE, secure=True, httponly=True, samesite="lax")
     return answer
@@ -66,7 +69,7 @@ async def forgotten_page(request: Request) -> Response:
 @router.post("/forgotten", dependencies=[OwnSite])
 async def forgotten(request: Request, services: Services) -> Response:
     """Mails a link, if there is somewhere to mail it to; the answer is the same if not."""
-    fields = await request.form(max_files=0, max_fields=10)
+    fields = await read_fields(request, max_fields=FEW)
     name = str(fields.get("name", ""))[:MAX_NAME]
     await services.password_reset.ask(name, peer=peer(request))
     return outside(request, "forgotten", sent=True)
@@ -81,7 +84,7 @@ async def reset_page(request: Request, token: str) -> Response:
 @router.post("/reset/{token}", dependencies=[OwnSite])
 async def reset(request: Request, token: str, services: Services) -> Response:
     """Sets the new password; all sessions of the account end."""
-    fields = await request.form(max_files=0, max_fields=10)
+    fields = await read_fields(request, max_fields=FEW)
     fresh, again = str(fields.get("fresh", "")), str(fields.get("again", ""))
     words = wording(accepted(request.headers.get("accept-language", "")))
     key, status = "error.not_same", 422

@@ -55,9 +55,25 @@ class Form:
         return own_path(self.secret("back"))
 
 
+async def read_fields(
+    request: Request, *, max_files: int = 0, max_fields: int = MAX_FIELDS
+) -> FormData:
+    """The fields as they were sent. Raises InvalidError for what is no text.
+
+    A multipart form names its own charset, and some of Python's give surrogates or no text at all.
+    """
+    try:
+        data = await request.form(max_files=max_files, max_fields=max_fields)
+        for name, value in data.multi_items():
+            (name + value if isinstance(value, str) else name).encode()
+    except UnicodeError as error:
+        raise InvalidError("The form is no text") from error
+    return data
+
+
 async def read_form(request: Request, visitor: Visitor) -> Form:
     """The form of somebody who is logged in. Raises ForbiddenError, InvalidError."""
-    data = await request.form(max_files=0, max_fields=MAX_FIELDS)
+    data = await read_fields(request)
     form = Form(visitor, data)
     check_form_token(visitor, form.secret("token"))
     return form
@@ -90,7 +106,7 @@ async def file_form(request: Request, visitor: Visitor, *, most_octets: int) -> 
     async def again() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
 
-    data = await Request(request.scope, again).form(max_files=1, max_fields=MAX_FIELDS)
+    data = await read_fields(Request(request.scope, again), max_files=1)
     form = Form(visitor, data)
     check_form_token(visitor, form.secret("token"))
     return form
