@@ -52,6 +52,7 @@ KINDS = (MessageKind.VOICE, MessageKind.FAX, MessageKind.INVOICE)
 """What an owner has a rule for; ordinary mail is never copied."""
 
 _STATUS = re.compile(r"\b5\.(\d{1,3})\.(\d{1,3})\b")
+_OF_THE_SENDER = frozenset({"5.1.7", "5.1.8"})
 _LOCAL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ADDRESS = re.compile(rf"{_LOCAL}(?:\.{_LOCAL})*@{_LABEL}(?:\.{_LABEL})+")
@@ -159,10 +160,13 @@ def after_copies(rows: Collection[OutboxEntry]) -> AfterCopy:
 def blames_address(words: str) -> bool:
     """Whether a refusal is the address's own fault, by its enhanced status code (RFC 3463 §3.2, §3.3).
 
-    A mail that was too large or looked like spam says nothing of the next one.
+    A mail that was too large or looked like spam says nothing of the next one. 5.1.7 and 5.1.8 are
+    said of the sender: an operator's to mend, for all owners at once.
     """
     found = _STATUS.search(words)
-    return found is not None and (found[1] == "1" or found[0] == "5.2.1")
+    if found is None or found[0] in _OF_THE_SENDER:
+        return False
+    return found[1] == "1" or found[0] == "5.2.1"
 
 
 def bounces_now(address: ForwardAddress, now: datetime) -> int:

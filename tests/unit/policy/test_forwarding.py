@@ -158,3 +158,5 @@ def test_bounces():
         assert blames_address(words)
     for words in ("554 5.7.1 spam", "552 5.2.2 full", "5.3.4", "550 no", "4.1.1", "15.1.1x"):
         assert not blames_address(words)
+    for words in ("553 5.1.7 sender's syntax", "550 5.1.8 Sender address rejected: no domain"):
+        assert not blames_address(words)
