@@ -272,3 +272,39 @@ def test_a_form_in_a_charset_that_gives_no_text_is_the_senders_fault(web, charse
     for path in ("/login", "/forgotten", "/reset/x", "/telephone", "/greetings/busy"):
         answer = browser.post(path, content=f"{body}--x--\r\n", headers=headers)
         assert answer.status_code < 500, path
+
+
+def test_nothing_of_the_portal_is_shown_to_nobody(web):
+    """Every page leads who is not logged in to the login, but those that are for them."""
+    open_ = {"/login", "/forgotten", "/reset/{token}", "/static/{_}/{name}", "/favicon.ico"}
+    places = {"message": f"{'0' * 32}-1", "number": "2", "sheet": 1}
+    asked = [
+        route.path.format_map(places)
+        for route in web.routes()
+        if "GET" in route.methods and route.path not in open_
+    ]
+    assert len(asked) > 10
+    for path in asked:
+        answer = web.browser().get(path)
+        assert answer.status_code == 303, path
+        assert answer.headers["location"].startswith("/login"), path
+
+
+def test_a_neighbours_settings_are_not_there(web):
+    """By another's name for it a session, an app password or an address is 404, and stays."""
+    bob = run(web.house.add("bob", "+15551230002"))
+    theirs = web.signed_in("bob")
+    run(web.house.confirmed(bob, "bob@example.org"))
+    theirs.send("/security/apps", label="phone")
+    (app,) = run(web.services.app_passwords.every("bob"))
+    (session,) = run(web.services.sessions.every(bob.id))
+    browser = web.signed_in()
+    for path, fields in (
+        ("/security/sessions/end", {"id": session.public_id}),
+        ("/security/apps/remove", {"id": app.id}),
+        ("/forwarding/addresses/remove", {"address": "bob@example.org"}),
+    ):
+        assert browser.send(path, **fields).status_code == 404, path
+    assert theirs.get("/").status_code == 200
+    assert run(web.services.app_passwords.every("bob")) == [app]
+    assert [each.address for each in run(web.house.book.every(bob.id))] == ["bob@example.org"]
