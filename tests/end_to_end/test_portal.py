@@ -319,6 +319,7 @@ def test_every_page_is_accessible_and_safe(
             "account",
             "security",
             "export",
+            "keeping",
             "?folder=Trash",
         ):
             page.goto(f"/{path}")

@@ -17,6 +17,7 @@ def portal_desk(services: Services) -> PortalDesk:
         exporter=Exporter(ports.store, services.mailboxes, ports.greetings, exports, ports.clock),
         draw_peaks=Waveforms().draw,
         draw_sheets=Sheets(at_once=SHEETS_AT_ONCE).draw,
+        retention=services.retention,
         ring_seconds=config.telephony.ring_seconds,
         purge_months=config.policy.purge_after_months,
     )

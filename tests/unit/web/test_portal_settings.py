@@ -220,6 +220,26 @@ def test_the_history_tells_of_each_call(web):
     assert not tags(page, "img")
 
 
+def test_a_rule_of_clean_up_is_shown_before_it_acts(web):
+    """Its dry run stands in the answer; nothing moves before a day is over; nonsense is refused."""
+    web.voice(web.account)
+    web.house.clock.advance(days=70)
+    browser = web.signed_in()
+    usual = {f"rule-{kind}": "" for kind in ("voice", "fax", "invoice", "mail")}
+    page = browser.send("/keeping", **(usual | {"rule-voice": "60"}))
+    assert "Voice messages: 1 message" in text_of(page)
+    assert "in force from" in text_of(browser.get("/keeping"))
+    retention = web.desk.retention
+    assert run(retention.run()) == []
+    web.house.clock.advance(days=1, minutes=1)
+    assert [each.messages for each in run(retention.run())] == [1]
+    browser = web.signed_in()
+    browser.send("/keeping", **(usual | {"rule-voice": "keep"}))
+    assert run(retention.rules("alice")) == []
+    for wrong in ("0", "-1", "soon", "999999"):
+        assert browser.send("/keeping", **(usual | {"rule-fax": wrong})).status_code == 422
+
+
 def test_a_suspended_account_changes_no_setting(web):
     """Every form answers 403; logging out and ending sessions still works."""
     browser = web.signed_in()
@@ -235,6 +255,7 @@ def test_a_suspended_account_changes_no_setting(web):
         "/security/password",
         "/security/pin",
         "/security/apps",
+        "/keeping",
         "/greetings/busy/remove",
     ):
         assert browser.post(path, data={"token": token}).status_code == 403, path

@@ -23,6 +23,7 @@ PAGES = (
     "/account",
     "/security",
     "/export",
+    "/keeping",
     "/nowhere",
 )
 DOORS = ("/login", "/forgotten", "/reset/x")

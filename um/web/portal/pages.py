@@ -8,6 +8,7 @@ from um.web.portal import (
     export,
     forwarding,
     history,
+    keeping,
     listing,
     message,
     security,
@@ -36,6 +37,7 @@ def portal_pages(desk: PortalDesk) -> APIRouter:
     for pages in (
         account.account_pages,
         export.export_pages,
+        keeping.keeping_pages,
         message.message_pages,
         telephone.telephone_pages,
     ):

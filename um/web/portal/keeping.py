@@ -1,0 +1,134 @@
+"""How long messages are kept: for ever, unless an owner (or the operator) makes a rule.
+
+Laws:
+- Saving a rule shows at once what it would take today: its dry run, from which on it rests for a day.
+- The portal's rules move to Trash; nothing here deletes for good.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request, Response
+
+from um.core.errors import InvalidError
+from um.core.message import MessageKind
+from um.core.retention import KINDS, RetentionRule, parse_rule
+from um.policy.retention import KEEP, SECOND_THOUGHTS, preference_key
+from um.service.recipients import by_id
+from um.service.retention import Expiry
+from um.service.web_sessions import Visitor
+from um.web.api.own_account import OWNER
+from um.web.guards import Customer
+from um.web.portal.desk import PortalDesk
+from um.web.portal.forms import Form, WritableForm
+from um.web.portal.render import page
+from um.web.portal.rows import Rows
+from um.web.portal.wording import wording
+from um.web.services import Services, WebServices
+
+PATH = "/keeping"
+DAYS = (30, 60, 90, 180, 365)
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What an owner has chosen for one kind: `""` the operator's way, KEEP, or days."""
+
+    word: str = ""
+    heard_only: bool = False
+
+
+def keeping_pages(desk: PortalDesk) -> APIRouter:
+    """The page and its form."""
+    router = APIRouter()
+
+    @router.get(PATH)
+    async def keeping_page(request: Request, visitor: Customer, services: Services) -> Response:
+        return await _page(desk, request, visitor, services)
+
+    @router.post(PATH)
+    async def change_rules(request: Request, form: WritableForm, services: Services) -> Response:
+        visitor, name = form.visitor, by_id(form.visitor.account.id)
+        before = await _chosen(services, visitor)
+        for kind in KINDS:
+            wanted = _read(form, kind)
+            if wanted != before[kind]:
+                rule = _rule(kind, wanted)
+                await desk.retention.choose(name, kind, rule, actor=OWNER)
+        return await _page(
+            desk, request, visitor, services, takes=await desk.retention.dry_run(name), saved=True
+        )
+
+    return router
+
+
+def _read(form: Form, kind: MessageKind) -> Chosen:
+    word = form.text(f"rule-{kind}")
+    if word in ("", KEEP):
+        return Chosen(word)
+    if not (word.isascii() and word.isdigit() and len(word) <= 5 and int(word) > 0):
+        raise InvalidError("A rule counts days")
+    return Chosen(str(int(word)), heard_only=form.text(f"heard-{kind}") == "yes")
+
+
+def _rule(kind: MessageKind, chosen: Chosen) -> str | None:
+    """As the use case takes it."""
+    if chosen.word in ("", KEEP):
+        return chosen.word or None
+    return str(RetentionRule(kind, int(chosen.word), heard_only=chosen.heard_only))
+
+
+async def _chosen(services: WebServices, visitor: Visitor) -> dict[MessageKind, Chosen]:
+    preferences = await services.accounts.preferences(by_id(visitor.account.id))
+    found = {}
+    for kind in KINDS:
+        word = preferences.get(preference_key(kind), "")
+        if word in ("", KEEP):
+            found[kind] = Chosen(word)
+        else:
+            rule = parse_rule(word)
+            found[kind] = Chosen(str(rule.older_than_days), rule.heard_only)
+    return found
+
+
+async def _page(
+    desk: PortalDesk,
+    request: Request,
+    visitor: Visitor,
+    services: WebServices,
+    *,
+    takes: Sequence[Expiry] = (),
+    saved: bool = False,
+) -> Response:
+    words = wording(visitor.account.language)
+    rows = Rows(words, visitor.account.timezone, services.clock.now())
+    standing = {}
+    for each in await desk.retention.rules(by_id(visitor.account.id)):
+        begins = each.shown_at and rows.when(each.shown_at + SECOND_THOUGHTS)
+        days = words.number(each.rule.older_than_days)
+        standing[each.rule.kind] = (
+            words("keeping.begins", days=days, at=begins)
+            if begins
+            else words("keeping.asleep", days=days)
+        )
+    return await page(
+        request,
+        visitor,
+        "keeping",
+        path=PATH,
+        done=words("done.saved") if saved else "",
+        kinds=[
+            (kind.value, chosen, standing.get(kind, ""))
+            for kind, chosen in (await _chosen(services, visitor)).items()
+        ],
+        days=DAYS,
+        takes=[
+            words(
+                "keeping.takes",
+                kind=words(f"kinds.{each.standing.rule.kind}"),
+                messages=words.count("list.total", each.messages),
+                size=words.size(each.octets),
+            )
+            for each in takes
+        ],
+    )
