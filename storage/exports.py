@@ -63,6 +63,19 @@ class FileExports:
 
         return await _on_thread(sweep)
 
+    async def delete_of(self, account_id: AccountId) -> int:
+        self._path(account_id)
+
+        def delete() -> int:
+            found = list(self._root.glob(f"{account_id}.*"))
+            for path in found:
+                path.unlink(missing_ok=True)
+            if found:
+                files.sync_directory(self._root)
+            return len(found)
+
+        return await _on_thread(delete)
+
     def _path(self, account_id: AccountId) -> Path:
         if not _ACCOUNT.fullmatch(account_id):
             raise InvalidError("An account's id is 32 hexadecimal digits")

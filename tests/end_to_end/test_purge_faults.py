@@ -12,6 +12,7 @@ import pytest
 
 from storage.blobs import FileBlobStore
 from storage.database import open_store
+from storage.exports import FileExports
 from storage.greetings import FileGreetings
 from storage.schema import metadata
 from storage.spool import FileSpool
@@ -117,7 +118,10 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 async def move_in(folder: Path, account_id: AccountId) -> None:
-    """Leave a row in every table that may have one of an account, a greeting, and a call cut off."""
+    """Leave a row in every table that may have one of an account, and all that lies beside them.
+
+    A greeting, a call cut off, an export that was finished and one that was not.
+    """
     clock = SystemClock()
     now, later = clock.now(), clock.now() + timedelta(days=900)
     store = open_store(folder / "um.db", publish=lambda _: None, clock=clock)
@@ -140,6 +144,9 @@ async def move_in(folder: Path, account_id: AccountId) -> None:
     await store.run("move-in", move_in_txn)
     await store.close()
     await FileGreetings(folder / "greetings").put(account_id, GreetingKind.NAME, SECRET.encode())
+    exports = FileExports(folder / "exports")
+    await (await exports.open(account_id)).finish()
+    await exports.open(account_id)
     spool = FileSpool(folder / "spool")
     entry = await spool.open({"account": account_id, "kind": "voice", "caller": SECRET})
     entry.append("audio.raw", SECRET.encode())
@@ -178,7 +185,9 @@ def test_kill_at_each_step_of_a_purge(step: str, furnished: Path, tmp_path: Path
     }
     everywhere = tables_of_accounts() - {"purges"} | {"lockout_failures", "marks"}
     assert named_in_tables(server.data_dir / "um.db", account_id) >= everywhere
-    assert len(named_in_files(server.data_dir, account_id)) >= 6
+    named = named_in_files(server.data_dir, account_id)
+    assert len(named) >= 6
+    assert len([each for each in named if each.startswith("exports/")]) == 2
 
     killed = server.um("purge", "--at", LATER, check=False, environment={"UM_KILL_AT": step})
     assert killed.returncode == -9, killed.stderr

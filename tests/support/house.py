@@ -2,8 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from storage.exports import FileExports
 from storage.memory import (
     MemoryBlobStore,
     MemoryGreetings,
@@ -71,6 +73,7 @@ class House:
         self.spool = MemorySpool()
         self.quarantine = MemoryQuarantine(self.clock)
         self.greetings = MemoryGreetings()
+        self.exports = FileExports(Path("/nonexistent"))
         self.hasher = PlainHasher()
         self.delivery = Delivery(self.store, self.blobs, self.bus, self.clock, steps=self.steps)
         self.accounts = AccountService(self.store, self.clock, self.hasher, self.settings)
@@ -89,6 +92,7 @@ class House:
             self.spool,
             self.quarantine,
             self.greetings,
+            self.exports,
             self.clock,
             steps=steps,
         )

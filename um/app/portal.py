@@ -1,7 +1,6 @@
 """What the portal's pages draw with."""
 
 from fax.sheets import Sheets
-from storage.exports import FileExports
 from um.app.services import Services
 from um.service.export import Exporter
 from um.web.portal import PortalDesk
@@ -12,9 +11,11 @@ from voicemail.waveform import Waveforms
 def portal_desk(services: Services) -> PortalDesk:
     """The drawing programs, and what the configuration says to owners."""
     ports = services.ports
-    config, exports = ports.config, FileExports(ports.config.server.data_dir / "exports")
+    config = ports.config
     return PortalDesk(
-        exporter=Exporter(ports.store, services.mailboxes, ports.greetings, exports, ports.clock),
+        exporter=Exporter(
+            ports.store, services.mailboxes, ports.greetings, ports.exports, ports.clock
+        ),
         draw_peaks=Waveforms().draw,
         draw_sheets=Sheets(at_once=SHEETS_AT_ONCE).draw,
         retention=services.retention,

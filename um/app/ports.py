@@ -10,6 +10,7 @@ from storage import locks
 from storage.backend import database_url
 from storage.blobs import FileBlobStore
 from storage.database import open_store
+from storage.exports import FileExports
 from storage.greetings import FileGreetings
 from storage.postgres import PostgresBackend
 from storage.quarantine import FileQuarantine
@@ -23,6 +24,7 @@ from um.core.ports import (
     BlobStore,
     Clock,
     EventBus,
+    Exports,
     Greetings,
     Metrics,
     NoMetrics,
@@ -46,6 +48,7 @@ class Ports:
     spool: Spool
     quarantine: Quarantine
     greetings: Greetings
+    exports: Exports
     metrics: Metrics
     steps: Steps
 
@@ -87,6 +90,7 @@ async def opened_ports(
                 spool=spool,
                 quarantine=FileQuarantine(folder / "quarantine", clock),
                 greetings=FileGreetings(folder / "greetings"),
+                exports=FileExports(folder / "exports"),
                 metrics=metrics,
                 steps=steps,
             )

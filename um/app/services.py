@@ -76,6 +76,7 @@ class Services:
             ports.spool,
             ports.quarantine,
             ports.greetings,
+            ports.exports,
             clock,
             steps=ports.steps,
             metrics=metrics,

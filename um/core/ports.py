@@ -718,6 +718,10 @@ class Exports(Protocol):
         """Remove what was written before that instant, finished or not; returns how many."""
         ...
 
+    async def delete_of(self, account_id: AccountId) -> int:
+        """Remove an account's (purge), finished or not; returns how many files went."""
+        ...
+
 
 class EventBus(Protocol):
     """Tells subscribers in this process, on the loop, in order. A subscriber that fails is logged."""

@@ -25,6 +25,7 @@ from um.core.ids import AccountId
 from um.core.ports import (
     BlobStore,
     Clock,
+    Exports,
     Greetings,
     Metrics,
     NoMetrics,
@@ -82,6 +83,7 @@ class Purge:
         spool: Spool,
         quarantine: Quarantine,
         greetings: Greetings,
+        exports: Exports,
         clock: Clock,
         *,
         steps: Steps = no_steps,
@@ -92,6 +94,7 @@ class Purge:
         self._spool = spool
         self._quarantine = quarantine
         self._greetings = greetings
+        self._exports = exports
         self._clock = clock
         self._steps = steps
         self._metrics = metrics or NoMetrics()
@@ -208,6 +211,7 @@ class Purge:
         self._steps("purge.quarantine-deleted")
         for account_id in ids:
             await self._greetings.delete_of(account_id)
+            await self._exports.delete_of(account_id)
         self._steps("purge.greetings-deleted")
         tell("account")
         await self._store.run("purge-accounts", lambda tx: _delete_accounts_txn(tx, ids, at))
