@@ -56,9 +56,10 @@ class FileExports:
         def sweep() -> int:
             count = 0
             for path in self._root.glob("*.*"):
-                if datetime.fromtimestamp(path.stat().st_mtime, UTC) < before:
-                    path.unlink(missing_ok=True)
-                    count += 1
+                with suppress(FileNotFoundError):  # another node swept it, or it was finished
+                    if datetime.fromtimestamp(path.stat().st_mtime, UTC) < before:
+                        path.unlink()
+                        count += 1
             return count
 
         return await _on_thread(sweep)
