@@ -11,6 +11,7 @@ from um.core.account import CallRecord, GreetingKind
 from um.core.forwarding import AfterCopy, CopyMode
 from um.core.message import MessageKind
 from um.policy.lifecycle import Door
+from um.service.mailbox_folders import NoSuchUseError
 
 NEW = "a better password"
 
@@ -329,3 +330,13 @@ def test_a_neighbours_settings_are_not_there(web):
     assert theirs.get("/").status_code == 200
     assert run(web.services.app_passwords.every("bob")) == [app]
     assert [each.address for each in run(web.house.book.every(bob.id))] == ["bob@example.org"]
+
+
+def test_an_error_without_a_status_of_its_own_has_that_of_its_kind(web, monkeypatch):
+    """On a page as in the API: a sender's fault is no 500."""
+
+    async def refused(*_, **__):
+        raise NoSuchUseError
+
+    monkeypatch.setattr(web.services.records, "calls", refused)
+    assert web.signed_in().get("/history").status_code == 422

@@ -1,7 +1,6 @@
 """Errors as pages: what a person can do about it, in their own language."""
 
 from collections.abc import Mapping
-from http import HTTPStatus
 from types import MappingProxyType
 from urllib.parse import quote
 
@@ -12,7 +11,7 @@ from um.core.errors import AuthenticationError, UMError
 from um.web.guards import COOKIE, find_visitor
 from um.web.portal.render import moved, outside, page
 from um.web.portal.wording import Wording, accepted, wording
-from um.web.problems import STATUSES
+from um.web.problems import status_of
 from um.web.services import services_of
 
 KEYS: Mapping[str, str] = MappingProxyType(
@@ -36,7 +35,7 @@ KEYS: Mapping[str, str] = MappingProxyType(
 
 async def error_page(request: Request, error: UMError) -> Response:
     """What went wrong; who is not logged in is asked to."""
-    status = STATUSES.get(error.code, HTTPStatus.INTERNAL_SERVER_ERROR)
+    status = status_of(type(error))
     if isinstance(error, AuthenticationError):
         asked = request.url.path if request.method == "GET" else "/"
         return moved(f"/login?back={quote(asked)}" if asked != "/" else "/login")
