@@ -127,11 +127,20 @@ class Retention:
 
     async def _survey(self, name: str | None, now: datetime) -> AsyncIterator[list[Expiry]]:
         """What the rules find, some accounts at a time."""
-        chosen = await self._store.read(
-            "retention-chosen", lambda tx: tx.accounts.choosing(PREFERENCES)
-        )
+        chosen = await self._chosen(name)
         async for accounts in self._accounts(name, chosen):
             yield await self._store.read("retention-survey", self._surveyed(accounts, chosen, now))
+
+    async def _chosen(self, name: str | None) -> Mapping[AccountId, Mapping[str, str]]:
+        """What owners chose; of one account by itself, however many there are."""
+
+        def chosen_txn(tx: Transaction) -> Mapping[AccountId, Mapping[str, str]]:
+            if name is None:
+                return tx.accounts.choosing(PREFERENCES)
+            account_id = named_txn(tx, name, self._settings.domain).id
+            return {account_id: tx.accounts.preferences(account_id)}
+
+        return await self._store.read("retention-chosen", chosen_txn)
 
     async def _accounts(
         self, name: str | None, chosen: Collection[AccountId]
@@ -185,9 +194,7 @@ class Retention:
 
     async def _note_shown(self, name: str | None, now: datetime) -> None:
         """Write down that these rules were shown, where it is not written yet."""
-        chosen = await self._store.read(
-            "retention-chosen", lambda tx: tx.accounts.choosing(PREFERENCES)
-        )
+        chosen = await self._chosen(name)
         domain = self._settings.domain
 
         def note_txn(tx: Transaction) -> None:

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from storage.memory.accounts import MemoryAccounts
 from tests.support.house import House, incoming
 from um.core.errors import InvalidError, NotFoundError
 from um.core.message import INBOX, SEEN, TRASH, FlagOperation, MessageKind
@@ -151,6 +152,26 @@ def test_the_accounts_own_rule_wins_and_is_shown_by_itself():
 
 
 @pytest.mark.parametrize("change", ["suspend", "close", "hold"])
+def test_a_dry_run_of_one_account_looks_at_no_other(monkeypatch):
+    """Owners ask for it on a page: it must not cost more with every account there is."""
+
+    def everybody(*_):
+        raise AssertionError
+
+    async def story():
+        house = House()
+        await furnished(house)
+        rules = retention(house)
+        await rules.choose("alice", MessageKind.FAX, FAX)
+        monkeypatch.setattr(MemoryAccounts, "choosing", everybody)
+        house.clock.advance(days=61)
+        assert [each.account.name for each in await rules.dry_run("alice")] == ["alice"]
+        (standing,) = await rules.rules("alice")
+        assert standing.shown_at == house.clock.now()
+
+    run(story())
+
+
 def test_accounts_that_are_not_active_or_under_a_hold_are_left_alone(change):
     async def story():
         house = House()
