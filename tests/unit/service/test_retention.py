@@ -151,7 +151,6 @@ def test_the_accounts_own_rule_wins_and_is_shown_by_itself():
     run(story())
 
 
-@pytest.mark.parametrize("change", ["suspend", "close", "hold"])
 def test_a_dry_run_of_one_account_looks_at_no_other(monkeypatch):
     """Owners ask for it on a page: it must not cost more with every account there is."""
 
@@ -172,6 +171,7 @@ def test_a_dry_run_of_one_account_looks_at_no_other(monkeypatch):
     run(story())
 
 
+@pytest.mark.parametrize("change", ["suspend", "close", "hold"])
 def test_accounts_that_are_not_active_or_under_a_hold_are_left_alone(change):
     async def story():
         house = House()
