@@ -83,6 +83,7 @@ _END_LINK = Statement(
         _l.account_id == value("id"), _l.purpose == value("what")
     )
 )
+_END_LINKS_OF = Statement(sa.delete(schema.one_time_links).where(_l.account_id == value("id")))
 _TAKE_LINK = Statement(
     sa.delete(schema.one_time_links)
     .where(_l.secret_hash == value("key"), _l.purpose == value("what"))
@@ -160,6 +161,9 @@ class SqlCredentials:
         self._unit.do(_END_LINK, id=link.account_id, what=link.purpose.value)
         columns = _columns(link, _LINK_FIELDS)
         self._unit.do(_ADD_LINK, **(columns | {"purpose": link.purpose.value}))
+
+    def end_links_of(self, account_id: AccountId) -> int:
+        return self._unit.do(_END_LINKS_OF, id=account_id)
 
     def take_link(self, secret_hash: str, purpose: LinkPurpose, now: datetime) -> AccountId | None:
         row = self._unit.row(_TAKE_LINK, key=secret_hash, what=purpose.value)

@@ -102,6 +102,12 @@ class MemoryCredentials:
         }
         self._tables.links[link.secret_hash] = link
 
+    def end_links_of(self, account_id: AccountId) -> int:
+        kept = {k: v for k, v in self._tables.links.items() if v.account_id != account_id}
+        ended = len(self._tables.links) - len(kept)
+        self._tables.links = kept
+        return ended
+
     def take_link(self, secret_hash: str, purpose: LinkPurpose, now: datetime) -> AccountId | None:
         link = self._tables.links.get(secret_hash)
         if link is None or link.purpose is not purpose:

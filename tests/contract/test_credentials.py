@@ -157,6 +157,16 @@ def test_a_new_link_ends_the_one_before(house):
     assert take(house, other) == bob.id
 
 
+def test_an_accounts_links_end_together(house):
+    """All of one account's; another's still opens."""
+    anna, bob = house.account("anna"), house.account("bob")
+    old, other = link(house, anna, "a"), link(house, bob, "b")
+    assert house.run(lambda tx: tx.credentials.end_links_of(anna.id)) == 1
+    assert house.run(lambda tx: tx.credentials.end_links_of(anna.id)) == 0
+    assert take(house, old) is None
+    assert take(house, other) == bob.id
+
+
 def test_expired_links_are_swept(house):
     """Those that expired before the instant, no others."""
     link(house, house.account())

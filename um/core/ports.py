@@ -479,6 +479,10 @@ class Credentials(Protocol):
         """Raises NotFoundError without the account. An earlier one of that purpose ends."""
         ...
 
+    def end_links_of(self, account_id: AccountId) -> int:
+        """End all that are open; returns how many."""
+        ...
+
     def take_link(self, secret_hash: str, purpose: LinkPurpose, now: datetime) -> AccountId | None:
         """Use a link up: whose it was, or None if there is none or it has expired."""
         ...

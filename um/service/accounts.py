@@ -205,7 +205,8 @@ class AccountService:
     ) -> None:
         """Replace the password; what was locked by wrong ones opens with it.
 
-        All portal sessions of the account end, but the one whose `secret_hash` is `keep_session`.
+        All portal sessions of the account end, but the one whose `secret_hash` is `keep_session`,
+        and so does a link that was mailed to reset the old one.
         App passwords stay: each is taken back alone.
         """
         hashed = await self._hash_password(password)
@@ -214,6 +215,7 @@ class AccountService:
             account = named_txn(tx, name, self._settings.domain)
             tx.accounts.save(replace(account, password_hash=hashed))
             tx.credentials.end_sessions_of(account.id, but=keep_session)
+            tx.credentials.end_links_of(account.id)
             self._audit(tx, account, "password", actor)
 
         await self._store.run("set-password", set_password_txn)

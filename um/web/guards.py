@@ -20,6 +20,8 @@ from um.web.services import Services
 
 COOKIE = "__Host-um"
 FORM_TOKEN_HEADER = "X-CSRF-Token"  # noqa: S105 - the field's name
+REFRESH_HEADER = "X-UM-Refresh"
+"""Set by a page's own script when it reads the page anew without its reader's doing."""
 MAX_SECRET_CHARACTERS = 256
 _cookie = APIKeyCookie(name=COOKIE, scheme_name="session", auto_error=False)
 _form_token = APIKeyHeader(name=FORM_TOKEN_HEADER, scheme_name="formToken", auto_error=False)
@@ -34,12 +36,16 @@ class CrossSiteError(ForbiddenError):
 
 
 async def find_visitor(
-    services: Services, cookie: Annotated[str | None, Security(_cookie)]
+    request: Request, services: Services, cookie: Annotated[str | None, Security(_cookie)]
 ) -> Visitor | None:
-    """Who comes with the session's cookie, if anyone."""
+    """Who comes with the session's cookie, if anyone.
+
+    A page that reads itself anew is no use of the session: nobody may be sitting before it.
+    """
     if not cookie or len(cookie) > MAX_SECRET_CHARACTERS:
         return None
-    return await services.sessions.find(cookie)
+    by_itself = request.method == "GET" and REFRESH_HEADER in request.headers
+    return await services.sessions.find(cookie, touch=not by_itself)
 
 
 MaybeCustomer = Annotated[Visitor | None, Depends(find_visitor)]

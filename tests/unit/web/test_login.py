@@ -61,6 +61,17 @@ def test_a_session_ends_by_itself_after_thirty_idle_minutes(web):
     check_problem(browser.get(SESSION), 401, "authentication-failed")
 
 
+def test_a_page_that_reads_itself_anew_keeps_no_session_alive(web):
+    """Messages that come in while nobody sits there do not keep the door open; a use does."""
+    browser = web.logged_in()
+    refresh = {"headers": {"X-UM-Refresh": "list"}}
+    for _ in range(2):
+        web.house.clock.advance(minutes=14)
+        assert browser.get(SESSION, **refresh).status_code == 200
+    web.house.clock.advance(minutes=2)
+    check_problem(browser.get(SESSION, **refresh), 401, "authentication-failed")
+
+
 def test_whatever_changes_anything_needs_the_form_token(web):
     """Not the cookie alone, nor the token of another session."""
     browser, other = web.logged_in(), web.logged_in()

@@ -240,6 +240,17 @@ def test_a_forgotten_password_is_set_by_a_mailed_link(web):
     assert token not in str(audit(web))
 
 
+def test_a_new_password_ends_the_link_to_the_old_one(web):
+    """Whoever read the mail gets nowhere once the owner has set a new password."""
+    confirmed(web)
+    web.browser().post("/api/v1/password-reset", json={"name": "alice"})
+    token = mailed_link(web)
+    run(web.house.accounts.set_password("alice", NEW))
+    use = {"token": token, "password": "another long one"}
+    answer = web.browser().post("/api/v1/password-reset/use", json=use)
+    check_problem(answer, 404, "not-found")
+
+
 def test_a_link_is_for_half_an_hour_and_the_last_one_only(web):
     confirmed(web)
     browser, ask = web.browser(), "/api/v1/password-reset"

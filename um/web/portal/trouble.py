@@ -39,7 +39,7 @@ async def error_page(request: Request, error: UMError) -> Response:
     if isinstance(error, AuthenticationError):
         asked = request.url.path if request.method == "GET" else "/"
         return moved(f"/login?back={quote(asked)}" if asked != "/" else "/login")
-    visitor = await find_visitor(services_of(request), request.cookies.get(COOKIE))
+    visitor = await find_visitor(request, services_of(request), request.cookies.get(COOKIE))
     if visitor is None:
         words = wording(accepted(request.headers.get("accept-language", "")))
         title, text = words("error.title"), reason(words, error)

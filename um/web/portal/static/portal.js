@@ -34,7 +34,7 @@ mark();
 // -- live -------------------------------------------------------------------------------------
 const list = document.getElementById("list");
 async function refresh() {
-  const answer = await fetch(location.href, { headers: { "sec-purpose": "refresh" } });
+  const answer = await fetch(location.href, { headers: { "X-UM-Refresh": "list" } });
   if (!answer.ok || answer.redirected) return location.reload();
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   const replacement = fresh.getElementById("list");
