@@ -1,8 +1,9 @@
 """Faxes sent by Asterisk 22: an independent sender's pages arrive as they were sent."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
+from PIL import Image
 
 from tests.support.asterisk import Asterisk
 from tests.support.asterisk_callers import CALLERS, call, check, message_by
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.slow
 
 FAX_NUMBER, BOTH_NUMBER = "+15551230002", "+15551230004"
 PAGE = text_page("by Asterisk", rows=400, spacing=100)
+FIVE = [text_page(f"by Asterisk, {number}", rows=400, spacing=100) for number in range(1, 6)]
 
 
 @pytest.fixture(scope="module")
@@ -37,29 +39,38 @@ def asterisk(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 def fax(
-    server: Server, asterisk: Asterisk, number: str, *, ecm: bool = True
+    server: Server,
+    asterisk: Asterisk,
+    number: str,
+    *,
+    pages: Sequence[Image.Image] = (PAGE,),
+    ecm: bool = True,
 ) -> tuple[AsteriskSent, Mail]:
-    """Send PAGE; what the sender thinks of it, and the message it became."""
+    """Send the pages; what the sender thinks of it, and the message they became."""
     sent: list[AsteriskSent] = []
-    mail = message_by(server, lambda: sent.append(send_fax(asterisk, number, [PAGE], ecm=ecm)))
+    mail = message_by(server, lambda: sent.append(send_fax(asterisk, number, pages, ecm=ecm)))
     return sent[0], mail
 
 
 @pytest.mark.parametrize("ecm", [True, False], ids=["ecm", "no ecm"])
-def test_a_fax_over_g711_to_a_fax_number(server: Server, asterisk: Asterisk, ecm: bool) -> None:
-    """One page over G.711: the sender is content, and the PDF has its page dot for dot.
+@pytest.mark.parametrize("pages", [[PAGE], FIVE], ids=["1 page", "5 pages"])
+def test_a_fax_over_g711_to_a_fax_number(
+    server: Server, asterisk: Asterisk, pages: list[Image.Image], ecm: bool
+) -> None:
+    """Pages over G.711: the sender is content, and the PDF has them dot for dot.
 
     Without ECM too: no bit is lost on loopback.
     """
-    sent, mail = fax(server, asterisk, FAX_NUMBER, ecm=ecm)
-    assert (sent.status, sent.pages, sent.bit_rate) == ("SUCCESS", 1, 14400)
+    sent, mail = fax(server, asterisk, FAX_NUMBER, pages=pages, ecm=ecm)
+    assert (sent.status, sent.pages, sent.bit_rate) == ("SUCCESS", len(pages), 14400)
     assert sent.remote_station == FAX_NUMBER
-    assert str(mail.message["Subject"]) == f"Fax from {STATION}, 1 page"
+    count = "1 page" if len(pages) == 1 else f"{len(pages)} pages"
+    assert str(mail.message["Subject"]) == f"Fax from {STATION}, {count}"
     text = next(part for part in mail.message.walk() if part.get_content_type() == "text/plain")
     said = text.get_content()
     assert f"Error correction: {'yes' if ecm else 'no'}" in said
     assert "Result: complete" in said
-    assert same_pixels([PAGE], pages_of_pdf(mail.attachment("application/pdf")))
+    assert same_pixels(pages, pages_of_pdf(mail.attachment("application/pdf")))
 
 
 def test_a_fax_to_a_number_for_voice_and_fax(server: Server, asterisk: Asterisk) -> None:

@@ -316,11 +316,11 @@ def test_a_suspended_account_reads_only(server):
 
 
 def test_voicemail_is_switched(server):
-    server.um("account", "add", "quiet")
-    server.um("account", "voicemail", "quiet", "off")
-    assert server.um_json("account", "show", "quiet")["voicemail"] is False
-    server.um("account", "voicemail", "quiet", "on")
-    assert server.um_json("account", "show", "quiet")["voicemail"] is True
+    server.um("account", "add", "switched")
+    server.um("account", "voicemail", "switched", "off")
+    assert server.um_json("account", "show", "switched")["voicemail"] is False
+    server.um("account", "voicemail", "switched", "on")
+    assert server.um_json("account", "show", "switched")["voicemail"] is True
     assert server.um("account", "voicemail", "quiet", "maybe", check=False).returncode == 2
 
 

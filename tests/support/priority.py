@@ -8,7 +8,7 @@ in what its caller says, by its own timestamps, and the recording rightly has it
 import subprocess
 from functools import cache
 
-_FIRST = ("nice", "--adjustment=-5")
+_FIRST = ("nice", "--adjustment=-15")
 
 
 @cache
