@@ -43,6 +43,17 @@ class StandingRule:
         return self.shown_at is not None and now - self.shown_at >= SECOND_THOUGHTS
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What was chosen for an account about one kind; nothing of it: the operator's rule holds."""
+
+    rule: RetentionRule | None = None
+    keep: bool = False
+    """Everything of that kind stays."""
+    damaged: bool = False
+    """The word cannot be read, so that everything stays until another is chosen."""
+
+
 def preference_key(kind: MessageKind) -> str:
     """Under which preference an account's rule on that kind stands: a rule, or KEEP."""
     return f"retention.{kind}"
@@ -62,9 +73,29 @@ def note_shown(rule: RetentionRule, at: datetime) -> str:
 
 
 def shown_at(rule: RetentionRule, note: str | None) -> datetime | None:
-    """When the rule's dry run was first shown, by the note; None if the note is of another rule."""
+    """When the rule's dry run was first shown, by the note; None if the note is of another rule.
+
+    A note that cannot be read is none: the rule rests until it is shown again.
+    """
     instant, _, text = (note or "").partition(" ")
-    return datetime.fromisoformat(instant) if text == str(rule) else None
+    if text != str(rule):
+        return None
+    try:
+        at = datetime.fromisoformat(instant)
+    except ValueError:
+        return None
+    return at if at.tzinfo is not None else None
+
+
+def read_choice(kind: MessageKind, text: str | None) -> Choice:
+    """What an account's word on that kind means."""
+    if text is None or text == KEEP:
+        return Choice(keep=text == KEEP)
+    try:
+        rule = parse_rule(text)
+    except InvalidError:
+        return Choice(damaged=True)
+    return Choice(rule) if rule.kind is kind else Choice(damaged=True)
 
 
 def standing_rules(
@@ -73,25 +104,18 @@ def standing_rules(
     """The rules for an account with these preferences; what cannot be read keeps everything."""
     found = []
     for kind in KINDS:
-        text = chosen.get(preference_key(kind))
-        if text is None:
-            found += [operators[kind]] if kind in operators else []
-        elif (rule := _own_rule(kind, text)) is not None:
-            found.append(StandingRule(rule, True, shown_at(rule, chosen.get(shown_key(kind)))))
+        choice = read_choice(kind, chosen.get(preference_key(kind)))
+        if choice.rule is not None:
+            at = shown_at(choice.rule, chosen.get(shown_key(kind)))
+            found.append(StandingRule(choice.rule, True, at))
+        elif choice == Choice() and kind in operators:
+            found.append(operators[kind])
     return found
 
 
 def may_expire(account: Account) -> bool:
     """Whether rules touch the account at all: only an active one, under no legal hold."""
     return account.state is AccountState.ACTIVE and account.legal_hold_at is None
-
-
-def _own_rule(kind: MessageKind, text: str) -> RetentionRule | None:
-    try:
-        rule = parse_rule(text)
-    except InvalidError:
-        return None
-    return rule if rule.kind is kind else None
 
 
 def ingest_dated(kind: MessageKind, now: datetime) -> datetime:

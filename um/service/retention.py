@@ -20,10 +20,12 @@ from um.core.retention import KINDS, Action, RetentionRule, parse_rule
 from um.policy.retention import (
     KEEP,
     PREFERENCES,
+    Choice,
     StandingRule,
     may_expire,
     note_shown,
     preference_key,
+    read_choice,
     shown_at,
     shown_key,
     standing_rules,
@@ -73,6 +75,15 @@ class Retention:
             return standing_rules(self._standing_txn(tx), tx.accounts.preferences(account.id))
 
         return await self._store.read("retention-rules", rules_txn)
+
+    async def choices(self, name: str) -> dict[MessageKind, Choice]:
+        """What was chosen for the account, of each kind that may have a rule. Raises NotFoundError."""
+
+        def choices_txn(tx: Transaction) -> dict[MessageKind, Choice]:
+            words = tx.accounts.preferences(named_txn(tx, name, self._settings.domain).id)
+            return {kind: read_choice(kind, words.get(preference_key(kind))) for kind in KINDS}
+
+        return await self._store.read("retention-choices", choices_txn)
 
     async def choose(
         self,

@@ -103,6 +103,14 @@ def test_a_rule_rests_for_a_day_after_its_own_dry_run():
     assert not StandingRule(VOICE, True, None).in_force(NOW + timedelta(days=999))
 
 
+@given(st.text())
+def test_a_note_that_is_damaged_is_none(instant):
+    """Whatever stands before the rule's own words: an aware instant, or it was never shown."""
+    found = shown_at(VOICE, f"{instant} {VOICE}")
+    assert found is None or found.tzinfo is not None
+    assert shown_at(VOICE, f"2026-03-04T12:00:00 {VOICE}") is None
+
+
 @pytest.mark.parametrize("state", AccountState)
 def test_rules_touch_active_accounts_only(state):
     account = Account(AccountId("a"), "a", "d", NOW, state=state)

@@ -11,6 +11,7 @@ from um.core.account import CallRecord, GreetingKind
 from um.core.forwarding import AfterCopy, CopyMode
 from um.core.message import MessageKind
 from um.policy.lifecycle import Door
+from um.policy.retention import Choice
 from um.service.mailbox_folders import NoSuchUseError
 
 NEW = "a better password"
@@ -239,6 +240,37 @@ def test_a_rule_of_clean_up_is_shown_before_it_acts(web):
     assert run(retention.rules("alice")) == []
     for wrong in ("0", "-1", "soon", "999999"):
         assert browser.send("/keeping", **(usual | {"rule-fax": wrong})).status_code == 422
+
+
+def test_a_damaged_rule_is_shown_and_mended_by_saving(web):
+    """It keeps everything meanwhile; the page says so, and whatever is chosen takes its place."""
+    web.voice(web.account)
+    web.house.clock.advance(days=70)
+    damaged = {
+        "retention.voice": "voice oldre than 60 days",
+        "retention.fax": "voice older than 60 days -> Trash",
+        "retention.mail": "mail older than 90 days -> Trash",
+        "retention.mail.shown": "yesterday mail older than 90 days -> Trash",
+    }
+    run(web.house.accounts.set_preferences("alice", damaged))
+    browser = web.signed_in()
+    page = browser.get("/keeping")
+    assert page.status_code == 200
+    assert text_of(page).count("cannot be read any more") == 2
+    assert "not in force until it is saved here" in text_of(page)
+    assert run(web.desk.retention.dry_run("alice")) == []
+    chosen = {"rule-voice": "keep", "rule-fax": "", "rule-invoice": "", "rule-mail": "90"}
+    assert "cannot be read" not in text_of(browser.send("/keeping", "/keeping", **chosen))
+    told = run(web.desk.retention.choices("alice"))
+    assert (told["voice"].keep, told["fax"], told["mail"].damaged) == (True, Choice(), False)
+    assert "in force from" in text_of(browser.get("/keeping"))
+
+
+def test_a_rule_that_deletes_for_good_is_not_shown_as_one_that_moves_to_trash(web):
+    """Only an operator can make one."""
+    word = "fax older than 30 days -> delete"
+    run(web.desk.retention.choose("alice", MessageKind.FAX, word))
+    assert "deleted for good, not moved to Trash" in text_of(web.signed_in().get("/keeping"))
 
 
 def test_a_suspended_account_changes_no_setting(web):

@@ -12,8 +12,8 @@ from fastapi import APIRouter, Request, Response
 
 from um.core.errors import InvalidError
 from um.core.message import MessageKind
-from um.core.retention import KINDS, RetentionRule, parse_rule
-from um.policy.retention import KEEP, SECOND_THOUGHTS, preference_key
+from um.core.retention import KINDS, Action, RetentionRule
+from um.policy.retention import KEEP, SECOND_THOUGHTS, Choice, StandingRule
 from um.service.recipients import by_id
 from um.service.retention import Expiry
 from um.service.web_sessions import Visitor
@@ -23,7 +23,7 @@ from um.web.portal.desk import PortalDesk
 from um.web.portal.forms import Form, WritableForm
 from um.web.portal.render import page
 from um.web.portal.rows import Rows
-from um.web.portal.wording import wording
+from um.web.portal.wording import Wording, wording
 from um.web.services import Services, WebServices
 
 PATH = "/keeping"
@@ -36,6 +36,8 @@ class Chosen:
 
     word: str = ""
     heard_only: bool = False
+    damaged: bool = False
+    """What stands there cannot be read. It keeps everything, and whatever is saved mends it."""
 
 
 def keeping_pages(desk: PortalDesk) -> APIRouter:
@@ -49,7 +51,7 @@ def keeping_pages(desk: PortalDesk) -> APIRouter:
     @router.post(PATH)
     async def change_rules(request: Request, form: WritableForm, services: Services) -> Response:
         visitor, name = form.visitor, by_id(form.visitor.account.id)
-        before = await _chosen(services, visitor)
+        before = await _chosen(desk, visitor)
         for kind in KINDS:
             wanted = _read(form, kind)
             if wanted != before[kind]:
@@ -78,17 +80,15 @@ def _rule(kind: MessageKind, chosen: Chosen) -> str | None:
     return str(RetentionRule(kind, int(chosen.word), heard_only=chosen.heard_only))
 
 
-async def _chosen(services: WebServices, visitor: Visitor) -> dict[MessageKind, Chosen]:
-    preferences = await services.accounts.preferences(by_id(visitor.account.id))
-    found = {}
-    for kind in KINDS:
-        word = preferences.get(preference_key(kind), "")
-        if word in ("", KEEP):
-            found[kind] = Chosen(word)
-        else:
-            rule = parse_rule(word)
-            found[kind] = Chosen(str(rule.older_than_days), rule.heard_only)
-    return found
+async def _chosen(desk: PortalDesk, visitor: Visitor) -> dict[MessageKind, Chosen]:
+    choices = await desk.retention.choices(by_id(visitor.account.id))
+    return {kind: _shown(choice) for kind, choice in choices.items()}
+
+
+def _shown(choice: Choice) -> Chosen:
+    if choice.rule is not None:
+        return Chosen(str(choice.rule.older_than_days), choice.rule.heard_only)
+    return Chosen(KEEP if choice.keep or choice.damaged else "", damaged=choice.damaged)
 
 
 async def _page(
@@ -102,25 +102,18 @@ async def _page(
 ) -> Response:
     words = wording(visitor.account.language)
     rows = Rows(words, visitor.account.timezone, services.clock.now())
-    standing = {}
-    for each in await desk.retention.rules(by_id(visitor.account.id)):
-        begins = each.shown_at and rows.when(each.shown_at + SECOND_THOUGHTS)
-        days = words.number(each.rule.older_than_days)
-        standing[each.rule.kind] = (
-            words("keeping.begins", days=days, at=begins)
-            if begins
-            else words("keeping.asleep", days=days)
-        )
+    chosen = await _chosen(desk, visitor)
+    standing = {
+        each.rule.kind: _stands(words, rows, each)
+        for each in await desk.retention.rules(by_id(visitor.account.id))
+    }
     return await page(
         request,
         visitor,
         "keeping",
         path=PATH,
         done=words("done.saved") if saved else "",
-        kinds=[
-            (kind.value, chosen, standing.get(kind, ""))
-            for kind, chosen in (await _chosen(services, visitor)).items()
-        ],
+        kinds=[(kind.value, each, standing.get(kind, "")) for kind, each in chosen.items()],
         days=DAYS,
         takes=[
             words(
@@ -132,3 +125,16 @@ async def _page(
             for each in takes
         ],
     )
+
+
+def _stands(words: Wording, rows: Rows, standing: StandingRule) -> str:
+    """What of a rule that holds is not in the form's fields."""
+    days = words.number(standing.rule.older_than_days)
+    if standing.shown_at is None:
+        said = words("keeping.asleep", days=days)
+    else:
+        begins = rows.when(standing.shown_at + SECOND_THOUGHTS)
+        said = words("keeping.begins", days=days, at=begins)
+    if standing.rule.action is Action.DELETE:
+        return f"{said} {words('keeping.deletes', days=days)}"
+    return said
