@@ -19,7 +19,6 @@ from um.mime.build import fax_message, voice_message
 from um.mime.build.facts import FaxFacts, VoiceFacts
 from um.service.delivery import Incoming
 from um.service.export import Exporter
-from um.service.retention import Retention
 from um.web.application import web_app
 from um.web.portal import PortalDesk, error_page, portal_pages
 
@@ -36,7 +35,6 @@ class PortalHouse(WebHouse):
             draw_peaks=self._peaks,
             draw_sheets=self._sheets,
             exporter=self._exporter(exports),
-            retention=Retention(self.house.store, self.house.clock, self.house.settings),
         )
         self.pages = portal_pages(self.desk)
         self.app = web_app(self.services, self.pages, error_page=error_page)

@@ -1,6 +1,7 @@
 """The HTTPS application over a house in memory, and a browser that asks it without a network."""
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -14,8 +15,10 @@ from um.core.credentials import Scope
 from um.core.errors import RefusedDocumentError
 from um.core.ids import IngestKey
 from um.core.ports import NoMetrics
+from um.core.retention import RetentionRule
 from um.service.app_passwords import AppPasswords
 from um.service.delivery import Delivered
+from um.service.forward.trial import WebhookTrials
 from um.service.house_records import HouseRecords
 from um.service.invoices import InvoiceDrop
 from um.service.mailboxes import MailboxService
@@ -25,7 +28,9 @@ from um.service.operator_tokens import OperatorTokens
 from um.service.own_greetings import OwnGreetings
 from um.service.password_reset import PasswordReset
 from um.service.profile import Profiles
+from um.service.purge_clock import PurgeClock
 from um.service.recipients import Directory
+from um.service.retention import Retention
 from um.service.web_sessions import WebSessions
 from um.smtp.reception import Client, Limits, Reception
 from um.web.application import bare_app, guarded
@@ -37,11 +42,23 @@ ORIGIN = "https://um.example.net"
 
 
 class WebHouse:
-    """A house with its application. `app`: one of an earlier house, which moves over here."""
+    """A house with its application.
 
-    def __init__(self, *, app: FastAPI | None = None, **house: Any) -> None:
+    Args:
+        app: one of an earlier house, which moves over here.
+        rules: the operator's rules of retention.
+        house: as for the house.
+    """
+
+    def __init__(
+        self,
+        *,
+        app: FastAPI | None = None,
+        rules: Sequence[RetentionRule] = (),
+        **house: Any,
+    ) -> None:
         self.house = ForwardHouse(**house)
-        self.services = web_services(self.house)
+        self.services = web_services(self.house, rules)
         self.bare = app or bare_app(self.services)
         self.bare.state.services = self.services
         self.app = guarded(self.bare)
@@ -63,7 +80,7 @@ class WebHouse:
         return browser
 
 
-def web_services(house: ForwardHouse) -> WebServices:
+def web_services(house: ForwardHouse, rules: Sequence[RetentionRule] = ()) -> WebServices:
     """The use cases of the house, as the application wants them."""
     mailboxes = MailboxService(house.store, house.blobs, house.delivery, house.clock)
     store, clock, settings = house.store, house.clock, house.settings
@@ -81,12 +98,16 @@ def web_services(house: ForwardHouse) -> WebServices:
         message_list=MessageList(mailboxes),
         message_parts=MessageParts(mailboxes),
         numbers=house.numbers,
+        outbox=house.queue,
         password_reset=PasswordReset(store, house.bus, clock, house.hasher, house.signer, settings),
         profiles=Profiles(store, clock, settings),
+        purge_clock=PurgeClock(store, clock),
         records=HouseRecords(store, settings),
+        retention=Retention(store, clock, settings, rules),
         sessions=WebSessions(store, clock),
         streams=Streams(house.bus, beat_seconds=0.05),
         tokens=OperatorTokens(store, clock),
+        webhook_trials=WebhookTrials(house.rules, house.webhooks, clock),
     )
 
 

@@ -11,6 +11,7 @@ from um.app.services import Services
 from um.app.timers import Timers
 from um.config import Config, ConfigurationError, contains
 from um.config.models import WebConfig
+from um.service.forward.trial import WebhookTrials
 from um.service.invoices import InvoiceDrop
 from um.service.message_list import MessageList
 from um.service.message_parts import MessageParts
@@ -25,6 +26,7 @@ from um.web.portal import error_page, portal_pages
 from um.web.server import HttpServer
 from um.web.services import WebServices
 from um.web.streams import Streams
+from um.web.webhook import HttpWebhooks
 from voicemail.files import ConvertedFiles
 
 LEAST_TOKEN_CHARACTERS = 16
@@ -93,12 +95,16 @@ def web_services(services: Services) -> WebServices:
         message_list=MessageList(services.mailboxes),
         message_parts=MessageParts(services.mailboxes),
         numbers=services.numbers,
+        outbox=forward.queue,
         password_reset=services.password_reset,
         profiles=services.profiles,
+        purge_clock=services.purge_clock,
         records=services.records,
+        retention=services.retention,
         sessions=services.sessions,
         streams=Streams(ports.bus),
         tokens=services.tokens,
+        webhook_trials=WebhookTrials(forward.rules, HttpWebhooks(), ports.clock),
     )
 
 

@@ -18,7 +18,6 @@ def portal_desk(services: Services) -> PortalDesk:
         ),
         draw_peaks=Waveforms().draw,
         draw_sheets=Sheets(at_once=SHEETS_AT_ONCE).draw,
-        retention=services.retention,
         ring_seconds=config.telephony.ring_seconds,
         purge_months=config.policy.purge_after_months,
     )

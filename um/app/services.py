@@ -20,6 +20,7 @@ from um.service.password_reset import PasswordReset
 from um.service.passwords import Argon2Hasher
 from um.service.profile import Profiles
 from um.service.purge import Purge
+from um.service.purge_clock import PurgeClock
 from um.service.recipients import Directory
 from um.service.retention import Retention
 from um.service.routing import CallDoor
@@ -81,6 +82,7 @@ class Services:
             steps=ports.steps,
             metrics=metrics,
         )
+        self.purge_clock = PurgeClock(store, clock, metrics=metrics)
         self.retention = Retention(store, clock, self.settings, ports.config.policy.retention)
         self.housekeeping = Housekeeping(
             store,

@@ -76,6 +76,12 @@ class Retention:
 
         return await self._store.read("retention-rules", rules_txn)
 
+    async def operators(self) -> list[StandingRule]:
+        """The rules for all accounts, as they stand."""
+        return await self._store.read(
+            "retention-operators", lambda tx: list(self._standing_txn(tx).values())
+        )
+
     async def choices(self, name: str) -> dict[MessageKind, Choice]:
         """What was chosen for the account, of each kind that may have a rule. Raises NotFoundError."""
 

@@ -10,7 +10,9 @@ from um.service.accounts import AccountService
 from um.service.app_passwords import AppPasswords
 from um.service.authentication import Authenticator
 from um.service.forward.addresses import AddressBook
+from um.service.forward.queue import OutboxQueue
 from um.service.forward.rules import ForwardRules
+from um.service.forward.trial import WebhookTrials
 from um.service.house_records import HouseRecords
 from um.service.invoices import InvoiceDrop
 from um.service.mailboxes import MailboxService
@@ -21,6 +23,8 @@ from um.service.operator_tokens import OperatorTokens
 from um.service.own_greetings import OwnGreetings
 from um.service.password_reset import PasswordReset
 from um.service.profile import Profiles
+from um.service.purge_clock import PurgeClock
+from um.service.retention import Retention
 from um.service.web_sessions import WebSessions
 from um.web.streams import Streams
 
@@ -42,12 +46,16 @@ class WebServices:
     message_list: MessageList
     message_parts: MessageParts
     numbers: NumberService
+    outbox: OutboxQueue
     password_reset: PasswordReset
     profiles: Profiles
+    purge_clock: PurgeClock
     records: HouseRecords
+    retention: Retention
     sessions: WebSessions
     streams: Streams
     tokens: OperatorTokens
+    webhook_trials: WebhookTrials
 
 
 def services_of(request: Request) -> WebServices:

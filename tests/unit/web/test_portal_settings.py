@@ -231,7 +231,7 @@ def test_a_rule_of_clean_up_is_shown_before_it_acts(web):
     page = browser.send("/keeping", **(usual | {"rule-voice": "60"}))
     assert "Voice messages: 1 message" in text_of(page)
     assert "in force from" in text_of(browser.get("/keeping"))
-    retention = web.desk.retention
+    retention = web.services.retention
     assert run(retention.run()) == []
     web.house.clock.advance(days=1, minutes=1)
     assert [each.messages for each in run(retention.run())] == [1]
@@ -258,10 +258,10 @@ def test_a_damaged_rule_is_shown_and_mended_by_saving(web):
     assert page.status_code == 200
     assert text_of(page).count("cannot be read any more") == 2
     assert "not in force until it is saved here" in text_of(page)
-    assert run(web.desk.retention.dry_run("alice")) == []
+    assert run(web.services.retention.dry_run("alice")) == []
     chosen = {"rule-voice": "keep", "rule-fax": "", "rule-invoice": "", "rule-mail": "90"}
     assert "cannot be read" not in text_of(browser.send("/keeping", "/keeping", **chosen))
-    told = run(web.desk.retention.choices("alice"))
+    told = run(web.services.retention.choices("alice"))
     assert (told["voice"].keep, told["fax"], told["mail"].damaged) == (True, Choice(), False)
     assert "in force from" in text_of(browser.get("/keeping"))
 
@@ -269,7 +269,7 @@ def test_a_damaged_rule_is_shown_and_mended_by_saving(web):
 def test_a_rule_that_deletes_for_good_is_not_shown_as_one_that_moves_to_trash(web):
     """Only an operator can make one."""
     word = "fax older than 30 days -> delete"
-    run(web.desk.retention.choose("alice", MessageKind.FAX, word))
+    run(web.services.retention.choose("alice", MessageKind.FAX, word))
     assert "deleted for good, not moved to Trash" in text_of(web.signed_in().get("/keeping"))
 
 

@@ -40,7 +40,7 @@ def routes() -> list[Known]:
         for each in iter_route_contexts(app.routes)
         if isinstance(each.original_route, APIRoute)
     ]
-    assert len(found) > 45
+    assert len(found) > 70
     return found
 
 

@@ -28,6 +28,7 @@ BODIES = {
     ("POST", "/api/v1/me/app-passwords"): {"label": "phone"},
     ("POST", "/api/v1/me/forwarding/addresses"): {"address": "mallory@example.org"},
     ("PUT", "/api/v1/me/forwarding/rules/{kind}"): {"mode": "attach"},
+    ("PUT", "/api/v1/me/retention/{kind}"): {"older_than_days": 30},
     ("POST", "/api/v1/session"): {"name": "alice", "password": PASSWORD},
 }
 
@@ -72,6 +73,8 @@ class Neighbours:
         await services.app_passwords.add("bob", SECRET)
         await house.book.add(bob.id, "bob@example.org")
         await house.rules.set(bob.id, MessageKind.FAX, CopyRule(CopyMode.NOTIFY))
+        await services.retention.choose("bob", MessageKind.FAX, "fax older than 77 days -> Trash")
+        await house.rules.set_webhook(bob.id, f"https://crm.example.net/{SECRET}")
         call = CallRecord(bob.id, house.clock.now(), "missed-voice", None, SECRET, 0.0)
         await house.store.run("call", lambda tx: tx.records.add_call(call))
 
@@ -98,7 +101,8 @@ class Neighbours:
 
     def paths(self, path: str) -> list[str]:
         """The path with each of Bob's names in its place."""
-        path = path.format_map(Kept({"kind": "fax" if "rules" in path else "busy", "number": "1"}))
+        kind = "busy" if "greetings" in path else "fax"
+        path = path.format_map(Kept({"kind": kind, "number": "1"}))
         place = re.search(r"{(\w+)}", path)
         if place is None:
             return [path]

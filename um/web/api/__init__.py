@@ -6,6 +6,7 @@ from fastapi import APIRouter
 
 from um.web.api import (
     accounts,
+    forwarding,
     greetings,
     house,
     invoices,
@@ -16,23 +17,29 @@ from um.web.api import (
     own_app_passwords,
     own_forwarding,
     password_reset,
+    purging,
+    retention,
 )
 from um.web.problems import MEDIA_TYPE, Problem
 
 API = "/api/v1"
 OPENAPI_URL = f"{API}/openapi.json"
 FAMILIES = (
-    login,
-    password_reset,
-    own_account,
-    messages,
-    greetings,
-    own_app_passwords,
-    own_forwarding,
-    accounts,
-    numbers,
-    invoices,
-    house,
+    login.router,
+    password_reset.router,
+    own_account.router,
+    messages.router,
+    greetings.router,
+    own_app_passwords.router,
+    own_forwarding.router,
+    retention.own,
+    accounts.router,
+    numbers.router,
+    forwarding.router,
+    retention.router,
+    invoices.router,
+    house.router,
+    purging.router,
 )
 _REFUSED: dict[str, Any] = {
     "description": "Not done: a problem document (RFC 9457) says why",
@@ -44,5 +51,5 @@ def api_router() -> APIRouter:
     """All routes under /api/v1."""
     router = APIRouter(prefix=API, responses={"4XX": _REFUSED, "5XX": _REFUSED})
     for family in FAMILIES:
-        router.include_router(family.router)
+        router.include_router(family)
     return router

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from um.service.export import Exporter
-from um.service.retention import Retention
 
 T = TypeVar("T")
 
@@ -53,7 +52,6 @@ class PortalDesk:
     draw_sheets: Callable[[bytes, int], Awaitable[Sequence[bytes]]]
     """A PDF's pages from that number on, at most SHEETS_AT_ONCE, as PNG. Raises UMError."""
     exporter: Exporter
-    retention: Retention
     ring_seconds: int = 20
     """How long calls ring for who has chosen nothing."""
     purge_months: int = 2

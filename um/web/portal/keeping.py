@@ -19,13 +19,13 @@ from um.service.retention import Expiry
 from um.service.web_sessions import Visitor
 from um.web.api.own_account import OWNER
 from um.web.guards import Customer
-from um.web.portal.desk import PortalDesk
 from um.web.portal.forms import Form, WritableForm
 from um.web.portal.render import page
 from um.web.portal.rows import Rows
 from um.web.portal.wording import Wording, wording
 from um.web.services import Services, WebServices
 
+router = APIRouter()
 PATH = "/keeping"
 DAYS = (30, 60, 90, 180, 365)
 
@@ -40,28 +40,23 @@ class Chosen:
     """What stands there cannot be read. It keeps everything, and whatever is saved mends it."""
 
 
-def keeping_pages(desk: PortalDesk) -> APIRouter:
-    """The page and its form."""
-    router = APIRouter()
+@router.get(PATH)
+async def keeping_page(request: Request, visitor: Customer, services: Services) -> Response:
+    """What holds for each kind."""
+    return await _page(request, visitor, services)
 
-    @router.get(PATH)
-    async def keeping_page(request: Request, visitor: Customer, services: Services) -> Response:
-        return await _page(desk, request, visitor, services)
 
-    @router.post(PATH)
-    async def change_rules(request: Request, form: WritableForm, services: Services) -> Response:
-        visitor, name = form.visitor, by_id(form.visitor.account.id)
-        before = await _chosen(desk, visitor)
-        for kind in KINDS:
-            wanted = _read(form, kind)
-            if wanted != before[kind]:
-                rule = _rule(kind, wanted)
-                await desk.retention.choose(name, kind, rule, actor=OWNER)
-        return await _page(
-            desk, request, visitor, services, takes=await desk.retention.dry_run(name), saved=True
-        )
-
-    return router
+@router.post(PATH)
+async def change_rules(request: Request, form: WritableForm, services: Services) -> Response:
+    """Sets what is different, and shows what all of it would take today."""
+    visitor, name = form.visitor, by_id(form.visitor.account.id)
+    before = await _chosen(services, visitor)
+    for kind in KINDS:
+        wanted = _read(form, kind)
+        if wanted != before[kind]:
+            await services.retention.choose(name, kind, _rule(kind, wanted), actor=OWNER)
+    takes = await services.retention.dry_run(name)
+    return await _page(request, visitor, services, takes=takes, saved=True)
 
 
 def _read(form: Form, kind: MessageKind) -> Chosen:
@@ -80,8 +75,8 @@ def _rule(kind: MessageKind, chosen: Chosen) -> str | None:
     return str(RetentionRule(kind, int(chosen.word), heard_only=chosen.heard_only))
 
 
-async def _chosen(desk: PortalDesk, visitor: Visitor) -> dict[MessageKind, Chosen]:
-    choices = await desk.retention.choices(by_id(visitor.account.id))
+async def _chosen(services: WebServices, visitor: Visitor) -> dict[MessageKind, Chosen]:
+    choices = await services.retention.choices(by_id(visitor.account.id))
     return {kind: _shown(choice) for kind, choice in choices.items()}
 
 
@@ -92,7 +87,6 @@ def _shown(choice: Choice) -> Chosen:
 
 
 async def _page(
-    desk: PortalDesk,
     request: Request,
     visitor: Visitor,
     services: WebServices,
@@ -102,10 +96,10 @@ async def _page(
 ) -> Response:
     words = wording(visitor.account.language)
     rows = Rows(words, visitor.account.timezone, services.clock.now())
-    chosen = await _chosen(desk, visitor)
+    chosen = await _chosen(services, visitor)
     standing = {
         each.rule.kind: _stands(words, rows, each)
-        for each in await desk.retention.rules(by_id(visitor.account.id))
+        for each in await services.retention.rules(by_id(visitor.account.id))
     }
     return await page(
         request,
