@@ -34,6 +34,7 @@ AFTER_LOGIN = (
     "SAVEDATE",
     "OBJECTID",
     "PREVIEW",
+    "MULTIAPPEND",
     "QUOTA",
     "QUOTA=RES-STORAGE",
     "QUOTA=RES-MESSAGE",

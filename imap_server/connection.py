@@ -5,17 +5,28 @@ Laws:
   client fills only its own socket: whoever feeds the engine stops while `buffered` is large.
 - Whatever the octets, the outcome is an event, a BAD that the engine itself answers, or the end
   (`Ended`, after a BYE). A refused non-synchronizing literal is drained, never read as commands.
-- The message of APPEND is offered before it is asked for: `accept_message` or `refuse_message`.
+- Each message of APPEND is offered before it is asked for: `accept_message` or `refuse_message`.
 """
 
 import re
-from dataclasses import dataclass, field
+from collections import deque
+from dataclasses import dataclass
 
+from imap_server.appending import Appending
+from imap_server.events import (
+    AppendBroken,
+    AppendEnded,
+    CommandReceived,
+    Ended,
+    Event,
+    LineReceived,
+    MessageOffered,
+    MessageReceived,
+)
 from imap_server.state import State, refusal
 from imap_server.wire import responses
-from imap_server.wire.commands import Append, Command
 from imap_server.wire.limits import Limits
-from imap_server.wire.parser import parse_append, parse_command, parse_name
+from imap_server.wire.parser import APPENDS, parse_command, parse_name
 from imap_server.wire.search import BadCharsetError
 from imap_server.wire.tokens import BadCommandError, Scanner
 
@@ -24,46 +35,17 @@ _TAG_ALONE = re.compile(rb'([^\x00-\x20(){%*"\\+\x7f-\xff]{1,128})(?= |\Z)')
 BAD_CHARSET = b"BADCHARSET (US-ASCII UTF-8)"
 
 
-@dataclass(frozen=True, slots=True)
-class CommandReceived:
-    """A whole command that its state allows."""
-
-    tag: bytes
-    name: bytes
-    command: Command
-
-
-@dataclass(frozen=True, slots=True)
-class MessageOffered:
-    """An APPEND whose message of `size_octets` waits for `accept_message` or `refuse_message`."""
-
-    tag: bytes
-    append: Append
-    size_octets: int
-
-
-@dataclass(frozen=True, slots=True)
-class MessageReceived:
-    """The APPEND is complete."""
-
-    tag: bytes
-    append: Append
-    data: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class LineReceived:
-    """A line that was asked for with `ask_line`, without its end."""
-
-    line: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """The engine has said BYE: send what is to be sent and close."""
-
-
-Event = CommandReceived | MessageOffered | MessageReceived | LineReceived | Ended
+__all__ = [
+    "AppendBroken",
+    "AppendEnded",
+    "CommandReceived",
+    "Connection",
+    "Ended",
+    "Event",
+    "LineReceived",
+    "MessageOffered",
+    "MessageReceived",
+]
 
 
 @dataclass(slots=True)
@@ -72,6 +54,8 @@ class _Literal:
 
     left: int
     chunks: list[bytes] | None
+    message: bool = False
+    """It is a message's, not an argument."""
 
 
 class Connection:
@@ -88,13 +72,14 @@ class Connection:
         self._bad_in_a_row = 0
         self._line_asked = False
         self._ended = False
+        self._events: deque[Event] = deque()
         self._forget_command()
 
     def _forget_command(self) -> None:
         self._parts: list[bytes] = []
         self._literal: _Literal | None = None
-        self._offered: tuple[MessageOffered, bool] | None = None
-        self._accepted: MessageOffered | None = None
+        self._append: Appending | None = None
+        self._offered: tuple[int, bool] | None = None
         self._refusal: bytes | None = None
 
     @property
@@ -127,21 +112,22 @@ class Connection:
     def accept_message(self) -> None:
         """Let the offered message come."""
         assert self._offered is not None, "a message was offered"
-        offer, synchronizing = self._offered
+        size, synchronizing = self._offered
         self._offered = None
-        self._accepted = offer
-        self._begin_literal(offer.size_octets, synchronizing=synchronizing)
+        self._begin_literal(size, synchronizing=synchronizing, message=True)
 
     def refuse_message(self, response: bytes) -> None:
-        """Refuse it with the tagged `response`; octets that come anyway are drained first."""
+        """Refuse it with the tagged `response`; octets that come anyway are drained first.
+
+        Messages of the same command that were received before it are the session's to forget.
+        """
         assert self._offered is not None, "a message was offered"
-        offer, synchronizing = self._offered
-        self._offered = None
+        size, synchronizing = self._offered
+        self._forget_command()
         if synchronizing:
-            self._forget_command()
             self._output.append(response)
         else:
-            self._drain(offer.size_octets, response)
+            self._drain(size, response)
 
     def complain(self, tag: bytes, problem: str) -> None:
         """Answer BAD; too many in a row end the connection."""
@@ -156,6 +142,8 @@ class Connection:
     def next_event(self) -> Event | None:
         """What happened next; None: more octets (or an answer to an offer) are needed."""
         while not self._ended:
+            if self._events:
+                return self._events.popleft()
             if self._offered is not None:
                 return None
             if self._literal is not None:
@@ -199,7 +187,11 @@ class Connection:
         if literal.left:
             return False
         if literal.chunks is not None:
-            self._parts.append(b"".join(literal.chunks))
+            data = b"".join(literal.chunks)
+            if literal.message and self._append is not None:
+                self._append.take(data)
+            else:
+                self._parts.append(data)
         self._literal = None
         return True
 
@@ -217,13 +209,10 @@ class Connection:
         if self._refusal is not None:
             self._on_refused_line(match)
             return None
-        if self._accepted is not None:
-            return self._on_message_end(self._accepted, line, match)
-        if match is None:
-            self._parts.append(line)
-            return self._on_command()
-        self._parts.append(line[: match.start()])
-        return self._on_literal(int(match[1]), synchronizing=not match[2])
+        self._parts.append(line if match is None else line[: match.start()])
+        if self._append is not None:
+            return self._on_append(self._append, match)
+        return self._on_command() if match is None else self._on_literal(match)
 
     def _on_refused_line(self, match: re.Match[bytes] | None) -> None:
         """The rest of a command that is refused already: only its end is of interest."""
@@ -237,25 +226,17 @@ class Connection:
         else:
             self._output.append(response)
 
-    def _on_message_end(
-        self, offer: MessageOffered, line: bytes, match: re.Match[bytes] | None
-    ) -> Event | None:
-        if line:
-            self._refuse(offer.tag, "Unexpected octets after the message", match)
-            return None
-        data = self._parts[-1]
-        self._forget_command()
-        self._bad_in_a_row = 0
-        return MessageReceived(offer.tag, offer.append, data)
-
     def _on_command(self) -> Event | None:
         parts = self._parts
-        self._forget_command()
         tag = _tag_of(parts[0])
         try:
-            self._check_state(parts)
+            _, tag, name = self._check_state(parts)
+            if name in APPENDS:
+                return self._on_append(Appending(tag), None)
+            self._forget_command()
             tag, name, command = parse_command(parts)
         except BadCommandError as problem:
+            self._forget_command()
             self.complain(tag, str(problem))
         except BadCharsetError:
             self._output.append(
@@ -276,28 +257,40 @@ class Connection:
             raise BadCommandError(reason)
         return scan, tag, name
 
-    def _on_literal(self, size: int, *, synchronizing: bool) -> Event | None:
+    def _on_literal(self, match: re.Match[bytes]) -> Event | None:
         tag = _tag_of(self._parts[0])
         try:
-            scan, tag, name = self._check_state(self._parts)
-            append = parse_append(scan) if name == b"APPEND" else None
-            self._check_size(size, message=append is not None, synchronizing=synchronizing)
+            _, tag, name = self._check_state(self._parts)
+            if name not in APPENDS:
+                self._begin_argument(match)
+                return None
         except BadCommandError as problem:
-            bad = responses.status(tag, b"BAD", str(problem))
-            if synchronizing:
-                self._forget_command()
-                self._say_bad(bad)
-            else:
-                self._drain(size, bad)
+            self._refuse(tag, str(problem), match)
             return None
-        if append is None:
-            self._begin_literal(size, synchronizing=synchronizing)
-            return None
-        offer = MessageOffered(tag, append, size)
-        self._offered = (offer, synchronizing)
-        return offer
+        return self._on_append(Appending(tag), match)
 
-    def _check_size(self, size: int, *, message: bool, synchronizing: bool) -> None:
+    def _on_append(self, append: Appending, match: re.Match[bytes] | None) -> Event | None:
+        """A chunk of an APPEND: text up to a literal, or to the end of the line."""
+        self._append = append
+        try:
+            events = append.chunk(self._parts, None if match is None else int(match[1]))
+            if match is not None and events is None:
+                self._begin_argument(match)
+            elif match is not None:
+                self._check_size(match, message=True)
+                self._offered = int(match[1]), not match[2]
+                self._parts = []
+        except BadCommandError as problem:
+            self._refuse(append.tag, str(problem), match)
+            return AppendBroken() if append.begun else None
+        if match is None:
+            self._forget_command()
+            self._bad_in_a_row = 0
+        self._events.extend(events or ())
+        return None
+
+    def _check_size(self, match: re.Match[bytes], *, message: bool = False) -> None:
+        size, synchronizing = int(match[1]), not match[2]
         if not synchronizing and size > self._limits.non_synchronizing():
             raise BadCommandError("Non-synchronizing literal too large")
         if message:
@@ -306,10 +299,14 @@ class Connection:
         if size + sum(len(part) for part in self._parts[1::2]) > limit:
             raise BadCommandError("Literal too large")
 
-    def _begin_literal(self, size: int, *, synchronizing: bool) -> None:
+    def _begin_argument(self, match: re.Match[bytes]) -> None:
+        self._check_size(match)
+        self._begin_literal(int(match[1]), synchronizing=not match[2])
+
+    def _begin_literal(self, size: int, *, synchronizing: bool, message: bool = False) -> None:
         if synchronizing:
             self._output.append(responses.continuation(b"OK"))
-        self._literal = _Literal(size, [])
+        self._literal = _Literal(size, [], message)
 
     def _refuse(self, tag: bytes, problem: str, match: re.Match[bytes] | None) -> None:
         bad = responses.status(tag, b"BAD", problem)
@@ -342,6 +339,7 @@ class Connection:
         self._ended = True
         self.state = State.LOGOUT
         self._buffer.clear()
+        self._events.clear()
         self._forget_command()
 
 

@@ -15,9 +15,10 @@ from imap_server.settings import ImapSettings
 from imap_server.state import State
 from imap_server.wire import responses
 from um.core.account import AccountState
-from um.core.errors import NotFoundError, UnavailableError
+from um.core.errors import NotFoundError, UMError, UnavailableError
 from um.core.ids import AccountId
 from um.core.ports import Clock, Metrics
+from um.service.appending import Appending
 from um.service.authentication import Authenticator, Login
 from um.service.mailboxes import MailboxService
 
@@ -31,6 +32,15 @@ class Reply:
     text: str
     word: bytes = b"OK"
     code: bytes = b""
+
+
+@dataclass(slots=True)
+class Appended:
+    """The messages of one APPEND so far."""
+
+    messages: Appending
+    error: UMError | None = None
+    """Why there will be none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +71,8 @@ class Context:
         """Of the command that runs."""
         self.client_name = ""
         """What the client calls itself (RFC 2971)."""
+        self.append: Appended | None = None
+        """What has come of an APPEND that is under way."""
         self.enabled: set[str] = set()
         """Extensions that the client has turned on (RFC 5161)."""
         self._incoming_octets = 0

@@ -24,6 +24,7 @@ CODES: dict[str, bytes] = {
     "privacy-required": b"PRIVACYREQUIRED",
     "too-many-connections": b"LIMIT",
     "too-busy": b"LIMIT",
+    "too-many-messages": b"LIMIT",
 }
 """Codes that no one has a word for are SERVERBUG."""
 
@@ -49,6 +50,13 @@ class TooBusyError(UMError):
     code = "too-busy"
     temporary = True
     default = "Too much is arriving at once, try again later"
+
+
+class TooManyMessagesError(UMError):
+    """One APPEND has more messages than are taken together."""
+
+    code = "too-many-messages"
+    default = "Too many messages in one command"
 
 
 class SessionOverError(Exception):

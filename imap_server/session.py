@@ -14,7 +14,15 @@ from imap_server.commands.any_state import capabilities
 from imap_server.commands.authentication import start_tls
 from imap_server.commands.compress import compress
 from imap_server.commands.table import COMMANDS
-from imap_server.connection import CommandReceived, Ended, Event, MessageOffered, MessageReceived
+from imap_server.connection import (
+    AppendBroken,
+    AppendEnded,
+    CommandReceived,
+    Ended,
+    Event,
+    MessageOffered,
+    MessageReceived,
+)
 from imap_server.context import Context, Reply, Services
 from imap_server.errors import BrokenResponseError, LinkLostError, SessionOverError, refused
 from imap_server.link import Link
@@ -61,13 +69,13 @@ class Session:
             log.warning("response cut off", peer=self._link.peer)
             self._link.abort()
         finally:
-            self._leave()
+            await self._leave()
             self._link.close()
 
-    def _leave(self) -> None:
+    async def _leave(self) -> None:
         context = self.context
         context.select(None)
-        context.expect_message(0)
+        await append.forget(context)
         if context.login is not None:
             self._services.registry.leave(context.login.account.id, context)
 
@@ -85,9 +93,11 @@ class Session:
             case MessageOffered():
                 await append.offered(self.context, event)
             case MessageReceived():
-                await self._answer(
-                    event.tag, b"APPEND", lambda: append.received(self.context, event)
-                )
+                await append.received(self.context, event)
+            case AppendBroken():
+                await append.forget(self.context)
+            case AppendEnded():
+                await self._answer(event.tag, b"APPEND", lambda: append.ended(self.context))
             case _:
                 raise AssertionError(event)
 

@@ -1,41 +1,96 @@
-"""APPEND (RFC 3501 §6.3.11, RFC 4315 §3 APPENDUID, RFC 7889): asked, then received, then stored."""
+"""APPEND (RFC 3501 §6.3.11, RFC 3502, RFC 4315 §3, RFC 7889): each message asked, received, staged.
+
+Laws:
+- Size, quota and mailbox are looked at before a message is asked for; the quota over all that the
+  command has brought so far.
+- One message at a time is in memory: what is complete is on disk before the next is asked for. All
+  of them appear together, or none.
+"""
 
 from imap_server.connection import MessageOffered, MessageReceived
-from imap_server.context import Context, Reply
-from imap_server.errors import TooBusyError, refused
+from imap_server.context import Appended, Context, Reply
+from imap_server.errors import TooBusyError, TooManyMessagesError, refused
+from imap_server.wire.sequence import compress
 from um.core.errors import InvalidError, UMError
+from um.service.appending import Appending
+
+MAX_MESSAGES = 1000
 
 
 async def offered(context: Context, event: MessageOffered) -> None:
     """Decide before the client sends the message: size, quota, mailbox, state of the account."""
+    appended = _appended(context, event.append.mailbox)
     try:
-        await context.mailboxes.may_append(
-            context.account_id, event.append.mailbox, event.size_octets
-        )
-        if not context.expect_message(event.size_octets):
-            raise TooBusyError
+        if appended.error is not None:
+            raise appended.error
+        await _check(context, appended.messages, event)
     except UMError as error:
         context.connection.refuse_message(refused(event.tag, error))
+        await forget(context)
     else:
         context.connection.accept_message()
 
 
-async def received(context: Context, event: MessageReceived) -> Reply:
-    """Store it; the OK says that it is durable."""
+def _appended(context: Context, mailbox: str) -> Appended:
+    if context.append is None:
+        context.append = Appended(context.mailboxes.appending(context.account_id, mailbox))
+    return context.append
+
+
+async def _check(context: Context, messages: Appending, event: MessageOffered) -> None:
+    await context.mailboxes.may_append(
+        context.account_id,
+        event.append.mailbox,
+        event.size_octets,
+        before_octets=messages.size_octets,
+    )
+    if messages.messages >= MAX_MESSAGES:
+        raise TooManyMessagesError
+    if not context.expect_message(event.size_octets):
+        raise TooBusyError
+
+
+async def received(context: Context, event: MessageReceived) -> None:
+    """Stage it; what speaks against it is said when the client can hear it."""
+    appended = _appended(context, event.append.mailbox)
     try:
-        if b"\0" in event.data:
-            # No literal may hold one (RFC 3501 §9 CHAR8): it could never be fetched again.
-            raise InvalidError("A message with NUL in it cannot be stored")
-        delivered = await context.mailboxes.append(
-            context.account_id,
-            event.append.mailbox,
-            data=event.data,
-            flags=event.append.flags,
-            internal_date=event.append.internal_date,
-        )
+        if appended.error is None:
+            _check_octets(event.data)
+            await appended.messages.add(
+                event.data, flags=event.heading.flags, internal_date=event.heading.internal_date
+            )
+    except UMError as error:
+        appended.error = error
     finally:
         context.expect_message(0)
-    if context.selected is not None and context.selected.mailbox_id == delivered.mailbox_id:
+
+
+def _check_octets(data: bytes) -> None:
+    if b"\0" in data:
+        # No literal may hold one (RFC 3501 §9 CHAR8): it could never be fetched again.
+        raise InvalidError("A message with NUL in it cannot be stored")
+
+
+async def ended(context: Context) -> Reply:
+    """Store them; the OK says that all are durable."""
+    appended = context.append
+    assert appended is not None, "a message was received"
+    try:
+        if appended.error is not None:
+            raise appended.error
+        delivered = await appended.messages.commit()
+    finally:
+        await forget(context)
+    first = delivered[0]
+    if context.selected is not None and context.selected.mailbox_id == first.mailbox_id:
         context.expect_change()
-    code = b"APPENDUID %d %d" % (delivered.uidvalidity, delivered.uid)
-    return Reply("APPEND completed", code=code)
+    uids = compress(each.uid for each in delivered)
+    return Reply("APPEND completed", code=b"APPENDUID %d %b" % (first.uidvalidity, uids))
+
+
+async def forget(context: Context) -> None:
+    """Nothing of the APPEND that is under way shall be stored."""
+    context.expect_message(0)
+    appended, context.append = context.append, None
+    if appended is not None:
+        await appended.messages.discard()

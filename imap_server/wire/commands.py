@@ -4,7 +4,6 @@ Mailbox names are Unicode; INBOX is in capitals however it was written.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from imap_server.wire.fetch import FetchItem
 from imap_server.wire.search import Result, SearchKey
@@ -155,11 +154,9 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """RFC 3501 §6.3.11. The message comes after the answer to `MessageOffered`."""
+    """RFC 3501 §6.3.11; the messages come behind it, one by one (RFC 3502)."""
 
     mailbox: str
-    flags: tuple[str, ...]
-    internal_date: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

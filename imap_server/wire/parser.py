@@ -6,45 +6,24 @@ Laws: a function here takes the scanner behind the command's name and returns th
 
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from imap_server.wire import commands as c
 from imap_server.wire.condstore import fetch_modifiers, select_parameters, store_modifier
-from imap_server.wire.dates import parse_date_time
 from imap_server.wire.fetch import parse_items
+from imap_server.wire.flags import MAX_FLAGS, storable
 from imap_server.wire.listing import parse_list, parse_lsub, parse_status
 from imap_server.wire.names import canonical, decoded, mailbox
 from imap_server.wire.search import parse_return, parse_search, parse_with_charset
 from imap_server.wire.sort import parse_algorithm, parse_program
 from imap_server.wire.tokens import BadCommandError, Scanner
-from um.core.message import SYSTEM_FLAGS, FlagOperation
-
-if TYPE_CHECKING:
-    from datetime import datetime
+from um.core.message import FlagOperation
 
 T = TypeVar("T")
 
-MAX_FLAGS = 64
 MAX_ID_FIELDS = 30
 MAX_ENABLED = 50
-_SYSTEM = {flag.lower(): flag for flag in SYSTEM_FLAGS}
-_DATE_TIME = re.compile(rb'"([ 0-9][0-9]-[^"]{0,40})"')
 _BASE64 = re.compile(rb"=|[A-Za-z0-9+/]+={0,2}")
-
-
-def _flag(flag: str) -> str:
-    if not flag.startswith("\\"):
-        return flag
-    known = _SYSTEM.get(flag.lower())
-    if known is None:
-        raise BadCommandError("Unknown system flag")
-    return known
-
-
-def _flags(written: Sequence[str]) -> tuple[str, ...]:
-    if len(written) > MAX_FLAGS:
-        raise BadCommandError("Too many flags")
-    return tuple(dict.fromkeys(_flag(flag) for flag in written))
 
 
 def _alone(command: T) -> Callable[[Scanner], T]:
@@ -133,28 +112,8 @@ def _rename(scan: Scanner) -> c.Rename:
     return c.Rename(_argument(scan, lambda: mailbox(scan)), _argument(scan, lambda: mailbox(scan)))
 
 
-def parse_append(scan: Scanner) -> c.Append | None:
-    """APPEND up to its message, with nothing left; None if the next literal is the mailbox."""
-    scan.space()
-    if scan.at_end():
-        return None
-    name = mailbox(scan)
-    flags: tuple[str, ...] = ()
-    date: datetime | None = None
-    scan.space()
-    if scan.next_is(b"("):
-        written = scan.listed(scan.flag, empty=True)
-        # Clients copy all flags they saw; \Recent is the session's and means nothing here.
-        flags = _flags([flag for flag in written if flag.lower() != "\\recent"])
-        scan.space()
-    if scan.next_is(b'"'):
-        date = parse_date_time(scan.match(_DATE_TIME, "Invalid date-time")[1])
-        scan.space()
-    scan.end()
-    return c.Append(name, flags, date)
-
-
-def _append_without_literal(_scan: Scanner) -> c.Command:
+def _in_chunks(_scan: Scanner) -> c.Command:
+    """APPEND is read chunk by chunk, by `wire.append`: a whole line of it has no message."""
     raise BadCommandError("The message must be a literal")
 
 
@@ -232,7 +191,7 @@ def _store(*, by_uid: bool) -> Callable[[Scanner], c.Store]:
         return c.Store(
             messages,
             operation,
-            _flags(written),
+            storable(written),
             silent=bool(dot),
             by_uid=by_uid,
             unchanged_since=unchanged_since,
@@ -270,7 +229,7 @@ GRAMMAR: dict[bytes, Callable[[Scanner], c.Command]] = {
     b"LIST": parse_list,
     b"LSUB": parse_lsub,
     b"STATUS": parse_status,
-    b"APPEND": _append_without_literal,
+    b"APPEND": _in_chunks,
     b"NAMESPACE": _alone(c.Namespace()),
     b"GETQUOTA": _get_quota,
     b"GETQUOTAROOT": _with_mailbox(c.GetQuotaRoot),
@@ -295,6 +254,9 @@ GRAMMAR: dict[bytes, Callable[[Scanner], c.Command]] = {
     b"MOVE": _copy(move=True, by_uid=False),
     b"UID MOVE": _copy(move=True, by_uid=True),
 }
+
+APPENDS = frozenset({b"APPEND"})
+"""Commands whose messages are offered one by one: read by `wire.append`."""
 
 
 def parse_name(scan: Scanner) -> bytes:

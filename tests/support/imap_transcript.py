@@ -299,6 +299,10 @@ async def _erase(stage: Stage) -> None:
     stage.house.blobs.blobs.clear()
 
 
+async def _count(stage: Stage, number: str) -> None:
+    assert len(stage.house.blobs.blobs) == int(number)
+
+
 COMMANDS: list[tuple[str, Callable[..., Awaitable[object]]]] = [
     (r"deposit (\w+) to (\w+)(?: about (.+))?", _deposit),
     (r"account (\w+)", _account),
@@ -313,6 +317,7 @@ COMMANDS: list[tuple[str, Callable[..., Awaitable[object]]]] = [
     (r"store (down|up)", _store),
     (r"quota of (\w+) is (\d+)", _quota),
     (r"blobs are lost", _erase),
+    (r"blobs number (\d+)", _count),
 ]
 
 

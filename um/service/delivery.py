@@ -3,7 +3,8 @@
 Laws:
 - blob (durable) -> ONE transaction {ingest key, life cycle, quota, UID and MODSEQ, rows} -> return.
   When `deliver` returns, the message is durable; when it raises, nothing of it is there
-  (an orphan blob at most, which the sweeper removes).
+  (an orphan blob at most, which the sweeper removes). Several messages of one sender are staged
+  one by one and committed together, all or none.
 - The same ingest key delivers once: the second call returns the first one's place.
 - A reservation covers what it promised: its own message is never refused for quota, nor for a
   suspension or closure that came after the promise.
@@ -12,9 +13,9 @@ Laws:
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -28,18 +29,15 @@ from um.core.errors import (
     UMError,
     UnavailableError,
 )
-from um.core.events import Event, MessageStored, OutboxFilled, QuotaCrossed, QuotaRefused
+from um.core.events import Event, QuotaRefused
 from um.core.ids import (
     AccountId,
     BlobKey,
     ContentId,
-    IngestKey,
-    MailboxId,
     ReservationId,
-    Uid,
     blob_key,
 )
-from um.core.message import INBOX, Content, MessageKind
+from um.core.message import Content, MessageKind
 from um.core.ports import BlobStore, Clock, EventBus, Metrics, NoMetrics, Store, Transaction
 from um.core.steps import Steps, no_steps
 from um.mime.scan import Scanned, scan
@@ -47,56 +45,23 @@ from um.policy.lifecycle import DOOR_OF_KIND, Answer, Door, answer, refusal
 from um.policy.quota import Room, crossed_percent, fits, refusal_is_over, refusal_mark
 from um.policy.retention import ingest_dated
 from um.service.forward.plan import Stored, write_outbox_txn
+from um.service.ingest import (
+    Delivered,
+    Incoming,
+    Staged,
+    duplicate_txn,
+    earlier_txn,
+    events_of,
+    found_txn,
+)
 from um.service.unique import UniqueIds
 
-__all__ = ["Delivered", "Delivery", "Incoming", "Room"]
+__all__ = ["Delivered", "Delivery", "Incoming", "Room", "Staged"]
 
 log = structlog.get_logger(__name__)
 
 SCAN_INLINE_OCTETS = 256 * 1024
 """Larger messages are scanned in a thread, so that the loop never waits long for one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Incoming:
-    """A message to be delivered.
-
-    `data` is the whole message as it will be read (RFC 5322, CRLF); its length is RFC822.SIZE.
-    """
-
-    account_id: AccountId
-    kind: MessageKind
-    data: bytes
-    ingest_key: IngestKey
-    mailbox: str = INBOX
-    flags: Collection[str] = ()
-    internal_date: datetime | None = None
-    reservation_id: ReservationId | None = None
-    """Released in the same transaction; its octets are this message's room."""
-    room: Room = Room.NORMAL
-    """A replay from the spool says PROMISED: the reservation may have expired meanwhile."""
-    duration_seconds: int | None = None
-    pages: int | None = None
-    by_owner: bool = False
-    """An APPEND by the account itself: needs no open door for its kind, but a state that may write."""
-    outside: bool = True
-    """Copies may go to the owner's addresses outside, if this kind of message has a rule."""
-
-
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """Where a delivery went."""
-
-    mailbox_id: MailboxId
-    uidvalidity: int
-    """0 if a duplicate's mailbox is gone by now."""
-    uid: Uid
-    duplicate: bool
-    """The key had been delivered before; nothing was stored now."""
-    crossed_percent: int | None = None
-    """The notice threshold of the quota that this message reached."""
-    outbox_rows: int = 0
-    """So many copies and events wait to leave the house."""
 
 
 class Delivery:
@@ -131,20 +96,45 @@ class Delivery:
             UnavailableError: nothing is known to be stored; try again with the same key.
         """
         started = self._clock.monotonic()
+        [delivered] = await self.commit([await self.stage(incoming)])
+        self._metrics.observe("delivery_seconds", self._clock.monotonic() - started)
+        return delivered
+
+    async def stage(self, incoming: Incoming) -> Staged:
+        """Make the body durable: `commit` or `discard` is to follow within hours.
+
+        Raises UnavailableError.
+        """
         scanned = await _scan(incoming.data)
         self._steps("message.rendered")
         content = self._content(incoming, scanned)
         await self._blobs.put(content.blob, incoming.data)
-        delivered = await self._commit(incoming, content)
-        self._metrics.observe("delivery_seconds", self._clock.monotonic() - started)
-        if delivered.duplicate:
-            # The key is bound to another content, so that ours can never be named.
-            self._metrics.count("delivery_duplicates")
-            await self._drop(content.blob)
-            return delivered
-        self._metrics.count(f"delivered_{incoming.kind}")
-        self._bus.publish(_events(incoming, delivered))
+        return Staged(replace(incoming, data=b""), content)
+
+    async def commit(
+        self, staged: Sequence[Staged], *, before: Callable[[Transaction], object] | None = None
+    ) -> list[Delivered]:
+        """Store all of these messages of one account, or none, and tell of them.
+
+        `before` is done first in the same transaction. Raises as `deliver`; what was refused is
+        discarded.
+        """
+        delivered = await self._commit(staged, before)
+        events: list[Event] = []
+        for each, place in zip(staged, delivered, strict=True):
+            if place.duplicate:
+                # The key is bound to another content, so that ours can never be named.
+                self._metrics.count("delivery_duplicates")
+                await self._drop([each.content.blob])
+                continue
+            self._metrics.count(f"delivered_{each.incoming.kind}")
+            events += events_of(each, place)
+        self._bus.publish(events)
         return delivered
+
+    async def discard(self, staged: Sequence[Staged]) -> None:
+        """Take back what was staged and never committed."""
+        await self._drop([each.content.blob for each in staged])
 
     async def may_take(
         self, account_id: AccountId, kind: MessageKind, *, size_octets: int = 1
@@ -213,25 +203,34 @@ class Delivery:
         """Give the room back (nothing was recorded). Harmless when it is gone already."""
         await self._store.run("release", lambda tx: tx.reservations.release(reservation_id))
 
-    async def _commit(self, incoming: Incoming, content: Content) -> Delivered:
-        work = partial(self._deliver_txn, incoming, content, self._clock.now())
+    async def _commit(
+        self, staged: Sequence[Staged], before: Callable[[Transaction], object] | None
+    ) -> list[Delivered]:
+        first, now = staged[0].incoming, self._clock.now()
+
+        def work(tx: Transaction) -> list[Delivered]:
+            if before is not None:
+                before(tx)
+            return [self._deliver_txn(each.incoming, each.content, now, tx) for each in staged]
+
         try:
-            if incoming.by_owner or incoming.room is Room.NOTICE:
+            if first.by_owner or first.room is Room.NOTICE:
                 return await self._store.run("deliver", work)
-            with self._telling_refusals(incoming.account_id):
+            with self._telling_refusals(first.account_id):
                 return await self._store.run("deliver", work)
         except AlreadyExistsError:
             # Another delivery of the same key won the race.
-            return await self._store.run("deliver-duplicate", partial(_duplicate_txn, incoming))
+            duplicate = partial(duplicate_txn, [each.incoming for each in staged])
+            return await self._store.run("deliver-duplicate", duplicate)
         except UnavailableError:
             # The commit may have happened although its answer never came.
-            found = await self._store.read("deliver-check", partial(_found_txn, incoming, content))
+            found = await self._store.read("deliver-check", partial(found_txn, staged))
             if found is None:
                 raise
             return found
         except UMError as error:
             self._metrics.count(f"delivery_refused_{error.code.replace('-', '_')}")
-            await self._drop(content.blob)
+            await self.discard(staged)
             raise
 
     def _deliver_txn(
@@ -244,7 +243,7 @@ class Delivery:
             tx.reservations.release(incoming.reservation_id)
             after = tx.accounts.usage(account.id, now)
             own_octets = before.reserved_octets - after.reserved_octets
-        if earlier := _earlier(incoming, tx):
+        if earlier := earlier_txn(incoming, tx):
             return earlier
         door = Door.IMAP if incoming.by_owner else DOOR_OF_KIND[incoming.kind]
         promised = own_octets > 0 or incoming.room is Room.PROMISED
@@ -308,12 +307,12 @@ class Delivery:
             self._bus.publish([QuotaRefused(account_id)])
             raise
 
-    async def _drop(self, blob: BlobKey) -> None:
-        """Delete a blob that no row names; if that fails the sweeper will do it."""
+    async def _drop(self, blobs: Sequence[BlobKey]) -> None:
+        """Delete blobs that no row names; if that fails the sweeper will do it."""
         try:
-            await self._blobs.delete([blob])
+            await self._blobs.delete(blobs)
         except UMError:
-            log.warning("orphan blob left", blob=blob)
+            log.warning("orphan blobs left", blobs=blobs)
 
 
 async def _scan(data: bytes) -> Scanned:
@@ -339,49 +338,3 @@ def _check_door(account: Account, door: Door, *, promised: bool = False) -> None
         return
     if error := refusal(account, door):
         raise error
-
-
-def _earlier(incoming: Incoming, tx: Transaction) -> Delivered | None:
-    """The place that this key was delivered to before."""
-    place = tx.messages.ingested(incoming.ingest_key)
-    if place is None:
-        return None
-    mailbox_id, uid = place
-    mailbox = tx.mailboxes.get(mailbox_id)
-    uidvalidity = mailbox.uidvalidity if mailbox else 0
-    return Delivered(mailbox_id, uidvalidity, uid, duplicate=True)
-
-
-def _duplicate_txn(incoming: Incoming, tx: Transaction) -> Delivered:
-    if incoming.reservation_id is not None:
-        tx.reservations.release(incoming.reservation_id)
-    earlier = _earlier(incoming, tx)
-    if earlier is None:  # the winner's key was forgotten in between: the sender shall try again
-        raise UnavailableError
-    return earlier
-
-
-def _found_txn(incoming: Incoming, content: Content, tx: Transaction) -> Delivered | None:
-    earlier = _earlier(incoming, tx)
-    if earlier is None:
-        return None
-    entry = tx.messages.entry(earlier.mailbox_id, earlier.uid)
-    # An entry that is gone was moved since: by its key's law it may be ours, so that it counts so.
-    ours = entry is None or entry.content_id == content.id
-    return Delivered(earlier.mailbox_id, earlier.uidvalidity, earlier.uid, duplicate=not ours)
-
-
-def _events(incoming: Incoming, delivered: Delivered) -> list[Event]:
-    stored = MessageStored(
-        account_id=incoming.account_id,
-        mailbox_id=delivered.mailbox_id,
-        uid=delivered.uid,
-        kind=incoming.kind,
-        size_octets=len(incoming.data),
-    )
-    events: list[Event] = [stored]
-    if delivered.crossed_percent is not None:
-        events.append(QuotaCrossed(incoming.account_id, delivered.crossed_percent))
-    if delivered.outbox_rows:
-        events.append(OutboxFilled(incoming.account_id))
-    return events

@@ -13,8 +13,8 @@ from datetime import datetime
 from typing import TypeVar
 
 from um.core.account import Account
-from um.core.errors import InvalidError, NotFoundError, QuotaExceededError, TooLargeError
-from um.core.ids import AccountId, IngestKey, MailboxId, ModSeq, Uid
+from um.core.errors import InvalidError, NotFoundError, QuotaExceededError
+from um.core.ids import AccountId, MailboxId, ModSeq, Uid
 from um.core.message import (
     DELETED,
     INBOX,
@@ -23,12 +23,12 @@ from um.core.message import (
     Entry,
     FlagOperation,
     Mailbox,
-    MessageKind,
 )
 from um.core.ports import BlobStore, Clock, Store, Transaction
 from um.policy.lifecycle import Door, refusal
 from um.policy.quota import copy_fits, fits
-from um.service.delivery import Delivered, Delivery, Incoming
+from um.service.appending import Appending, check_size
+from um.service.delivery import Delivered, Delivery
 from um.service.mailbox_folders import (
     TRASH_USE,
     NoTargetError,
@@ -274,21 +274,34 @@ class MailboxService(MailboxView):
 
     # -- APPEND ---------------------------------------------------------------------------------
 
-    async def may_append(self, account_id: AccountId, name: str, size_octets: int) -> None:
+    async def may_append(
+        self, account_id: AccountId, name: str, size_octets: int, *, before_octets: int = 0
+    ) -> None:
         """Return if a message of that size could be appended now, else raise why not.
 
-        Asked before the client is told to send it (RFC 7889, RFC 9208): `append` decides.
+        `before_octets` are those of the same command before it, which are not stored yet. Asked
+        before the client is told to send it (RFC 7889, RFC 9208): the commit decides.
         """
-        self._check_size(size_octets)
+        check_size(size_octets, self.append_octets)
         now = self._clock.now()
 
         def may_append_txn(tx: Transaction) -> None:
             _check_writable(tx.accounts.get(account_id))
             target_txn(tx, account_id, name)
-            if not fits(size_octets, tx.accounts.usage(account_id, now)):
+            if not fits(before_octets + size_octets, tx.accounts.usage(account_id, now)):
                 raise QuotaExceededError
 
         await self._store.read("may-append", may_append_txn)
+
+    def appending(self, account_id: AccountId, name: str) -> Appending:
+        """Begin to append messages of the owner to a folder."""
+        return Appending(
+            self._delivery,
+            account_id,
+            name,
+            limit_octets=self.append_octets,
+            new_id=self._new_id,
+        )
 
     async def append(
         self,
@@ -300,27 +313,10 @@ class MailboxService(MailboxView):
         internal_date: datetime | None = None,
     ) -> Delivered:
         """Store a message of the owner durably. Raises as `may_append`."""
-        self._check_size(len(data))
-        incoming = Incoming(
-            account_id=account_id,
-            kind=MessageKind.MAIL,
-            data=data,
-            ingest_key=IngestKey(f"append:{self._new_id()}:{account_id}"),
-            mailbox=name,
-            flags=flags,
-            internal_date=internal_date,
-            by_owner=True,
-        )
-        try:
-            return await self._delivery.deliver(incoming)
-        except NotFoundError as error:
-            raise NoTargetError from error
-
-    def _check_size(self, size_octets: int) -> None:
-        if size_octets > self.append_octets:
-            raise TooLargeError
-        if not size_octets:
-            raise InvalidError("A message of no octets cannot be stored")
+        appending = self.appending(account_id, name)
+        await appending.add(data, flags=flags, internal_date=internal_date)
+        [delivered] = await appending.commit()
+        return delivered
 
     async def _change(
         self, name: str, account_id: AccountId, work: Callable[[Transaction], T]

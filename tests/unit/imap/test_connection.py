@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imap_server.connection import (
+    AppendBroken,
+    AppendEnded,
     CommandReceived,
     Connection,
     Ended,
@@ -55,6 +57,8 @@ SCRIPT = (
     * 2000
     + b"\r\n"
     b"g LOGIN {3+}\r\nabc {4+}\r\nabcd\r\nh APPEND INBOX {3+}\r\nabc junk {2+}\r\nzz\r\n"
+    b"m APPEND {5+}\r\nINBOX {1}\r\n1 (\\Seen) {2+}\r\n22 {3}\r\n333\r\n"
+    b"n APPEND INBOX {1+}\r\n1 {2000+}\r\n" + b"x" * 2000 + b" {1+}\r\n3\r\n"
     b"i SEARCH SUBJECT {70000+}\r\n" + b"j NOOP\r\n" * 8750 + b"\r\nk BLA\r\nl NOOP\r\n"
 )
 
@@ -76,14 +80,23 @@ def test_what_the_script_means():
     events, output = drive([SCRIPT])
     commands = [event.tag for event in events if isinstance(event, CommandReceived)]
     assert commands == [b"a", b"b", b"d", b"l"]
-    assert [event.data for event in events if isinstance(event, MessageReceived)] == [
-        b"hello",
-        b"abcd",
+    received = [event for event in events if isinstance(event, MessageReceived)]
+    assert [event.data for event in received] == [
+        *(b"hello", b"abcd", b"1", b"22", b"333"),
+        b"1",  # of n, which is refused with its second message
+    ]
+    assert [event.heading.flags for event in received[3:5]] == [("\\Seen",), ()]
+    ends = [event for event in events if isinstance(event, AppendEnded | AppendBroken)]
+    assert ends == [
+        AppendEnded(b"c", c.Append("INBOX")),
+        AppendEnded(b"e", c.Append("INBOX")),
+        AppendBroken(),
+        AppendEnded(b"m", c.Append("INBOX")),
     ]
     assert [event.line for event in events if isinstance(event, LineReceived)] == [b"DONE"]
     assert output == (
         b"+ OK\r\n+ OK\r\nf NO refused\r\ng BAD Already logged in\r\n"
-        b"h BAD Unexpected octets after the message\r\ni BAD Literal too large\r\n"
+        b"h BAD The message must be a literal\r\n+ OK\r\n+ OK\r\nn NO refused\r\ni BAD Literal too large\r\n"
         b"k BAD Unknown command\r\n"
     )
 
@@ -97,6 +110,7 @@ FRAGMENTS = st.sampled_from(
         b"DONE\r\n",
         b"a LOGIN x {3}\r\n",
         b"a APPEND INBOX {9+}\r\n",
+        b" (\\Seen) {2+}\r\n",
         b"a FETCH 1:* (BODY[",
         b"{4+}\r\n",
         b"{99999999999999999999}\r\n",

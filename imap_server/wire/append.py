@@ -1,0 +1,169 @@
+"""APPEND as written: one or several messages, read chunk by chunk (RFC 3501 §6.3.11, RFC 3502).
+
+Laws:
+- A chunk is the text between two messages' octets, with the literals that are arguments. It gives
+  steps, or one `BadCommandError`; nothing is kept of a chunk whose next argument is still to come.
+- Octets of messages never come here: a step says that the coming literal is one.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+
+from imap_server.wire.commands import Append
+from imap_server.wire.dates import parse_date_time
+from imap_server.wire.flags import appended
+from imap_server.wire.names import mailbox
+from imap_server.wire.parser import parse_name
+from imap_server.wire.tokens import BadCommandError, Scanner
+
+_DATE_TIME = re.compile(rb'"([ 0-9][0-9]-[^"]{0,40})"')
+NO_LITERAL = "The message must be a literal"
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A message begins: what is said of it."""
+
+    flags: tuple[str, ...]
+    internal_date: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class Octets:
+    """The coming literal is a message's."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageEnd:
+    """The message is complete."""
+
+
+@dataclass(frozen=True, slots=True)
+class AppendEnd:
+    """The command is complete."""
+
+
+Step = Heading | Octets | MessageEnd | AppendEnd
+
+
+class _Place(Enum):
+    """Where the text goes on."""
+
+    COMMAND = auto()
+    MESSAGE = auto()
+    """Before a message, or before the end of the command."""
+    DATA = auto()
+    AFTER_DATA = auto()
+    END = auto()
+
+
+class _ArgumentComesError(Exception):
+    """The coming literal is an argument: the chunk is read again when it is there."""
+
+
+class AppendParser:
+    """The grammar of one APPEND."""
+
+    def __init__(self) -> None:
+        self.append: Append | None = None
+        """What the command itself says, once that is read."""
+        self._place = _Place.COMMAND
+        self._messages = 0
+
+    def read(self, parts: Sequence[bytes], *, literal: bool) -> list[Step] | None:
+        """Read one chunk; `literal` says whether a literal follows it, else the line ends.
+
+        None: that literal is an argument, and the chunk is to be read again with it.
+        """
+        chunk = _Chunk(Scanner(parts), self.append, self._messages, literal=literal)
+        try:
+            place = chunk.walk(self._place)
+        except _ArgumentComesError:
+            return None
+        self.append, self._messages, self._place = chunk.append, chunk.messages, place
+        return chunk.steps
+
+
+class _Chunk:
+    """One walk over a chunk."""
+
+    def __init__(
+        self, scan: Scanner, append: Append | None, messages: int, *, literal: bool
+    ) -> None:
+        self.append = append
+        self.messages = messages
+        self.steps: list[Step] = []
+        self._scan = scan
+        self._literal = literal
+        self._waits = False
+
+    def walk(self, place: _Place) -> _Place:
+        """Go on from `place` to the message's octets or the end of the command."""
+        while not self._waits:
+            place = _READ[place](self)
+        return place
+
+    def command(self) -> _Place:
+        scan = self._scan
+        scan.tag()
+        scan.space()
+        parse_name(scan)
+        scan.space()
+        self._argument()
+        self.append = Append(mailbox(scan))
+        return _Place.MESSAGE
+
+    def message(self) -> _Place:
+        if self._scan.at_end() and not self._literal and self.messages:
+            self.steps.append(AppendEnd())
+            self._waits = True
+            return _Place.END
+        self._scan.space()
+        self.messages += 1
+        self.steps.append(self._heading())
+        return _Place.DATA
+
+    def _heading(self) -> Heading:
+        scan = self._scan
+        flags: tuple[str, ...] = ()
+        date: datetime | None = None
+        if scan.next_is(b"("):
+            flags = appended(scan.listed(scan.flag, empty=True))
+            scan.space()
+        if scan.next_is(b'"'):
+            date = parse_date_time(scan.match(_DATE_TIME, "Invalid date-time")[1])
+            scan.space()
+        return Heading(flags, date)
+
+    def data(self) -> _Place:
+        self._octets()
+        return _Place.AFTER_DATA
+
+    def after_data(self) -> _Place:
+        self.steps.append(MessageEnd())
+        return _Place.MESSAGE
+
+    def end(self) -> _Place:
+        raise BadCommandError("Unexpected extra arguments")
+
+    def _octets(self) -> None:
+        if not (self._literal and self._scan.at_end()):
+            raise BadCommandError(NO_LITERAL)
+        self.steps.append(Octets())
+        self._waits = True
+
+    def _argument(self) -> None:
+        if self._literal and self._scan.at_end():
+            raise _ArgumentComesError
+
+
+_READ: Mapping[_Place, Callable[[_Chunk], _Place]] = {
+    _Place.COMMAND: _Chunk.command,
+    _Place.MESSAGE: _Chunk.message,
+    _Place.DATA: _Chunk.data,
+    _Place.AFTER_DATA: _Chunk.after_data,
+    _Place.END: _Chunk.end,
+}

@@ -1,0 +1,40 @@
+"""Extensions that few libraries speak, against a real server with its real store."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.imap_wire import ImapWire
+from tests.support.inbox import PASSWORD
+from tests.support.server import Server
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with Server(tmp_path_factory.mktemp("um")) as running:
+        for name in ("alice", "bob", "carol", "dave"):
+            running.add_account(name, password=PASSWORD)
+        yield running
+
+
+def literal(octets: bytes) -> bytes:
+    return b"{%d+}\r\n%b" % (len(octets), octets)
+
+
+def test_messages_appended_together_appear_together(server):
+    """MULTIAPPEND: an idle neighbour hears of all at once, or of none."""
+    mail = b"Subject: many\r\n\r\n" + b"x" * 200_000 + b"\r\n"
+    with (
+        ImapWire(server, "alice", PASSWORD) as client,
+        ImapWire(server, "alice", PASSWORD) as other,
+    ):
+        other.command(b"SELECT INBOX")
+        refused = b" ".join([b"APPEND INBOX", literal(mail), literal(b"\0")])
+        assert b"[CANNOT]" in client.command(refused, word=b"NO")[-1]
+        answer = client.command(b" ".join([b"APPEND INBOX", *[literal(mail)] * 20]))
+        assert b" 1:20] " in answer[-1]
+        assert b"* 20 EXISTS\r\n" in other.command(b"NOOP")
+        (size, _) = other.command(b"FETCH 20 RFC822.SIZE")
+        assert size == b"* 20 FETCH (RFC822.SIZE %d)\r\n" % len(mail)
