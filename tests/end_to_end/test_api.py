@@ -137,8 +137,8 @@ def test_operator_and_owner_work_on_one_account(tmp_path: Path) -> None:
 def test_a_forgotten_password_by_mail(tmp_path: Path) -> None:
     """The link goes to the confirmed address by the relay, and opens the new password."""
     with MailSink() as sink:
-        smtp = {"relay": sink.url}
-        with Server(tmp_path / "um", overrides={"smtp": smtp}) as server, client(server) as browser:
+        settings = {"smtp": {"relay": sink.url}, "policy": {"reset_after_hours": 0}}
+        with Server(tmp_path / "um", overrides=settings) as server, client(server) as browser:
             server.add_account("anna", password=PASSWORD)
             server.um("forward", "address", "add", "anna", "anna@example.org")
             (asked,) = sink.wait(1)

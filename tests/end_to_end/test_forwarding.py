@@ -66,7 +66,18 @@ def confirm(server: Server, sink: MailSink, *, mode: str = "attach", after: str 
         assert web.post(path_of(mail.links[0])).status_code == 200
         assert web.post(path_of(mail.links[0])).status_code == 404
     server.um("forward", "rule", "anna", "invoice", mode, "--after", after)
+    read_notice(server)
     sink.arrived.clear()
+
+
+def read_notice(server: Server) -> None:
+    """The notice of the new address is read, and deleted for good."""
+    session = connect(server, "anna")
+    session.select("INBOX")
+    assert f"{TARGET} was added".encode() in session.fetch("1", "(BODY[HEADER])")[1][0][1]
+    session.store("1", "+FLAGS", "\\Deleted")
+    session.expunge()
+    session.logout()
 
 
 def subject_number(mail: Arrived) -> int:

@@ -207,6 +207,7 @@ def test_copies_go_to_an_address_that_was_confirmed(
     """The mailed link confirms it; the next voicemail goes out with its sound."""
     page.goto("/forwarding")
     page.get_by_label("New address").fill("anna@example.org")
+    page.get_by_label("Present password").fill(PASSWORD)
     page.get_by_role("button", name="Add").click()
     expect(page.get_by_text("waiting for confirmation")).to_be_visible()
     confirmation = sink.wait(1)[0]

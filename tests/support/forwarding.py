@@ -36,6 +36,7 @@ from um.service.forward.rules import ForwardRules
 from um.service.forward.sender import Sender
 from um.service.forward.settings import ForwardSettings
 from um.service.forward.signing import Signer
+from um.service.security_notices import SecurityNotices
 from um.smtp.letters import TemplateLetters
 
 FORWARD_FROM = "noreply@um.example.net"
@@ -91,7 +92,8 @@ class ForwardHouse(House):
         self.signer = Signer(b"k" * 32)
         self.relay, self.webhooks = WrittenRelay(), WrittenWebhooks()
         settings = ForwardSettings(DOMAIN, FORWARD_FROM, PUBLIC_URL)
-        self.book = AddressBook(self.store, self.bus, self.clock, self.signer)
+        self.security = SecurityNotices(self.delivery, self.clock, self.settings)
+        self.book = AddressBook(self.store, self.bus, self.clock, self.signer, self.security)
         self.rules = ForwardRules(self.store, self.clock, self.signer)
         self.queue = OutboxQueue(self.store, self.bus, self.clock)
         self.links = Links(self.store, self.blobs, self.clock, self.signer, settings)
@@ -123,16 +125,26 @@ class ForwardHouse(House):
         mode: CopyMode = CopyMode.ATTACH,
         after: AfterCopy = AfterCopy.KEEP,
     ) -> ForwardAddress:
-        """An address whose link was followed, and with `kind` a rule for it."""
+        """An address whose link was followed, and with `kind` a rule for it.
+
+        What its owner was told of it has been read, and deleted.
+        """
         await self.book.add(account.id, address)
         await self.sender.tick()
         done = await self.book.confirm(self.mailed_token())
+        await self.sender.tick()
+        await self.store.run("read", lambda tx: self._forget_notices_txn(tx, account))
         if kind is not None:
             await self.rules.set(account.id, kind, CopyRule(mode, after))
         assert done.address.state is AddressState.CONFIRMED
         self.relay.sent.clear()
         self.relay.tried = 0
         return done.address
+
+    def _forget_notices_txn(self, tx: Any, account: Account) -> None:
+        inbox = tx.mailboxes.by_name(account.id, "INBOX")
+        notices = [e.uid for e in tx.messages.entries(inbox.id) if e.kind is MessageKind.NOTICE]
+        tx.messages.expunge(inbox.id, notices)
 
     def mailed_token(self) -> str:
         """The token in the last mail."""

@@ -13,6 +13,7 @@ from um.service.forward.queue import OutboxQueue
 from um.service.forward.rules import ForwardRules
 from um.service.forward.settings import ForwardSettings
 from um.service.forward.signing import Signer
+from um.service.security_notices import SecurityNotices
 from um.smtp.letters import TemplateLetters
 
 TEMPLATES = "templates"
@@ -22,12 +23,12 @@ TEMPLATES = "templates"
 class ForwardServices:
     """One of each. `book`, `rules`, `queue` and `links` are what edges use."""
 
-    def __init__(self, ports: Ports, delivery: Delivery) -> None:
+    def __init__(self, ports: Ports, delivery: Delivery, notices: SecurityNotices) -> None:
         store, bus, clock, metrics = ports.store, ports.bus, ports.clock, ports.metrics
         folder = ports.config.server.data_dir
         self.settings = forward_settings(ports.config)
         self.signer = Signer(read_or_make_key(folder))
-        self.book = AddressBook(store, bus, clock, self.signer)
+        self.book = AddressBook(store, bus, clock, self.signer, notices)
         self.rules = ForwardRules(store, clock, self.signer)
         self.queue = OutboxQueue(store, bus, clock)
         self.links = Links(store, ports.blobs, clock, self.signer, self.settings)

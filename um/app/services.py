@@ -24,6 +24,7 @@ from um.service.purge_clock import PurgeClock
 from um.service.recipients import Directory
 from um.service.retention import Retention
 from um.service.routing import CallDoor
+from um.service.security_notices import SecurityNotices
 from um.service.settings import AccountSettings
 from um.service.web_sessions import WebSessions
 
@@ -47,7 +48,8 @@ class Services:
         self.tokens = OperatorTokens(store, clock)
         self.app_passwords = AppPasswords(store, clock, self.settings)
         self.notices = QuotaNotices(store, self.delivery, clock)
-        self.forward = ForwardServices(ports, self.delivery)
+        security = SecurityNotices(self.delivery, clock, self.settings)
+        self.forward = ForwardServices(ports, self.delivery, security)
         self.tallies = Tallies()
         self.message_waiting = MessageWaiting(store, self.settings, self.tallies)
         self.core_desk = CoreDesk(
@@ -115,4 +117,5 @@ def account_settings(config: Config) -> AccountSettings:
         quota_octets=config.policy.quota_octets,
         number_hold_months=config.policy.number_hold_months,
         purge_after_months=config.policy.purge_after_months,
+        reset_after_hours=config.policy.reset_after_hours,
     )

@@ -269,6 +269,8 @@ class PolicyConfig(Section):
     """What the owner deleted by phone or portal stays so long in Trash; 0: for good."""
     retention: RetentionRules = ()
     """What goes by its age, in every account without a word of its own; nothing if empty."""
+    reset_after_hours: Whole = 24
+    """How long an address is confirmed before the link for a forgotten password goes there, too."""
     night_hour: Annotated[int, Field(ge=0, le=23)] = 3
     """When the long work of housekeeping is done, in the time zone of [server]."""
 

@@ -98,6 +98,17 @@ def targets(addresses: Iterable[ForwardAddress]) -> list[ForwardAddress]:
     return [each for each in addresses if each.state is AddressState.CONFIRMED][:MAX_ADDRESSES]
 
 
+def reset_targets(
+    addresses: Iterable[ForwardAddress], confirmed_before: datetime
+) -> list[ForwardAddress]:
+    """Those that a link for a forgotten password may go to; the notice of a newer one can be seen."""
+    return [
+        each
+        for each in targets(addresses)
+        if each.confirmed_at is not None and each.confirmed_at <= confirmed_before
+    ]
+
+
 @dataclass(frozen=True, slots=True)
 class Trace:
     """What a message's header tells of its way."""

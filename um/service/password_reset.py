@@ -1,8 +1,8 @@
 """A new password by a link that is mailed: for who has forgotten theirs.
 
 Laws:
-- The link goes to the account's confirmed addresses outside and nowhere else, opens once and for
-  half an hour, and an earlier one ends with it.
+- The link goes to the account's confirmed addresses outside and nowhere else, not to one that was
+  confirmed a moment ago, opens once and for half an hour, and an earlier one ends with it.
 - Who asks learns nothing: the answer and its work are the same whether or not there is such an
   account, whether or not it has an address.
 - The link is in no table: it is made again from the house's key when the mail is rendered.
@@ -19,7 +19,7 @@ from um.core.events import OutboxFilled
 from um.core.forwarding import OutboxEntry, Purpose
 from um.core.ids import OutboxId
 from um.core.ports import Clock, EventBus, PasswordHasher, Store, Transaction
-from um.policy.forwarding import targets
+from um.policy.forwarding import reset_targets
 from um.policy.lifecycle import Door, refusal
 from um.service.accounts import check_password
 from um.service.forward.signing import Signer, token_hash
@@ -104,7 +104,8 @@ class PasswordReset:
         await self._store.run("use-password-reset", use_txn)
 
     def _write_txn(self, tx: Transaction, account: Account, now: datetime) -> None:
-        addresses = targets(tx.addresses.of_account(account.id))
+        settled = now - timedelta(hours=self._settings.reset_after_hours)
+        addresses = reset_targets(tx.addresses.of_account(account.id), settled)
         if not addresses:
             return
         expires_at = now + LINK_AGE

@@ -20,3 +20,5 @@ class AccountSettings:
     min_pin_digits: int = MIN_DIGITS
     max_pin_digits: int = MAX_DIGITS
     min_password_characters: int = 8
+    reset_after_hours: int = 24
+    """How long an address is confirmed before a forgotten password's link goes there."""

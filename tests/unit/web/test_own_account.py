@@ -157,7 +157,7 @@ def test_large_bodies_share_one_room(web, monkeypatch):
 
 def test_an_app_password_is_shown_once_and_opens_mail_only(web):
     browser, url = web.owner, f"{ME}/app-passwords"
-    made = browser.post(url, json={"label": "phone <b>"})
+    made = browser.post(url, json={"label": "phone <b>", "password": PASSWORD})
     assert made.status_code == 201
     password = made.json()["password"]
     (listed,) = browser.get(url).json()
@@ -170,7 +170,7 @@ def test_an_app_password_is_shown_once_and_opens_mail_only(web):
         401,
         "authentication-failed",
     )
-    check_problem(browser.post(url, json={"label": "\r\n"}), 422, "invalid")
+    check_problem(browser.post(url, json={"label": "\r\n", "password": PASSWORD}), 422, "invalid")
     assert browser.delete(f"{url}/{listed['id']}").status_code == 204
     check_problem(browser.delete(f"{url}/{listed['id']}"), 404, "not-found")
 
@@ -178,7 +178,8 @@ def test_an_app_password_is_shown_once_and_opens_mail_only(web):
 def test_copies_go_to_confirmed_addresses_by_rules(web):
     """An address waits for its link; a rule holds for one kind."""
     browser, url = web.owner, f"{ME}/forwarding"
-    added = browser.post(f"{url}/addresses", json={"address": "anna@example.org"})
+    given = {"address": "anna@example.org", "password": PASSWORD}
+    added = browser.post(f"{url}/addresses", json=given)
     assert (added.status_code, added.json()["state"]) == (201, "unconfirmed")
     rule = {"mode": "attach", "after": "seen"}
     assert browser.put(f"{url}/rules/fax", json=rule).status_code == 204
@@ -188,10 +189,45 @@ def test_copies_go_to_confirmed_addresses_by_rules(web):
     assert [each["address"] for each in told["addresses"]] == ["anna@example.org"]
     check_problem(browser.put(f"{url}/rules/mail", json=rule), 422, "invalid")
     check_problem(browser.put(f"{url}/rules/fax", json={"mode": "sell"}), 422, "invalid")
-    bad = browser.post(f"{url}/addresses", json={"address": "a@b\r\nBcc: c@d"})
+    bad = browser.post(f"{url}/addresses", json=given | {"address": "a@b\r\nBcc: c@d"})
     check_problem(bad, 422, "invalid")
     assert browser.delete(f"{url}/addresses/anna@example.org").status_code == 204
     check_problem(browser.delete(f"{url}/addresses/anna@example.org"), 404, "not-found")
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [("forwarding/addresses", {"address": "thief@example.org"}), ("app-passwords", {"label": "x"})],
+)
+def test_a_stolen_session_makes_no_way_in(web, path, body):
+    """The cookie and the form token alone add no address and no app password."""
+    url = f"{ME}/{path}"
+    check_problem(web.owner.post(url, json=body), 422, "invalid")
+    for guess in range(5):
+        answer = web.owner.post(url, json=body | {"password": f"guess {guess}"})
+        check_problem(answer, 401, "authentication-failed")
+    check_problem(web.owner.post(url, json=body | {"password": PASSWORD}), 429, "locked-out")
+    assert run(web.services.address_book.every(web.account.id)) == []
+    assert run(web.services.app_passwords.every("alice")) == []
+
+
+def test_a_fresh_address_opens_no_new_password_for_a_day(web):
+    """The older one gets the link at once, the fresh one a day after it was confirmed."""
+    confirmed(web)
+    run(web.house.confirmed(web.account, "new@example.org", kind=None))
+    ask, name = "/api/v1/password-reset", {"name": "alice"}
+
+    def asked() -> set[str]:
+        web.house.relay.sent.clear()
+        assert web.browser().post(ask, json=name).status_code == 202
+        run(web.house.sender.tick())
+        return {each.recipient for each in web.house.relay.sent}
+
+    assert asked() == {"anna@example.org"}
+    web.house.clock.advance(hours=23, minutes=59)
+    assert asked() == {"anna@example.org"}
+    web.house.clock.advance(minutes=1)
+    assert asked() == {"anna@example.org", "new@example.org"}
 
 
 def test_the_history_is_told_latest_first(web):
@@ -207,11 +243,12 @@ def test_the_history_is_told_latest_first(web):
 
 
 def confirmed(web):
-    """An address of the account that may be written to; what was sent before is forgotten."""
+    """An address of the account that opens a new password; what was sent before is forgotten."""
     run(web.house.book.add(web.account.id, "anna@example.org"))
     run(web.house.sender.tick())
     token = web.house.mailed_token()
     run(web.house.book.confirm(token))
+    web.house.clock.advance(days=1)
     web.house.relay.sent.clear()
 
 

@@ -80,12 +80,12 @@ def test_a_stranger_sends_no_large_file(web):
 def test_addresses_and_rules_of_forwarding(web):
     """An address waits for its confirmation; a wrong one is refused in words."""
     browser = web.signed_in()
-    browser.send("/forwarding/addresses", address="anna@example.org")
+    browser.send("/forwarding/addresses", address="anna@example.org", current=PASSWORD)
     page = browser.get("/forwarding")
     assert "anna@example.org" in text_of(page)
     assert "waiting for confirmation" in text_of(page)
     for wrong in ("alice@um.example.net", "x", HOSTILE, "a@b.c\r\nBcc: d@e.f"):
-        answer = browser.send("/forwarding/addresses", address=wrong)
+        answer = browser.send("/forwarding/addresses", address=wrong, current=PASSWORD)
         assert answer.status_code == 422
     rules = {f"mode-{kind}": "off" for kind in ("voice", "fax", "invoice")}
     rules |= {f"after-{kind}": "keep" for kind in ("voice", "fax", "invoice")}
@@ -95,6 +95,25 @@ def test_addresses_and_rules_of_forwarding(web):
     assert browser.send("/forwarding", **(rules | {"mode-fax": "burn"})).status_code == 422
     browser.send("/forwarding/addresses/remove", address="anna@example.org")
     assert run(web.services.address_book.every(web.account.id)) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "fields"),
+    [
+        ("/forwarding/addresses", {"address": "thief@example.org"}),
+        ("/security/apps", {"label": "thief"}),
+    ],
+)
+def test_a_stolen_session_makes_no_way_in(web, path, fields):
+    """Without the password, and with a guessed one, nothing is added; guesses are counted."""
+    browser = web.signed_in()
+    for guess in ({}, *({"current": f"guess {number}"} for number in range(4))):
+        answer = browser.send(path, **(fields | guess))
+        assert answer.status_code == 403
+        assert "present password is wrong" in text_of(answer)
+    assert browser.send(path, **fields, current=PASSWORD).status_code == 429
+    assert run(web.services.address_book.every(web.account.id)) == []
+    assert run(web.services.app_passwords.every("alice")) == []
 
 
 def test_contact_language_and_time_zone(web):
@@ -152,7 +171,7 @@ def test_a_pin_is_set_and_never_shown(web):
 def test_an_app_password_is_shown_once(web):
     """It opens IMAP until it is revoked."""
     browser = web.signed_in()
-    made = browser.send("/security/apps", label=HOSTILE)
+    made = browser.send("/security/apps", label=HOSTILE, current=PASSWORD)
     shown = re.search(r'id="app-password">([a-z0-9-]+)<', made.text)[1]
     later = browser.get("/security")
     assert shown not in later.text
@@ -163,7 +182,7 @@ def test_an_app_password_is_shown_once(web):
     named = [each["value"] for each in tags(later, "input") if each.get("name") == "id"]
     browser.send("/security/apps/remove", id=named[0])
     assert "never used" not in text_of(browser.get("/security"))
-    assert browser.send("/security/apps", label="").status_code == 422
+    assert browser.send("/security/apps", label="", current=PASSWORD).status_code == 422
 
 
 def test_sessions_are_listed_and_ended(web):
@@ -199,6 +218,7 @@ def test_a_forgotten_password_asks_the_same_of_everyone(web):
 def test_a_mailed_link_sets_a_new_password_once(web):
     """Asked for on the page, mailed to the confirmed address, used on the page."""
     run(web.house.confirmed(web.account, "anna@example.org"))
+    web.house.clock.advance(days=1)
     web.browser().post("/forgotten", data={"name": "alice"})
     run(web.house.sender.tick())
     text = web.house.relay.message().get_body(("plain",)).get_content()
@@ -349,7 +369,7 @@ def test_a_neighbours_settings_are_not_there(web):
     bob = run(web.house.add("bob", "+15551230002"))
     theirs = web.signed_in("bob")
     run(web.house.confirmed(bob, "bob@example.org"))
-    theirs.send("/security/apps", label="phone")
+    theirs.send("/security/apps", label="phone", current=PASSWORD)
     (app,) = run(web.services.app_passwords.every("bob"))
     (session,) = run(web.services.sessions.every(bob.id))
     browser = web.signed_in()

@@ -25,8 +25,11 @@ BODIES = {
     ("PUT", "/api/v1/me/name"): {"name": "mallory"},
     ("PUT", "/api/v1/me/pin"): {"password": PASSWORD, "pin": "471936"},
     ("PATCH", "/api/v1/me/messages/{message}"): {"seen": True},
-    ("POST", "/api/v1/me/app-passwords"): {"label": "phone"},
-    ("POST", "/api/v1/me/forwarding/addresses"): {"address": "mallory@example.org"},
+    ("POST", "/api/v1/me/app-passwords"): {"label": "phone", "password": PASSWORD},
+    ("POST", "/api/v1/me/forwarding/addresses"): {
+        "address": "mallory@example.org",
+        "password": PASSWORD,
+    },
     ("PUT", "/api/v1/me/forwarding/rules/{kind}"): {"mode": "attach"},
     ("PUT", "/api/v1/me/retention/{kind}"): {"older_than_days": 30},
     ("POST", "/api/v1/session"): {"name": "alice", "password": PASSWORD},

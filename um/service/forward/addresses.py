@@ -4,6 +4,7 @@ Laws:
 - The link is in no table: its token is made again from the house's key when the mail is rendered,
   and known by its hash. It opens once, and not for ever.
 - So many links in a day and no more, whatever is added and removed.
+- Whose mailbox it is, is told of a new address where the old ones are, before it is confirmed.
 - Every method means the account it is given; a session passes its own.
 """
 
@@ -27,6 +28,7 @@ from um.policy.forwarding import (
 from um.policy.lifecycle import Door, refusal
 from um.service.forward.plan import own_addresses
 from um.service.forward.signing import Signer, token_hash
+from um.service.security_notices import SecurityNotices
 from um.service.unique import UniqueIds
 
 USE = "confirmation"
@@ -50,6 +52,7 @@ class AddressBook:
         bus: EventBus,
         clock: Clock,
         signer: Signer,
+        notices: SecurityNotices,
         *,
         new_id: Callable[[], str] | None = None,
     ) -> None:
@@ -57,6 +60,7 @@ class AddressBook:
         self._bus = bus
         self._clock = clock
         self._signer = signer
+        self._notices = notices
         self._new_id = new_id or UniqueIds()
 
     async def every(self, account_id: AccountId) -> list[ForwardAddress]:
@@ -109,9 +113,13 @@ class AddressBook:
     async def confirm(self, token: str) -> Confirmation:
         """The link was followed and its button pressed: copies may go there. Once.
 
-        Raises NotFoundError: unknown, used before, or expired.
+        Raises NotFoundError (unknown, used before, or expired), UnavailableError (try it again).
         """
         now = self._clock.now()
+        asked = await self.asked(token)
+        await self._notices.address_confirmed(
+            asked.account, asked.address.address, key=token_hash(token)[:32]
+        )
 
         def confirm_txn(tx: Transaction) -> Confirmation:
             asked = _asked_txn(tx, token, now)

@@ -7,15 +7,14 @@ from fastapi.responses import StreamingResponse
 from pydantic import AwareDatetime, Field, SecretStr
 
 from um.core.account import AccountState, CallRecord
-from um.core.errors import AuthenticationError
 from um.core.message import MessageKind
-from um.policy.lifecycle import Door
 from um.service.accounts import AccountOverview
 from um.service.profile import ProfileChange
 from um.service.recipients import by_id
 from um.service.web_sessions import Visitor
+from um.web.again import check_again
 from um.web.api.documents import Document, Given, Line, NumberDocument
-from um.web.guards import COOKIE, Customer, Writer, peer
+from um.web.guards import COOKIE, Customer, Writer
 from um.web.services import Services, WebServices
 
 router = APIRouter(prefix="/me", tags=["account"])
@@ -154,7 +153,7 @@ async def change_password(
     given: NewPassword, request: Request, visitor: Writer, services: Services
 ) -> None:
     """Set a new password; all other sessions of the account end."""
-    await _check_password(services, visitor, given.old_password, request)
+    await check_again(services, visitor, given.old_password.get_secret_value(), request)
     await services.accounts.set_password(
         by_id(visitor.account.id),
         given.new_password.get_secret_value(),
@@ -166,7 +165,7 @@ async def change_password(
 @router.put("/pin", status_code=204)
 async def change_pin(given: NewPin, request: Request, visitor: Writer, services: Services) -> None:
     """Set a new PIN; a lock of the old one is lifted."""
-    await _check_password(services, visitor, given.password, request)
+    await check_again(services, visitor, given.password.get_secret_value(), request)
     pin = given.pin.get_secret_value()
     await services.accounts.set_pin(by_id(visitor.account.id), pin, actor=OWNER)
 
@@ -229,17 +228,3 @@ def _own(overview: AccountOverview, visitor: Visitor, contact: dict[str, str]) -
         messages=overview.counts,
         contact=contact,
     )
-
-
-async def _check_password(
-    services: WebServices, visitor: Visitor, password: SecretStr, request: Request
-) -> None:
-    """Raises as a login does: wrong ones are counted and slowed down in the same way."""
-    login = await services.authenticator.login(
-        visitor.account.name,
-        password.get_secret_value(),
-        peer=peer(request),
-        door=Door.PORTAL,
-    )
-    if login.account.id != visitor.account.id:  # renamed this instant, and the name given away
-        raise AuthenticationError

@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 from pydantic import AwareDatetime, Field
 
 from um.core.ids import CredentialId
 from um.service.recipients import by_id
+from um.web.again import check_again
 from um.web.api.documents import Document, Given
-from um.web.api.own_account import OWNER
+from um.web.api.own_account import OWNER, Secret
 from um.web.guards import Customer, Writer
 from um.web.services import Services
 
@@ -28,6 +29,8 @@ class NewAppPassword(Given):
     """What it is for."""
 
     label: Annotated[str, Field(min_length=1, max_length=60)]
+    password: Secret
+    """The account's: a stolen session shall make no way in that outlives it."""
 
 
 class ShownPassword(Document):
@@ -49,9 +52,10 @@ async def list_app_passwords(visitor: Customer, services: Services) -> list[AppP
 
 @router.post("", status_code=201)
 async def add_app_password(
-    given: NewAppPassword, visitor: Writer, services: Services
+    given: NewAppPassword, request: Request, visitor: Writer, services: Services
 ) -> ShownPassword:
     """Make a password for one mail program."""
+    await check_again(services, visitor, given.password.get_secret_value(), request)
     made = await services.app_passwords.add(by_id(visitor.account.id), given.label, actor=OWNER)
     return ShownPassword(password=made)
 

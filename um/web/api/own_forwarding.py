@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 from pydantic import AwareDatetime, Field
 
 from um.core.forwarding import AddressState, AfterCopy, CopyMode, CopyRule, ForwardAddress
 from um.core.message import MessageKind
+from um.web.again import check_again
 from um.web.api.documents import Document, Given
-from um.web.api.own_account import OWNER
+from um.web.api.own_account import OWNER, Secret
 from um.web.guards import Customer, Writer
 from um.web.services import Services
 
@@ -52,6 +53,8 @@ class NewAddress(Given):
     """An address to be confirmed."""
 
     address: Annotated[str, Field(min_length=3, max_length=254)]
+    password: Secret
+    """The account's: a stolen session shall not send the mail elsewhere."""
 
 
 @router.get("")
@@ -66,8 +69,11 @@ async def show_forwarding(visitor: Customer, services: Services) -> ForwardingDo
 
 
 @router.post("/addresses", status_code=201)
-async def add_address(given: NewAddress, visitor: Writer, services: Services) -> AddressDocument:
+async def add_address(
+    given: NewAddress, request: Request, visitor: Writer, services: Services
+) -> AddressDocument:
     """Add an address, or ask again for its confirmation: a mail with a link goes there."""
+    await check_again(services, visitor, given.password.get_secret_value(), request)
     added = await services.address_book.add(visitor.account.id, given.address, actor=OWNER)
     return AddressDocument.of(added)
 

@@ -2,10 +2,16 @@
 
 from fastapi import APIRouter, Request, Response
 
-from um.core.errors import AlreadyExistsError, InvalidError, LockedOutError
+from um.core.errors import (
+    AlreadyExistsError,
+    AuthenticationError,
+    InvalidError,
+    LockedOutError,
+)
 from um.core.forwarding import AfterCopy, CopyMode, CopyRule
 from um.policy.forwarding import KINDS, MAX_ADDRESSES
 from um.service.web_sessions import Visitor
+from um.web.again import check_again
 from um.web.api.own_account import OWNER
 from um.web.guards import Customer
 from um.web.portal.forms import WritableForm, choice
@@ -17,6 +23,12 @@ router = APIRouter(prefix="/forwarding")
 PATH = "/forwarding"
 MODES = {each.value: each for each in CopyMode}
 AFTERS = {each.value: each for each in AfterCopy}
+REFUSALS = {
+    "authentication-failed": ("error.wrong_password", 403),  # 401 would ask for another login
+    "locked-out": ("error.locked", 429),
+    "already-exists": ("error.invalid_address", 422),
+    "invalid": ("error.invalid_address", 422),
+}
 
 
 @router.get("")
@@ -41,15 +53,14 @@ async def add_address(request: Request, form: WritableForm, services: Services) 
     """Mails a link to an address, a new one or one that is not confirmed."""
     visitor = form.visitor
     try:
+        await check_again(services, visitor, form.secret("current"), request)
         await services.address_book.add(
             visitor.account.id, form.text("address", most=254), actor=OWNER
         )
-    except (AlreadyExistsError, InvalidError, LockedOutError) as error:
-        locked = isinstance(error, LockedOutError)
-        said = wording(visitor.account.language)(
-            "error.locked" if locked else "error.invalid_address"
-        )
-        return await _page(request, visitor, services, error=said, status=429 if locked else 422)
+    except (AuthenticationError, LockedOutError, AlreadyExistsError, InvalidError) as error:
+        key, status = REFUSALS[error.code]
+        said = wording(visitor.account.language)(key)
+        return await _page(request, visitor, services, error=said, status=status)
     return moved(PATH, "address")
 
 

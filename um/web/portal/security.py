@@ -1,7 +1,8 @@
 """Password, PIN, passwords of mail programs, sessions.
 
 Laws:
-- Password and PIN are changed by who knows the password, although they are logged in.
+- Password and PIN are changed, and app passwords made, by who knows the password, although they
+  are logged in.
 - A new app password stands in the answer that made it and in no other.
 """
 
@@ -11,12 +12,12 @@ from fastapi import APIRouter, Request, Response
 
 from um.core.errors import AuthenticationError, InvalidError, LockedOutError, NotFoundError, UMError
 from um.core.ids import CredentialId
-from um.policy.lifecycle import Door
 from um.service.recipients import by_id
 from um.service.web_sessions import Visitor
+from um.web.again import check_again
 from um.web.api.own_account import OWNER
-from um.web.guards import Customer, peer
-from um.web.portal.forms import Form, PresentForm, WritableForm
+from um.web.guards import Customer
+from um.web.portal.forms import PresentForm, WritableForm
 from um.web.portal.render import moved, page
 from um.web.portal.rows import Rows
 from um.web.portal.wording import wording
@@ -46,7 +47,7 @@ async def change_password(request: Request, form: WritableForm, services: Servic
         said = wording(visitor.account.language)("error.not_same")
         return await _page(request, visitor, services, error=said, status=422)
     try:
-        await _check(request, form, services)
+        await check_again(services, form.visitor, form.secret("current"), request)
         await services.accounts.set_password(
             by_id(visitor.account.id), fresh, actor=OWNER, keep_session=visitor.session.secret_hash
         )
@@ -59,7 +60,7 @@ async def change_password(request: Request, form: WritableForm, services: Servic
 async def change_pin(request: Request, form: WritableForm, services: Services) -> Response:
     """Sets the PIN of the telephone menu; a lock of the old one is lifted."""
     try:
-        await _check(request, form, services)
+        await check_again(services, form.visitor, form.secret("current"), request)
         await services.accounts.set_pin(
             by_id(form.visitor.account.id), form.secret("pin"), actor=OWNER
         )
@@ -73,8 +74,9 @@ async def add_app_password(request: Request, form: WritableForm, services: Servi
     """Makes one, and shows it."""
     name = by_id(form.visitor.account.id)
     try:
+        await check_again(services, form.visitor, form.secret("current"), request)
         made = await services.app_passwords.add(name, form.text("label", most=60), actor=OWNER)
-    except InvalidError as error:
+    except (AuthenticationError, LockedOutError, InvalidError) as error:
         return await _refused(request, form.visitor, services, error)
     return await _page(request, form.visitor, services, app_password=made)
 
@@ -103,16 +105,6 @@ async def end_other_sessions(form: PresentForm, services: Services) -> Response:
     await services.sessions.end_others(form.visitor)
     services.streams.wake(form.visitor.account.id)
     return moved(PATH, "sessions_ended")
-
-
-async def _check(request: Request, form: Form, services: WebServices) -> None:
-    """Raises as a login does: wrong ones are counted and slowed down in the same way."""
-    account = form.visitor.account
-    login = await services.authenticator.login(
-        account.name, form.secret("current"), peer=peer(request), door=Door.PORTAL
-    )
-    if login.account.id != account.id:  # renamed this instant, and the name given away
-        raise AuthenticationError
 
 
 async def _refused(
