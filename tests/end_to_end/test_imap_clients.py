@@ -1,10 +1,9 @@
-"""Real IMAP clients against a real server: imaplib, aioimaplib, curl, and raw sockets over TLS."""
+"""Real IMAP clients against a real server: imaplib, aioimaplib, and raw sockets over TLS."""
 
 import asyncio
 import imaplib
 import socket
 import ssl
-import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +22,7 @@ ALICE = "alice@um.example.net"
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with Server(tmp_path_factory.mktemp("um")) as running:
-        for name in ("alice", "bob", "carol", "dave", "erin"):
+        for name in ("alice", "bob", "dave", "erin"):
             running.add_account(name, password=PASSWORD)
         yield running
 
@@ -77,30 +76,6 @@ def test_aioimaplib_idles_and_is_told(server):
             assert mail.raw.endswith(raw)
 
     asyncio.run(story())
-
-
-def test_curl_reads_a_message(server, tmp_path):
-    """An independent client that opens a connection for each request."""
-    refused = send_lmtp(server, ["carol@um.example.net"], message("For curl", number=5))
-    assert refused == {}
-    where = server.address("imaps")
-    done = subprocess.run(
-        [
-            "curl",
-            "--silent",
-            "--show-error",
-            "--cacert",
-            str(server.certificate),
-            "--user",
-            f"carol:{PASSWORD}",
-            "--insecure",
-            f"imaps://{where.host}:{where.port}/INBOX;UID=1",
-        ],
-        capture_output=True,
-        check=True,
-        timeout=60,
-    )
-    assert b"Subject: For curl" in done.stdout
 
 
 def test_what_was_sent_behind_starttls_is_forgotten(server):

@@ -24,10 +24,12 @@ class Authority:
         )
         self.file.write_bytes(_pem(certificate.sign(self._key, hashes.SHA256())))
 
-    def issue(self, address: str) -> tuple[Path, Path]:
-        """A certificate for one IP address, and its key."""
+    def issue(self, address: str, *hosts: str) -> tuple[Path, Path]:
+        """A certificate for one IP address and these names, and its key."""
         key = ec.generate_private_key(ec.SECP256R1())
-        names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))])
+        names = x509.SubjectAlternativeName(
+            [x509.IPAddress(ip_address(address)), *map(x509.DNSName, hosts)]
+        )
         builder = _builder(_named("core"), self._name, key.public_key())
         signed = builder.add_extension(names, critical=False).sign(self._key, hashes.SHA256())
         certificate, private = self.folder / f"{address}.pem", self.folder / f"{address}.key"

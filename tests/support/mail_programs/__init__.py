@@ -1,0 +1,1 @@
+"""Real mail programs, each behind the same few verbs (`program.Program`)."""
