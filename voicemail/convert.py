@@ -67,9 +67,13 @@ def convert(data: bytes, *, longest_seconds: int = LONGEST_SECONDS) -> "array[in
         raise UnavailableError from error
     samples = _samples(decoded)
     if not samples:
-        raise RefusedDocumentError("The file holds no sound")
+        raise RefusedDocumentError("The file holds no sound", why="sound_none")
     if len(samples) > longest_seconds * SAMPLE_RATE:
-        raise RefusedDocumentError(f"The sound is longer than {longest_seconds} seconds")
+        raise RefusedDocumentError(
+            f"The sound is longer than {longest_seconds} seconds",
+            why="sound_long",
+            most=longest_seconds,
+        )
     return samples
 
 
@@ -81,7 +85,9 @@ def _container(data: bytes) -> str:
     if len(data) > 1 and data[0] == 0xFF and data[1] & 0xE0 == 0xE0:
         # A frame header: ADTS has layer 0 (ISO 13818-7 §6.2), MPEG audio has 1 to 3.
         return "mp3" if data[1] & 0x06 else "aac"
-    raise RefusedDocumentError("The file is empty" if not data else "The file is no known audio")
+    raise RefusedDocumentError(
+        "The file is empty" if not data else "The file is no known audio", why="sound_unknown"
+    )
 
 
 def _decode(path: Path, container: str, seconds: int) -> bytes:

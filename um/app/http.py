@@ -19,7 +19,13 @@ from um.service.own_greetings import OwnGreetings
 from um.web.application import web_app
 from um.web.core import core_router
 from um.web.forwarded import forwarded_routes
-from um.web.health import Check, database_answers, folder_is_writable, has_free_space
+from um.web.health import (
+    Check,
+    database_answers,
+    folder_is_writable,
+    has_free_space,
+    purge_held,
+)
 from um.web.metrics import PrometheusMetrics
 from um.web.plain import plain_app
 from um.web.portal import error_page, portal_pages
@@ -44,6 +50,7 @@ class WebEdge:
             health_checks(ports),
             metrics,
             lambda host: contains(config.trusted_clients, host),
+            notices={"purge": purge_held(services.purge_clock)},
             core=core_router(services.core_desk),
             core_token=read_token(config.core_token_file),
             public_url=public_url(config),

@@ -8,14 +8,22 @@ from typing import ClassVar
 
 
 class UMError(Exception):
-    """The base. Args: public: one sentence for the peer; the class's own if left out."""
+    """The base.
+
+    Args:
+        public: one sentence for the peer; the class's own if left out.
+        why: names the reason for those who say it in another language; empty: the class says it all.
+        values: what stands in that sentence.
+    """
 
     code: ClassVar[str] = "error"
     temporary: ClassVar[bool] = False
     default: ClassVar[str] = "The request could not be carried out"
 
-    def __init__(self, public: str | None = None) -> None:
+    def __init__(self, public: str | None = None, *, why: str = "", **values: object) -> None:
         self.public = public or self.default
+        self.why = why
+        self.values = values
         super().__init__(self.public)
 
 

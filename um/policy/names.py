@@ -21,11 +21,18 @@ def account_name(text: str) -> str:
     """
     name = text.strip().lower()
     if not name or len(name) > MAX_CHARACTERS:
-        raise InvalidError(f"An account name has 1 to {MAX_CHARACTERS} characters")
+        raise InvalidError(
+            f"An account name has 1 to {MAX_CHARACTERS} characters",
+            why="name_length",
+            most=MAX_CHARACTERS,
+        )
     if not _NAME.fullmatch(name):
         raise InvalidError(
-            "An account name has letters a-z and digits, with single '.', '-' or '_' between them"
+            "An account name has letters a-z and digits, with single '.', '-' or '_' between them",
+            why="name_letters",
         )
     if not any(character.isalpha() for character in name):
-        raise InvalidError("An account name needs a letter: digits alone are a telephone number")
+        raise InvalidError(
+            "An account name needs a letter: digits alone are a telephone number", why="name_digits"
+        )
     return name

@@ -27,15 +27,20 @@ def check_pin(
         max_digits: most digits.
     """
     if not pin or not DIGITS.issuperset(pin):
-        raise InvalidError("A PIN has digits only")
+        raise InvalidError("A PIN has digits only", why="pin_digits")
     if not min_digits <= len(pin) <= max_digits:
-        raise InvalidError(f"A PIN has {min_digits} to {max_digits} digits")
+        raise InvalidError(
+            f"A PIN has {min_digits} to {max_digits} digits",
+            why="pin_length",
+            fewest=min_digits,
+            most=max_digits,
+        )
     if len(set(pin)) == 1:
-        raise InvalidError("A PIN must not repeat a single digit")
+        raise InvalidError("A PIN must not repeat a single digit", why="pin_repeats")
     if has_run(pin):
-        raise InvalidError("A PIN must not hold a run such as 123 or 321")
+        raise InvalidError("A PIN must not hold a run such as 123 or 321", why="pin_run")
     if any(number.endswith(pin) for number in numbers):
-        raise InvalidError("A PIN must not be the own telephone number")
+        raise InvalidError("A PIN must not be the own telephone number", why="pin_number")
 
 
 def has_run(digits: str) -> bool:

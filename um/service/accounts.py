@@ -366,9 +366,13 @@ def check_password(password: str, settings: AccountSettings) -> None:
     """Raises InvalidError for one that cannot be."""
     if len(password) < settings.min_password_characters:
         fewest = settings.min_password_characters
-        raise InvalidError(f"A password has at least {fewest} characters")
+        raise InvalidError(
+            f"A password has at least {fewest} characters", why="password_short", fewest=fewest
+        )
     if not password.isprintable() or len(password.encode()) > MAX_PASSWORD_OCTETS:
-        raise InvalidError("A password has printable characters only, 1024 octets at most")
+        raise InvalidError(
+            "A password has printable characters only, 1024 octets at most", why="password_letters"
+        )
 
 
 def _locked_txn(tx: Transaction, name: str, domain: str) -> Account:

@@ -33,14 +33,22 @@ class AppPasswords:
         """
         label = label.strip()
         if not label or len(label) > MAX_LABEL_CHARACTERS or not label.isprintable():
-            raise InvalidError(f"A label has 1 to {MAX_LABEL_CHARACTERS} printable characters")
+            raise InvalidError(
+                f"A label has 1 to {MAX_LABEL_CHARACTERS} printable characters",
+                why="label_length",
+                most=MAX_LABEL_CHARACTERS,
+            )
         shown, now = new_app_password(), self._clock.now()
         kept = digest(plain_app_password(shown) or "")
 
         def add_txn(tx: Transaction) -> None:
             account = named_txn(tx, name, self._settings.domain)
             if len(tx.credentials.app_passwords_of(account.id)) >= MAX_PASSWORDS:
-                raise InvalidError(f"An account has at most {MAX_PASSWORDS} app passwords")
+                raise InvalidError(
+                    f"An account has at most {MAX_PASSWORDS} app passwords",
+                    why="labels_many",
+                    most=MAX_PASSWORDS,
+                )
             tx.credentials.add_app_password(
                 AppPassword(CredentialId(self._new_id()), account.id, label, kept, now)
             )

@@ -259,4 +259,9 @@ def _through(account: Account, door: Door) -> Login:
             raise AuthenticationError
         case Answer.REFUSED | Answer.REFUSED_FOR_NOW:
             log.info("login to a closed account", account=account.id)
-            raise AccountClosedError(closed_notice(account))
+            raise AccountClosedError(
+                closed_notice(account),
+                reason=account.state_reason,
+                purge_at=account.purge_at,
+                timezone=account.timezone,
+            )

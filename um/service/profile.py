@@ -114,7 +114,11 @@ def _check(change: ProfileChange) -> None:
     if change.quota_octets is not None and change.quota_octets < MIN_QUOTA_OCTETS:
         raise InvalidError("A mailbox has at least 1 MiB")
     if change.ring_seconds is not None and not 0 <= change.ring_seconds <= MAX_RING_SECONDS:
-        raise InvalidError(f"The ring time is 0 to {MAX_RING_SECONDS} seconds")
+        raise InvalidError(
+            f"The ring time is 0 to {MAX_RING_SECONDS} seconds",
+            why="ring_seconds",
+            most=MAX_RING_SECONDS,
+        )
 
 
 def _changed(account: Account, change: ProfileChange) -> Account:

@@ -9,8 +9,9 @@ Laws:
 
 from collections.abc import Mapping
 from secrets import token_urlsafe
+from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Header, Response
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
@@ -18,6 +19,7 @@ from um.core.errors import NotFoundError, UMError
 from um.service.forward.addresses import AddressBook
 from um.service.forward.links import Links
 from um.service.notice_texts import spoken_language
+from um.web.portal.wording import accepted
 
 _PRIVATE: Mapping[str, str] = {
     "cache-control": "private, no-store",
@@ -25,6 +27,7 @@ _PRIVATE: Mapping[str, str] = {
     "x-content-type-options": "nosniff",
     "x-robots-tag": "noindex, nofollow",
 }
+Asked = Annotated[str, Header(alias="accept-language")]
 _PAGES = Environment(
     loader=PackageLoader("um.web"),
     autoescape=select_autoescape(["html"]),
@@ -37,11 +40,13 @@ def forwarded_routes(links: Links, book: AddressBook) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.api_route("/l/{content_id}/{part}/{expires}/{mac}", methods=["GET", "HEAD"])
-    async def document(content_id: str, part: str, expires: str, mac: str) -> Response:
+    async def document(
+        content_id: str, part: str, expires: str, mac: str, accept_language: Asked = ""
+    ) -> Response:
         try:
             found = await links.open(content_id, part, expires, mac)
         except UMError as error:
-            return _refused(error)
+            return _refused(error, accept_language)
         disposition = f'attachment; filename="{found.filename}"'
         sandbox = "default-src 'none'; sandbox"
         return Response(
@@ -55,29 +60,31 @@ def forwarded_routes(links: Links, book: AddressBook) -> APIRouter:
         )
 
     @router.get("/confirm/{token}")
-    async def ask(token: str) -> Response:
+    async def ask(token: str, accept_language: Asked = "") -> Response:
         try:
             asked = await book.asked(token)
         except UMError as error:
-            return _refused(error)
+            return _refused(error, accept_language)
         language = spoken_language(asked.account.language)
         return _page("ask", language, address=asked.address.address, owner=asked.account.name)
 
     @router.post("/confirm/{token}")
-    async def confirm(token: str) -> Response:
+    async def confirm(token: str, accept_language: Asked = "") -> Response:
         try:
             done = await book.confirm(token)
         except UMError as error:
-            return _refused(error)
+            return _refused(error, accept_language)
         language = spoken_language(done.account.language)
         return _page("done", language, address=done.address.address, owner=done.account.name)
 
     return router
 
 
-def _refused(error: UMError) -> Response:
+def _refused(error: UMError, accept_language: str) -> Response:
+    """In the language of who reads it: whose mailbox it was is not told."""
     gone = isinstance(error, NotFoundError)
-    return _page("gone" if gone else "later", "en", status=404 if gone else 503)
+    language = accepted(accept_language)
+    return _page("gone" if gone else "later", language, status=404 if gone else 503)
 
 
 def _page(

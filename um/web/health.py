@@ -14,9 +14,12 @@ import structlog
 
 from um.core.errors import UMError, UnavailableError
 from um.core.ports import Store, Transaction
+from um.service.purge_clock import PurgeClock
 
 log = structlog.get_logger(__name__)
 Check = Callable[[], Awaitable[None]]
+Notice = Callable[[], Awaitable[str]]
+"""What an operator should know although the node serves; empty if there is nothing."""
 OK = "ok"
 LIMIT_SECONDS = 3.0
 LEAST_FREE_OCTETS = 256 * 1024 * 1024
@@ -41,6 +44,38 @@ async def _examined(name: str, check: Check) -> str:
         log.exception("health check failed", check=name)
         return "The check itself failed"
     return OK
+
+
+async def notices(wanted: Mapping[str, Notice]) -> dict[str, str]:
+    """Those that have something to say. One that fails says nothing: a check tells of that."""
+    results = await asyncio.gather(*(_noticed(name, notice) for name, notice in wanted.items()))
+    return {name: text for name, text in zip(wanted, results, strict=True) if text}
+
+
+async def _noticed(name: str, notice: Notice) -> str:
+    try:
+        async with asyncio.timeout(LIMIT_SECONDS):
+            return await notice()
+    except (UMError, TimeoutError):
+        return ""
+    except Exception:
+        log.exception("health notice failed", notice=name)
+        return ""
+
+
+def purge_held(purges: PurgeClock) -> Notice:
+    """The clock jumped, so that nothing is purged before an operator confirms the time."""
+
+    async def notice() -> str:
+        since = await purges.held_since()
+        if since is None:
+            return ""
+        at = since.isoformat(timespec="seconds")
+        return (
+            f"Held: the clock jumped, it was last trusted {at}. Confirm the time by um purge --at"
+        )
+
+    return notice
 
 
 def database_answers(store: Store) -> Check:

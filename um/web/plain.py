@@ -7,6 +7,7 @@ that one is missing.
 
 import hmac
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from urllib.parse import quote
 
 from fastapi import APIRouter, FastAPI, Response
@@ -14,7 +15,8 @@ from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from um.core.errors import AuthenticationError
-from um.web.health import OK, Check, examine
+from um.web import health
+from um.web.health import OK, Check, Notice, examine
 from um.web.metrics import CONTENT_TYPE, PrometheusMetrics
 from um.web.problems import problem
 
@@ -27,6 +29,7 @@ def plain_app(
     metrics: PrometheusMetrics,
     trusted: Callable[[str], bool],
     *,
+    notices: Mapping[str, Notice] = MappingProxyType({}),
     core: APIRouter | None = None,
     core_token: str | None = None,
     public_url: str | None = None,
@@ -35,6 +38,7 @@ def plain_app(
 
     Args:
         checks: of `/healthz`.
+        notices: told there too; they make no node unfit.
         metrics: of `/metrics`.
         trusted: says of a peer's IP address whether it may look.
         core: the routes for the telephony core (`um.web.core`).
@@ -47,7 +51,9 @@ def plain_app(
     async def healthz() -> JSONResponse:
         results = await examine(checks)
         well = all(result == OK for result in results.values())
-        body = {"status": "ok" if well else "failing", "checks": results}
+        body: dict[str, object] = {"status": "ok" if well else "failing", "checks": results}
+        if told := await health.notices(notices):
+            body["notices"] = told
         return JSONResponse(body, status_code=200 if well else 503)
 
     @app.get("/metrics")

@@ -6,8 +6,10 @@ import errno
 import pytest
 from httpx import ASGITransport, AsyncClient, Response
 
+from tests.support.house import House
 from um.core.errors import UnavailableError
-from um.web.health import examine, folder_is_writable, has_free_space
+from um.service.purge_clock import PurgeClock
+from um.web.health import examine, folder_is_writable, has_free_space, purge_held
 from um.web.metrics import PrometheusMetrics
 from um.web.plain import plain_app
 
@@ -24,12 +26,13 @@ async def broken():
     raise RuntimeError("a secret path")
 
 
-def get(path: str, *, checks=None, peer="127.0.0.1", metrics=None) -> Response:
+def get(path: str, *, checks=None, peer="127.0.0.1", metrics=None, notices=None) -> Response:
     """Ask the application as `peer` would."""
     app = plain_app(
         checks or {"database": well},
         metrics or PrometheusMetrics(),
         lambda host: host == "127.0.0.1",
+        notices=notices or {},
     )
 
     async def ask() -> Response:
@@ -54,6 +57,28 @@ def test_a_failing_check_is_named():
     assert checks["spool"] == "ok"
     assert checks["database"] == UnavailableError.default
     assert "secret" not in answer.text
+
+
+def test_a_purge_that_the_clock_holds_is_noticed_and_fails_nothing():
+    """Neither a fresh house nor a clock that moves on is told of; one that cannot be read is silent."""
+    house = House()
+    purges = PurgeClock(house.store, house.clock)
+    told = {"purge": purge_held(purges), "broken": broken, "locked": locked}
+
+    def seen():
+        answer = get("/healthz", notices=told)
+        assert (answer.status_code, answer.json()["status"]) == (200, "ok")
+        return answer.json().get("notices", {})
+
+    assert seen() == {}
+    asyncio.run(house.purge().run())
+    house.clock.advance(hours=23)
+    assert seen() == {}
+    house.clock.advance(days=90)
+    assert list(seen()) == ["purge"]
+    assert "last trusted 2026-03-04T12:00:00" in seen()["purge"]
+    asyncio.run(purges.confirm(house.clock.now()))
+    assert seen() == {}
 
 
 def test_a_check_that_hangs_is_given_up(monkeypatch):

@@ -84,13 +84,15 @@ class AddressBook:
         """
         address = address.strip()
         if not is_address(address):
-            raise InvalidError("That is not a mail address such as anna@example.org")
+            raise InvalidError(
+                "That is not a mail address such as anna@example.org", why="address_form"
+            )
         now = self._clock.now()
 
         def add_address_txn(tx: Transaction) -> ForwardAddress:
             account = _changeable_txn(tx, account_id)
             if _without_tag(address).lower() in own_addresses(tx, account):
-                raise InvalidError("That is the address of this mailbox itself")
+                raise InvalidError("That is the address of this mailbox itself", why="address_own")
             _count_link_txn(tx, account_id, now)
             open_ = self._opened(_known_or_new(tx, account, address, self._new_id, now), now)
             if tx.addresses.get(open_.id) is None:
@@ -196,7 +198,11 @@ def _known_or_new(
             raise AlreadyExistsError(f"{known.address} is confirmed already")
         return known
     if len(tx.addresses.of_account(account.id)) >= MAX_ADDRESSES:
-        raise InvalidError(f"There are {MAX_ADDRESSES} addresses already: remove one first")
+        raise InvalidError(
+            f"There are {MAX_ADDRESSES} addresses already: remove one first",
+            why="addresses_many",
+            most=MAX_ADDRESSES,
+        )
     return ForwardAddress(AddressId(new_id()), account.id, address, now)
 
 

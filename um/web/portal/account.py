@@ -14,6 +14,7 @@ from um.web.guards import Customer
 from um.web.portal.desk import PortalDesk
 from um.web.portal.forms import WritableForm, choice
 from um.web.portal.render import moved, page
+from um.web.portal.trouble import reason
 from um.web.portal.wording import LANGUAGES, wording
 from um.web.problems import STATUSES
 from um.web.services import Services, WebServices
@@ -64,8 +65,9 @@ async def _refused(
     services: WebServices,
     error: AlreadyExistsError | InvalidError,
 ) -> Response:
+    words = wording(visitor.account.language)
     taken = isinstance(error, AlreadyExistsError)
-    said = wording(visitor.account.language)("error.taken" if taken else "error.invalid")
+    said = words("error.taken") if taken else reason(words, error)
     return await _page(desk, request, visitor, services, error=said, status=STATUSES[error.code])
 
 

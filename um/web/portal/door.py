@@ -1,5 +1,7 @@
 """Coming in, going out, and a forgotten password."""
 
+from datetime import datetime
+
 from fastapi import APIRouter, Request, Response
 
 from um.core.errors import (
@@ -10,11 +12,13 @@ from um.core.errors import (
     NotFoundError,
     UMError,
 )
+from um.mime.build.writer import local_time
 from um.web.api.login import open_session, set_cookie
 from um.web.guards import COOKIE, MaybeCustomer, OwnSite, peer
 from um.web.portal.forms import PresentForm, own_path, read_fields
 from um.web.portal.render import moved, outside
-from um.web.portal.wording import accepted, wording
+from um.web.portal.trouble import reason
+from um.web.portal.wording import Wording, accepted, wording
 from um.web.problems import STATUSES
 from um.web.services import Services
 
@@ -87,20 +91,30 @@ async def reset(request: Request, token: str, services: Services) -> Response:
     fields = await read_fields(request, max_fields=FEW)
     fresh, again = str(fields.get("fresh", "")), str(fields.get("again", ""))
     words = wording(accepted(request.headers.get("accept-language", "")))
-    key, status = "error.not_same", 422
+    said, status = words("error.not_same"), 422
     if fresh == again:
         try:
             await services.password_reset.use(token[:MAX_TOKEN], fresh)
             return moved("/login", "password")
-        except InvalidError:
-            key = "error.invalid"
+        except InvalidError as error:
+            said = reason(words, error)
         except NotFoundError:
-            key, status = "reset.gone", 404
-    return outside(request, "reset", status=status, token=token[:MAX_TOKEN], error=words(key))
+            said, status = words("reset.gone"), 404
+    return outside(request, "reset", status=status, token=token[:MAX_TOKEN], error=said)
 
 
 def _why_not(request: Request, error: UMError) -> str:
     words = wording(accepted(request.headers.get("accept-language", "")))
     if isinstance(error, AccountClosedError):
-        return words("error.closed", why=error.public)
+        return _closed(words, error)
     return words("error.locked" if isinstance(error, LockedOutError) else "error.wrong_login")
+
+
+def _closed(words: Wording, error: AccountClosedError) -> str:
+    """That it is closed, why, and until when it could be reopened: told after the right password."""
+    why, until = error.values.get("reason"), error.values.get("purge_at")
+    said = words("error.closed_because", reason=why) if why else words("error.closed")
+    if not isinstance(until, datetime):
+        return said
+    local = local_time(until, str(error.values["timezone"]))
+    return f"{said} {words('error.closed_until', at=f'{words.date(local)}, {local:%H:%M}')}"

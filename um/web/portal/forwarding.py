@@ -16,6 +16,7 @@ from um.web.api.own_account import OWNER
 from um.web.guards import Customer
 from um.web.portal.forms import WritableForm, choice
 from um.web.portal.render import moved, page
+from um.web.portal.trouble import reason
 from um.web.portal.wording import wording
 from um.web.services import Services, WebServices
 
@@ -58,8 +59,9 @@ async def add_address(request: Request, form: WritableForm, services: Services) 
             visitor.account.id, form.text("address", most=254), actor=OWNER
         )
     except (AuthenticationError, LockedOutError, AlreadyExistsError, InvalidError) as error:
+        words = wording(visitor.account.language)
         key, status = REFUSALS[error.code]
-        said = wording(visitor.account.language)(key)
+        said = reason(words, error) if error.why else words(key)
         return await _page(request, visitor, services, error=said, status=status)
     return moved(PATH, "address")
 

@@ -20,6 +20,7 @@ from um.web.guards import Customer
 from um.web.portal.forms import PresentForm, WritableForm
 from um.web.portal.render import moved, page
 from um.web.portal.rows import Rows
+from um.web.portal.trouble import reason
 from um.web.portal.wording import wording
 from um.web.problems import STATUSES
 from um.web.services import Services, WebServices
@@ -110,7 +111,8 @@ async def end_other_sessions(form: PresentForm, services: Services) -> Response:
 async def _refused(
     request: Request, visitor: Visitor, services: WebServices, error: UMError
 ) -> Response:
-    said = wording(visitor.account.language)(REFUSALS[error.code])
+    words = wording(visitor.account.language)
+    said = reason(words, error) if error.why else words(REFUSALS[error.code])
     # 401 would ask a browser for another login.
     status = 403 if isinstance(error, AuthenticationError) else STATUSES[error.code]
     return await _page(request, visitor, services, error=said, status=status)

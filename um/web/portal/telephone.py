@@ -32,12 +32,21 @@ def telephone_pages(desk: PortalDesk) -> APIRouter:
         return await _page(request, visitor, services)
 
     @router.post(PATH)
-    async def change_answering(form: WritableForm, services: Services) -> Response:
-        ring = _seconds(form.text("ring"))
-        change = ProfileChange(
-            voicemail=form.text("voicemail") != "off", ring_seconds=ring, default_ring=ring is None
-        )
-        await services.profiles.change(by_id(form.visitor.account.id), change, actor=OWNER)
+    async def change_answering(
+        request: Request, form: WritableForm, services: Services
+    ) -> Response:
+        visitor = form.visitor
+        try:
+            ring = _seconds(form.text("ring"))
+            change = ProfileChange(
+                voicemail=form.text("voicemail") != "off",
+                ring_seconds=ring,
+                default_ring=ring is None,
+            )
+            await services.profiles.change(by_id(visitor.account.id), change, actor=OWNER)
+        except InvalidError as error:
+            said, status = reason(wording(visitor.account.language), error), STATUSES[error.code]
+            return await _page(request, visitor, services, error=said, status=status)
         return moved(PATH, "saved")
 
     @router.post("/greetings/{kind}")
@@ -97,5 +106,7 @@ def _seconds(text: str) -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 4):
-        raise InvalidError("The ring time is a number of seconds")
+        raise InvalidError(
+            "The ring time is a number of seconds", why="ring_seconds", most=MAX_RING_SECONDS
+        )
     return int(text)

@@ -16,10 +16,14 @@ from um.web.services import services_of
 
 KEYS: Mapping[str, str] = MappingProxyType(
     {
+        "account-closed": "error.closed",
+        "already-exists": "error.exists",
         "authentication-failed": "error.wrong_login",
         "cross-site": "error.cross_site",
         "forbidden": "error.cross_site",
         "gone": "error.not_found",
+        "invalid": "error.invalid",
+        "legal-hold": "error.hold",
         "locked-out": "error.locked",
         "no-target": "error.not_found",
         "not-found": "error.not_found",
@@ -27,6 +31,7 @@ KEYS: Mapping[str, str] = MappingProxyType(
         "read-only": "suspended.text",
         "refused-document": "error.refused_document",
         "too-large": "error.too_large",
+        "too-many": "error.locked",
         "unavailable": "error.unavailable",
     }
 )
@@ -49,5 +54,7 @@ async def error_page(request: Request, error: UMError) -> Response:
 
 
 def reason(words: Wording, error: UMError) -> str:
-    """Why, in words for the owner."""
+    """Why, in words for the owner: the very reason if we have words for it."""
+    if error.why and words.has(f"why.{error.why}"):
+        return words(f"why.{error.why}", **error.values)
     return words(KEYS.get(error.code, "error.failed"))
