@@ -1,94 +1,262 @@
-"""FETCH of metadata of 1000 messages, flags, bodies and APPEND: ours beside Dovecot, in turn.
+"""IMAP over 1000 messages: ours beside Dovecot and pymap, row by row in turn.
 
-Both over plain loopback connections, each message synced before its OK, the same 93 MB corpus.
+All on plain loopback unless the row says TLS; every APPEND synced before its OK, the same 93 MB
+corpus. The three take turns in every row, so that whatever else the machine does falls on all.
 """
 
 import argparse
 import tempfile
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from bench import imap_pressure as pressure
 from bench.corpus import corpus
+from bench.imap_peers import Peer, running
 from bench.imap_wire import Wire
-from bench.peers.dovecot import Dovecot
+from bench.processes import cpu_seconds
 from bench.report import report
-from tests.support.server import Server
 
 METADATA = b"FETCH 1:* (UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE)"
-REPEATS = 5
-ROWS: tuple[tuple[str, str, bytes], ...] = (
-    ("SELECT", "ms", b"SELECT INBOX"),
-    ("metadata of all, first", "ms", METADATA),
-    ("metadata of all, again", "ms", METADATA),
-    ("FLAGS of all", "ms", b"FETCH 1:* (UID FLAGS)"),
-    (
-        "four header fields of all",
-        "ms",
-        b"FETCH 1:* (BODY.PEEK[HEADER.FIELDS (FROM SUBJECT DATE MESSAGE-ID)])",
-    ),
-    ("all bodies", "MB/s", b"FETCH 1:* (BODY.PEEK[])"),
-    ("BODY[2] of all", "MB/s", b"FETCH 1:* (BODY.PEEK[2])"),
-)
+FIELDS = b"FETCH 1:* (BODY.PEEK[HEADER.FIELDS (FROM SUBJECT DATE MESSAGE-ID)])"
+WORD = b'"number 77"'
+SLOW = "pymap"
+"""Measured once a row: it is no aim, and takes minutes otherwise."""
 
 
-def measure(port: int, password: bytes, count: int) -> dict[str, float]:
-    """Figures of one server, whose INBOX is empty."""
-    wire = Wire(port)
-    wire.ask(b"LOGIN bench " + password)
-    octets = seconds = 0.0
-    for message in corpus(count):
-        seconds += wire.append(message)
-        octets += len(message)
-    figures = {"APPEND (messages/s)": count / seconds}
-    wire.close()
-    wire = Wire(port)
-    wire.ask(b"LOGIN bench " + password)
-    for name, unit, command in ROWS:
-        once = name.endswith("first")
-        figures[f"{name} ({unit})"] = best(
-            lambda c=command: wire.ask(c), unit, 1 if once else REPEATS
-        )
-    wire.close()
-    return figures
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """What one peer reached in one row."""
+
+    value: float
+    cpu_ms: float
 
 
-def best(ask: Callable[[], tuple[int, float]], unit: str, repeats: int) -> float:
-    """The best of some: the machine is shared, and noise only ever adds."""
-    answers = [ask() for _ in range(repeats)]
-    if unit == "ms":
-        return 1000 * min(seconds for _, seconds in answers)
-    return max(octets / seconds for octets, seconds in answers) / 1e6
+Measure = Callable[[Peer, Wire], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table."""
+
+    name: str
+    unit: str
+    measure: Measure
+    """Returns the value in `unit`; more is better only where the unit ends in /s."""
+    repeats: int = 7
+    tls: bool = False
+    aim: str = ""
+    peers: tuple[str, ...] = ("um", "Dovecot", "pymap")
+
+    @property
+    def more_is_better(self) -> bool:
+        return self.unit.endswith("/s")
+
+
+def ms(command: bytes) -> Measure:
+    """Milliseconds of one command."""
+    return lambda _peer, wire: 1000 * wire.ask(command)[1]
+
+
+def rate(command: bytes) -> Measure:
+    """MB/s of one command's answer."""
+
+    def measured(_peer: Peer, wire: Wire) -> float:
+        octets, seconds = wire.ask(command)
+        return octets / seconds / 1e6
+
+    return measured
+
+
+def append_rate(count: int) -> Measure:
+    """Messages a second, one after another."""
+
+    def measured(_peer: Peer, wire: Wire) -> float:
+        return count / sum(wire.append(message) for message in corpus(count))
+
+    return measured
+
+
+def store_rate(count: int) -> Measure:
+    """Commands a second: a flag set on one message each, told back; then taken away."""
+
+    def measured(_peer: Peer, wire: Wire) -> float:
+        seconds = 0.0
+        for sign in (b"+", b"-"):
+            for number in range(1, count + 1):
+                seconds += wire.ask(b"STORE %d %bFLAGS (\\Flagged)" % (number, sign))[1]
+        return 2 * count / seconds
+
+    return measured
+
+
+def store_all(_peer: Peer, wire: Wire) -> float:
+    """Milliseconds of a flag set on all; it is taken away again."""
+    seconds = wire.ask(b"STORE 1:* +FLAGS (\\Answered)")[1]
+    wire.ask(b"STORE 1:* -FLAGS.SILENT (\\Answered)")
+    return 1000 * seconds
+
+
+def login_ms(peer: Peer, _wire: Wire) -> float:
+    """Connect, greeting and LOGIN of an account that has just logged in."""
+    start = time.perf_counter()
+    peer.login().close()
+    return 1000 * (time.perf_counter() - start)
+
+
+def rows(count: int) -> list[Row]:
+    both = ("um", "Dovecot")
+    return [
+        Row("SELECT", "ms", ms(b"SELECT INBOX"), repeats=15),
+        Row("metadata of all, first", "ms", ms(METADATA), repeats=1),
+        Row("metadata of all, again", "ms", ms(METADATA)),
+        Row("FLAGS of all", "ms", ms(b"FETCH 1:* (UID FLAGS)"), repeats=15),
+        Row("four header fields of all", "ms", ms(FIELDS)),
+        Row("all bodies", "MB/s", rate(b"FETCH 1:* (BODY.PEEK[])")),
+        Row("all bodies, TLS", "MB/s", rate(b"FETCH 1:* (BODY.PEEK[])"), tls=True),
+        Row("BODY[2] of all", "MB/s", rate(b"FETCH 1:* (BODY.PEEK[2])")),
+        Row("STORE of one message", "commands/s", store_rate(min(count, 200)), repeats=3),
+        Row("STORE of all", "ms", store_all, repeats=3),
+        Row("SEARCH SUBJECT", "ms", ms(b"SEARCH SUBJECT " + WORD)),
+        Row("SEARCH BODY", "ms", ms(b"SEARCH BODY " + WORD)),
+        Row("connect and login, known password", "ms", login_ms, repeats=20),
+        Row(
+            "IDLE: OK of APPEND to EXISTS, p95",
+            "ms",
+            lambda peer, _: pressure.push_ms(peer, times=40),
+            repeats=1,
+            aim="20",
+        ),
+        Row(
+            "worst NOOP beside a FETCH of everything",
+            "ms",
+            lambda peer, _: pressure.neighbour_ms(peer, seconds=3.0),
+            repeats=2,
+            aim="10",
+        ),
+        Row(
+            "memory of a stalled reader of all",
+            "MB",
+            lambda peer, _: pressure.stalled_octets(peer),
+            repeats=1,
+            aim="2",
+        ),
+        Row(
+            "memory of an idle TLS connection",
+            "kB",
+            lambda peer, _: pressure.idle_octets(peer, connections=500),
+            repeats=1,
+            aim="60",
+            peers=both,
+        ),
+    ]
+
+
+class Bench:
+    """All rows of all peers."""
+
+    def __init__(self, peers: Sequence[Peer], count: int) -> None:
+        self.peers, self.count = peers, count
+        self.figures: dict[tuple[str, str], Figure] = {}
+
+    def run(self, only: Sequence[str]) -> list[Row]:
+        for peer in self.peers:
+            wire = peer.login()
+            self._note(APPEND, peer, [self._once(append_rate(self.count), peer, wire)])
+            wire.close()
+        chosen = [row for row in rows(self.count) if not only or any(o in row.name for o in only)]
+        wires = {peer.short: peer.select() for peer in self.peers}
+        for row in chosen:
+            self._row(row, wires)
+        return [APPEND, *chosen]
+
+    def _row(self, row: Row, wires: dict[str, Wire]) -> None:
+        peers = [peer for peer in self.peers if peer.short in row.peers]
+        if row.tls:
+            wires = {peer.short: peer.select(tls=True) for peer in peers}
+        answers: dict[str, list[Figure]] = {peer.short: [] for peer in peers}
+        for turn in range(row.repeats):
+            for peer in peers:
+                if not turn or peer.short != SLOW:
+                    answers[peer.short].append(self._once(row.measure, peer, wires[peer.short]))
+        for peer in peers:
+            self._note(row, peer, answers[peer.short])
+
+    def _once(self, measure: Measure, peer: Peer, wire: Wire) -> Figure:
+        before = cpu_seconds(peer.pid)
+        value = measure(peer, wire)
+        return Figure(value, 1000 * (cpu_seconds(peer.pid) - before))
+
+    def _note(self, row: Row, peer: Peer, answers: Sequence[Figure]) -> None:
+        """The best of some: the machine is shared, and noise only ever adds."""
+        values = [each.value for each in answers]
+        best = max(values) if row.more_is_better else min(values)
+        cpu = sum(each.cpu_ms for each in answers) / len(answers)
+        self.figures[row.name, peer.short] = Figure(best, cpu)
+        print(f"{row.name}: {peer.short} {best:.2f} {row.unit}, CPU {cpu:.1f} ms", flush=True)
+
+    def cells(self, row: Row) -> list[str]:
+        """The line of the table."""
+        ours = self.figures[row.name, "um"]
+        found = [self.figures.get((row.name, peer.short)) for peer in self.peers]
+        ratios = [_ratio(row, ours, each) for each in found[1:]]
+        cpu = " / ".join(f"{each.cpu_ms:.0f}" for each in found[:2] if each is not None)
+        values = ["-" if each is None else _plain(each.value) for each in found]
+        aim = f" (aim: {row.aim})" if row.aim else ""
+        return [f"{row.name} ({row.unit}){aim}", *values, *ratios, cpu]
+
+
+APPEND = Row("APPEND", "messages/s", append_rate(0))
+
+
+def _ratio(row: Row, ours: Figure, theirs: Figure | None) -> str:
+    if theirs is None:
+        return "-"
+    more, less = (ours, theirs) if row.more_is_better else (theirs, ours)
+    return f"{max(more.value, 0.01) / max(less.value, 0.01):.2f}"
+
+
+def _plain(value: float) -> str:
+    return f"{value:.0f}" if value >= 100 else f"{value:.2f}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=1000)
+    parser.add_argument("--only", nargs="*", default=[], help="rows whose names hold one of these")
+    parser.add_argument("--no-pymap", action="store_true", help="Dovecot alone")
     parser.add_argument(
         "--write", action="store_true", help="put the table into docs/benchmarks.md"
     )
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        folder.chmod(0o755)
-        with Dovecot(folder / "dovecot") as dovecot:
-            theirs = measure(dovecot.imap, b"bench", arguments.count)
-            version = dovecot.version()
-        overrides = {"imap": {"allow_plaintext_login": True}}
-        with Server(folder / "um", overrides=overrides) as server:
-            server.add_account("bench", password="bench bench bench")
-            ours = measure(server.address("imap").port, b'"bench bench bench"', arguments.count)
-    rows = []
-    for key, mine in ours.items():
-        ratio = theirs[key] / mine if "(ms)" in key else mine / theirs[key]
-        rows.append((key, f"{mine:.1f}", f"{theirs[key]:.1f}", f"{ratio:.2f}"))
+    with (
+        tempfile.TemporaryDirectory() as name,
+        running(Path(name), pymap=not arguments.no_pymap) as peers,
+    ):
+        bench = Bench(peers, arguments.count)
+        done = bench.run(arguments.only)
+    others = peers[1:]
     report(
         f"IMAP, {arguments.count} messages",
-        command="python -m bench.imap",
-        head=("row", "um", f"Dovecot {version} mdbox, mail_fsync=always", "um is faster by"),
-        rows=rows,
-        notes="Plain loopback, one connection, best of five (metadata first: one). 10 % voicemail of 305 kB, "
-        "45 % fax of 83 kB, 45 % invoices of 56 kB.",
+        command="python -m bench.imap --write",
+        head=(
+            "row",
+            *(peer.title for peer in peers),
+            *(f"um is better than {peer.short} by" for peer in others),
+            "CPU ms, um / Dovecot",
+        ),
+        rows=[bench.cells(row) for row in done],
+        notes=NOTES,
     )
+
+
+NOTES = """
+Loopback, one connection, the best of 1 to 20, the servers in turn (pymap: once). 10 % voicemail of 305 kB, 45 % fax
+of 83 kB, 45 % invoices of 56 kB. APPEND: um syncs body, folder and database (SQLite `synchronous=FULL`) before the OK;
+Dovecot has `mail_fsync = always`, which syncs the mail and its index; pymap writes no disk. Memory is the proportional
+set size of all processes of a server. CPU: of the server's processes, mean of the row's repeats, in steps of 10 ms.
+"""
 
 
 if __name__ == "__main__":

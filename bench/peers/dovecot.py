@@ -17,10 +17,12 @@ base_dir = {root}/run
 state_dir = {root}/state
 log_path = {root}/dovecot.log
 listen = 127.0.0.1
-ssl = no
+{ssl}
 disable_plaintext_auth = no
 mail_location = mdbox:{root}/mail
 mail_fsync = {fsync}
+default_process_limit = 2000
+default_client_limit = 4000
 mail_uid = mail
 mail_gid = mail
 first_valid_uid = 1
@@ -42,7 +44,8 @@ service imap-login {{
     port = {imap}
   }}
   inet_listener imaps {{
-    port = 0
+    port = {imaps}
+    ssl = yes
   }}
 }}
 service lmtp {{
@@ -69,13 +72,25 @@ def free_port() -> int:
 
 
 class Dovecot:
-    """A running Dovecot; a context manager. `imap` and `lmtp` are its ports."""
+    """A running Dovecot; a context manager. `imap`, `imaps` (with a certificate)
+    and `lmtp` are its ports."""
 
-    def __init__(self, root: Path, *, fsync: str = "always") -> None:
+    def __init__(
+        self,
+        root: Path,
+        *,
+        fsync: str = "always",
+        certificate: Path | None = None,
+        key: Path | None = None,
+    ) -> None:
         if not shutil.which("dovecot"):
             raise SystemExit("the peer is missing: apt-get install dovecot-imapd dovecot-lmtpd")
         self.root, self.fsync = root.resolve(), fsync
         self.imap, self.lmtp = free_port(), free_port()
+        self.imaps = free_port() if certificate is not None else 0
+        self.ssl = "ssl = no"
+        if certificate is not None:
+            self.ssl = f"ssl = yes\nssl_cert = <{certificate}\nssl_key = <{key}"
 
     def __enter__(self) -> Self:
         self.root.mkdir(parents=True, exist_ok=True)
@@ -84,7 +99,14 @@ class Dovecot:
             shutil.chown(self.root / part, "mail", "mail")
         self.config = self.root / "dovecot.conf"
         self.config.write_text(
-            CONFIG.format(root=self.root, imap=self.imap, lmtp=self.lmtp, fsync=self.fsync)
+            CONFIG.format(
+                root=self.root,
+                imap=self.imap,
+                imaps=self.imaps,
+                lmtp=self.lmtp,
+                fsync=self.fsync,
+                ssl=self.ssl,
+            )
         )
         self.process = subprocess.Popen(["dovecot", "-F", "-c", str(self.config)])
         deadline = time.monotonic() + 15
