@@ -1,7 +1,7 @@
 """What a command works with: one session's state, its services, its way to the client."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -16,13 +16,17 @@ from imap_server.state import State
 from imap_server.wire import responses
 from um.core.account import AccountState
 from um.core.errors import NotFoundError, UMError, UnavailableError
-from um.core.ids import AccountId
+from um.core.ids import AccountId, ContentId
 from um.core.ports import Clock, Metrics
 from um.service.appending import Appending
 from um.service.authentication import Authenticator, Login
 from um.service.mailboxes import MailboxService
+from um.service.octet_cache import OctetCache
 
 log = structlog.get_logger(__name__)
+
+FIELDS_OCTETS = 8 * 1024 * 1024
+"""Chosen header fields that all sessions together keep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ class Services:
     clock: Clock
     metrics: Metrics
     registry: Registry
+    fields: OctetCache[ContentId] = field(default_factory=lambda: OctetCache(FIELDS_OCTETS))
+    """What HEADER.FIELDS chose of each message; contents never change."""
 
 
 class Context:
@@ -112,6 +118,10 @@ class Context:
     def write(self, data: bytes) -> None:
         if data:
             self.link.write(data)
+
+    def write_all(self, pieces: Sequence[bytes]) -> None:
+        """As `write` of the pieces joined."""
+        self.link.write_all(pieces)
 
     async def drain(self) -> None:
         """Let the client read and the neighbours work; ends a session that must end."""

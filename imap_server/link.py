@@ -4,6 +4,7 @@ Law: when the client is gone, everything that waits raises `LinkLostError`; work
 has begun is finished all the same, so that its events are not lost.
 """
 
+from collections.abc import Sequence
 from typing import Protocol
 
 
@@ -37,6 +38,10 @@ class Link(Protocol):
         ...
 
     def write(self, data: bytes) -> None: ...
+
+    def write_all(self, pieces: Sequence[bytes]) -> None:
+        """As `write` of the pieces joined, without joining large ones."""
+        ...
 
     def throttle(self, buffered: int) -> None:
         """Say how many octets wait to be used, so that a fast sender can be held back."""

@@ -8,6 +8,7 @@ Laws:
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol, cast
 
 import structlog
@@ -38,6 +39,8 @@ class Transport(Protocol):
     """What we use of Twisted's TCP and TLS transports (their interfaces are not typed)."""
 
     def write(self, data: bytes) -> None: ...
+
+    def writeSequence(self, iovec: Sequence[bytes]) -> None: ...
 
     def loseConnection(self) -> None: ...
 
@@ -183,9 +186,16 @@ class ImapProtocol(protocol.Protocol):
         self._deflate = Deflate()
 
     def write(self, data: bytes) -> None:
-        """Queue octets for the client."""
+        """Send octets to the client, or queue them."""
         if not self._lost and not self._closing:
             self._wire.write(data if self._deflate is None else self._deflate.fold(data))
+
+    def write_all(self, pieces: Sequence[bytes]) -> None:
+        """Send several pieces one after another."""
+        if self._deflate is not None:
+            self.write(b"".join(pieces))
+        elif not self._lost and not self._closing:
+            self._wire.writeSequence(pieces)
 
     def throttle(self, buffered: int) -> None:
         """Stop or go on reading from the client."""

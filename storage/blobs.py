@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 THREADS = 4
 """Measured: 4 threads write twice as many 300 kB blobs a second as one; 16 add latency."""
+AT_ONCE_OCTETS = 128 * 1024
+"""The most that is read without a thread, from memory: about 20 microseconds."""
 _KEY = re.compile(r"[0-9a-f]{32}")
 _FOLDER = re.compile(r"[0-9a-f]{2}")
 _FOLDERS = frozenset(f"{number:02x}" for number in range(256))
@@ -44,12 +46,29 @@ class FileBlobStore:
         with files.refusals():
             _make_folders(root)
         self._pool = ThreadPoolExecutor(THREADS, "um-blobs")
+        self._space = memoryview(bytearray(AT_ONCE_OCTETS))
 
     async def put(self, key: BlobKey, data: bytes) -> None:
         await self._on_thread(lambda: self._put(key, data))
 
     async def get(self, key: BlobKey, start: int = 0, length: int | None = None) -> bytes:
         return await self._on_thread(lambda: self._get(key, start, length))
+
+    def get_at_once(self, key: BlobKey, start: int, length: int) -> bytes | None:
+        """`um.core.at_once.BlobsAtOnce`: by RWF_NOWAIT, which reads no disk."""
+        if length > AT_ONCE_OCTETS:
+            return None
+        try:
+            descriptor = os.open(self._path(key), os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            count = os.preadv(descriptor, [self._space[:length]], start, os.RWF_NOWAIT)
+        except OSError:  # it is not in memory, or the file system does not know
+            return None
+        finally:
+            os.close(descriptor)
+        return bytes(self._space[:length]) if count == length else None
 
     async def delete(self, keys: Collection[BlobKey]) -> int:
         wanted = list(keys)

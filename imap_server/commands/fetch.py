@@ -8,19 +8,19 @@ Laws:
 - A literal that was begun is finished, or the connection is cut: never padded, never short.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 
 from imap_server.commands.condstore import changed
 from imap_server.commands.preview import preview
 from imap_server.context import Context, Reply
 from imap_server.errors import BrokenResponseError
-from imap_server.selected import Selected
+from imap_server.rows import NO_CONTENT, Batch, Rows, numbers_of
 from imap_server.wire import commands as c
-from imap_server.wire.dates import format_date_time
 from imap_server.wire.fetch import Attribute, FetchItem, Preview, Section
 from um.core.errors import NotFoundError, ReadOnlyError, UMError
-from um.core.ids import AccountId, BlobKey, ContentId, Uid
-from um.core.message import SEEN, Content, Entry, FlagOperation, MessageKind
+from um.core.ids import BlobKey, Uid
+from um.core.message import SEEN, Content, FlagOperation
 from um.mime.headers import select_fields
 from um.mime.index import PartIndex
 from um.service.mailboxes import GoneError
@@ -31,20 +31,11 @@ SLICE_OCTETS = 128 * 1024
 AHEAD = 8
 """Messages whose first slices are read side by side: about a megabyte."""
 WRITE_OCTETS = 64 * 1024
+FEW_PIECES = 16
+"""More are joined: bodies are few and large, rows many and small."""
 MAX_ITEMS = 100
-NO_CONTENT = Content(
-    id=ContentId(""),
-    account_id=AccountId(""),
-    blob=BlobKey(""),
-    kind=MessageKind.MAIL,
-    size_octets=0,
-    envelope=b"",
-    body=b"",
-    bodystructure=b"",
-    structure=b"",
-    header=b"",
-)
-"""Stands in where no item looks at the content."""
+SPANS = 4096
+"""Places of parts that are remembered: at most 3 kB each."""
 _NEEDS_CONTENT = (Attribute.ENVELOPE, Attribute.BODY, Attribute.BODYSTRUCTURE)
 
 
@@ -86,10 +77,9 @@ class _Fetch:
         self._context = context
         self._view = context.view
         self._sections = [item for item in items if isinstance(item, Section)]
-        self._render = [_RENDER[item] for item in items if isinstance(item, Attribute)]
+        self._rows = Rows(item for item in items if isinstance(item, Attribute))
         self._previews = [item for item in items if isinstance(item, Preview)]
         self._tells_flags = Attribute.FLAGS in items
-        self._tells_uid = Attribute.UID in items
         self._needs_content = bool(self._sections or self._previews) or any(
             each in items for each in _NEEDS_CONTENT
         )
@@ -102,45 +92,59 @@ class _Fetch:
 
     async def batch(self, uids: Sequence[Uid]) -> None:
         """Fetch these messages."""
-        view = self._view
         seen_now = await self._mark_seen(uids) if self._marks_seen else frozenset()
-        contents = {}
-        if self._needs_content:
-            mailboxes = self._context.mailboxes
-            contents = await mailboxes.contents([view.entries[uid] for uid in uids])
-        number = view.number(uids[0]) - 1
-        for place, uid in enumerate(uids):
-            number += 1
+        numbers, batch = await self._load(uids)
+        if not self._sections and not self._previews:
+            for line in self._rows.lines(numbers, batch):
+                self._put(line)
+        else:
+            await self._messages(numbers, batch, seen_now)
+        await self.flush()
+
+    async def _load(self, uids: Sequence[Uid]) -> tuple[Sequence[int], Batch]:
+        """Their entries and contents, as far as they are there."""
+        view = self._view
+        numbers = numbers_of(view, uids)
+        entries = [view.entries[uid] for uid in uids]
+        if not self._needs_content:
+            return numbers, Batch(view, entries, [NO_CONTENT] * len(entries))
+        found = await self._context.mailboxes.contents(entries)
+        contents = [found.get(each.content_id) for each in entries]
+        if None in contents:
+            self.missed = True
+            there = [place for place, content in enumerate(contents) if content is not None]
+            numbers = [numbers[place] for place in there]
+            entries = [entries[place] for place in there]
+        return numbers, Batch(view, entries, [each for each in contents if each is not None])
+
+    async def _messages(
+        self, numbers: Sequence[int], batch: Batch, seen_now: frozenset[Uid]
+    ) -> None:
+        heads = self._rows.heads(batch)
+        for place, (entry, content) in enumerate(zip(batch.entries, batch.contents, strict=True)):
             if self._sections and place % AHEAD == 0:
-                entries = [view.entries[each] for each in uids[place : place + AHEAD]]
-                await self._read_ahead([contents.get(each.content_id) for each in entries])
-            if view.uids[number - 1] != uid:  # the set has a gap
-                number = view.number(uid)
-            entry = view.entries[uid]
-            content = contents.get(entry.content_id)
-            if self._needs_content and content is None:
-                self.missed = True
-                continue
-            head = [render(view, entry, content or NO_CONTENT) for render in self._render]
-            if uid in seen_now and not self._tells_flags:
-                head.append(b"FLAGS " + view.flags(uid))
-            if content is not None and self._previews:
+                await self._read_ahead(batch.contents[place : place + AHEAD])
+            head = [heads[place]] if heads[place] else []
+            if entry.uid in seen_now and not self._tells_flags:
+                head.append(b"FLAGS " + self._view.flags(entry.uid))
+            if self._previews:
                 text = await preview(self._context, content, lazy=self._previews[0].lazy)
                 head.append(b"PREVIEW " + text)
-            if content is not None and self._sections:
-                await self._message(number, head, content)
+            if self._sections:
+                await self._message(numbers[place], head, content)
             else:
-                self._put(b"* %d FETCH (%b)\r\n" % (number, b" ".join(head)))
+                self._put(b"* %d FETCH (%b)\r\n" % (numbers[place], b" ".join(head)))
             if self._size >= WRITE_OCTETS:
                 await self.flush()
-        await self._context.drain()
 
     async def flush(self) -> None:
         """Write what is put together, and wait for the client if it is slow."""
-        if self._output:
+        if len(self._output) > FEW_PIECES:
             self._context.write(b"".join(self._output))
-            self._output.clear()
-            self._size = 0
+        elif self._output:
+            self._context.write_all(self._output)
+        self._output.clear()
+        self._size = 0
         await self._context.drain()
 
     def _put(self, data: bytes) -> None:
@@ -172,12 +176,12 @@ class _Fetch:
         begun = False
         lead = b"* %d FETCH (" % number + b"".join(item + b" " for item in head)
         for section in self._sections:
-            span = _span(content, section)
+            span = self._span(content, section)
             if span is None:
                 lead += section.label + b" NIL "
                 continue
             if isinstance(span, bytes):
-                lead += _literal(section.label, len(span)) + span + b" "
+                lead += b"%b {%d}\r\n%b " % (section.label, len(span), span)
                 continue
             start, end = span
             try:
@@ -211,27 +215,58 @@ class _Fetch:
             header += await self._read(content, start + len(header), end)
         return _partial(_selected_fields(header, section), section)
 
-    async def _read_ahead(self, contents: Sequence[Content | None]) -> None:
-        """Read the first slice of the first section of these messages, all at once."""
+    def _span(self, content: Content, section: Section) -> tuple[int, int] | bytes | None:
+        """Where the section's octets are: in the blob, at hand, or nowhere."""
+        if section.path or section.what != "HEADER":
+            return _span(content, section)
+        if section.fields is None:
+            return _partial(content.header, section)
+        name = b"%b %d" % (section.label, section.count)
+        chosen = self._context.services.fields.get(name, content.id)
+        if chosen is None:
+            chosen = _partial(_selected_fields(content.header, section), section)
+            self._context.services.fields.put(name, content.id, chosen)
+        return chosen
+
+    async def _read_ahead(self, contents: Sequence[Content]) -> None:
+        """Read the first slice of the first section of these messages, all at once.
+
+        If the first of them is in the kernel's memory, so are the others, most likely: then each is
+        read in its turn, without a thread.
+        """
+        section = self._sections[0]
+        self._ahead.clear()
+        if not section.path and section.what == "HEADER":
+            return
         wanted = []
         for content in contents:
-            span = _span(content, self._sections[0]) if content is not None else None
-            if content is not None and isinstance(span, tuple) and span[0] < span[1]:
+            span = _span(content, section)
+            if span is not None and span[0] < span[1]:
                 wanted.append((content, span[0], min(span[1] - span[0], SLICE_OCTETS)))
-        self._ahead.clear()
-        if len(wanted) > 1:
-            read = await self._context.mailboxes.octets_of(wanted)
-            for (content, start, _), octets in zip(wanted, read, strict=True):
-                if octets is not None:
-                    self._ahead[content.blob, start] = octets
+        if len(wanted) < 2 or self._at_hand(*wanted[0]):
+            return
+        read = await self._context.mailboxes.octets_of(wanted)
+        for (content, start, _), octets in zip(wanted, read, strict=True):
+            if octets is not None:
+                self._ahead[content.blob, start] = octets
+
+    def _at_hand(self, content: Content, start: int, length: int) -> bool:
+        octets = self._context.mailboxes.octets_at_once(content, start, length)
+        if octets is None:
+            return False
+        self._ahead[content.blob, start] = octets
+        return True
 
     async def _read(self, content: Content, start: int, end: int) -> bytes:
         if start >= end:
             return b""
         length = min(end - start, SLICE_OCTETS)
-        piece = self._ahead.pop((content.blob, start), b"")
-        if len(piece) != length:
-            piece = await self._context.mailboxes.octets(content, start, length)
+        mailboxes = self._context.mailboxes
+        piece = self._ahead.pop((content.blob, start), None)
+        if piece is None or len(piece) != length:
+            piece = mailboxes.octets_at_once(content, start, length)
+        if piece is None:
+            piece = await mailboxes.octets(content, start, length)
         if len(piece) != length:
             raise NotFoundError("The message body is shorter than it was")
         return piece
@@ -248,21 +283,21 @@ class _Fetch:
             start += len(piece)
 
 
-def _span(content: Content, section: Section) -> tuple[int, int] | bytes | None:
-    """Where the section's octets are: in the blob, at hand, or nowhere."""
-    if not section.path and section.what == "HEADER":
-        header = content.header
-        if section.fields is not None:
-            header = _selected_fields(header, section)
-        return _partial(header, section)
+def _span(content: Content, section: Section) -> tuple[int, int] | None:
+    """Where the section's octets are in the blob."""
     if not section.path and not section.what:
         whole: tuple[int, int] | None = (0, content.size_octets)
     else:
-        whole = PartIndex.decode(content.structure).span(section.path, section.what)
+        whole = _span_of_part(content.structure, section.path, section.what)
     if whole is None or section.start is None or section.fields is not None:
         return whole
     start = min(whole[0] + section.start, whole[1])
     return start, min(start + section.count, whole[1])
+
+
+@lru_cache(maxsize=SPANS)
+def _span_of_part(structure: bytes, path: tuple[int, ...], what: str) -> tuple[int, int] | None:
+    return PartIndex.decode(structure).span(path, what)
 
 
 def _selected_fields(header: bytes, section: Section) -> bytes:
@@ -278,30 +313,3 @@ def _partial(octets: bytes, section: Section) -> bytes:
 
 def _literal(label: bytes, size: int) -> bytes:
     return b"%b {%d}\r\n" % (label, size)
-
-
-# -- what the index holds -------------------------------------------------------------------------
-
-Render = Callable[[Selected, Entry, Content], bytes]
-
-_RENDER: dict[Attribute, Render] = {
-    Attribute.SAVEDATE: lambda _view, entry, _content: (
-        b"SAVEDATE " + format_date_time(entry.saved_at)
-    ),
-    Attribute.EMAILID: lambda _view, entry, _content: (
-        b"EMAILID (" + entry.content_id.encode("ascii") + b")"
-    ),
-    Attribute.THREADID: lambda _view, _entry, _content: b"THREADID NIL",
-    Attribute.MODSEQ: lambda _view, entry, _content: b"MODSEQ (%d)" % entry.modseq,
-    Attribute.UID: lambda _view, entry, _content: b"UID %d" % entry.uid,
-    Attribute.FLAGS: lambda view, entry, _content: b"FLAGS " + view.flags(entry.uid),
-    Attribute.INTERNALDATE: lambda _view, entry, _content: (
-        b"INTERNALDATE " + format_date_time(entry.internal_date)
-    ),
-    Attribute.SIZE: lambda _view, entry, _content: b"RFC822.SIZE %d" % entry.size_octets,
-    Attribute.ENVELOPE: lambda _view, _entry, content: b"ENVELOPE " + content.envelope,
-    Attribute.BODY: lambda _view, _entry, content: b"BODY " + content.body,
-    Attribute.BODYSTRUCTURE: lambda _view, _entry, content: (
-        b"BODYSTRUCTURE " + content.bodystructure
-    ),
-}

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, date, datetime, timedelta, timezone
+from functools import lru_cache
 
 from imap_server.wire.tokens import BadCommandError
 
@@ -46,6 +47,7 @@ def parse_date_time(text: bytes) -> datetime:
         raise BadCommandError("There is no such date-time") from None
 
 
+@lru_cache(maxsize=8192)
 def format_date_time(instant: datetime) -> bytes:
     """INTERNALDATE with its quotes; `instant` is aware, in UTC."""
     return b'"%2d-%s-%04d %02d:%02d:%02d +0000"' % (

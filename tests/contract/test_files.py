@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from storage.blobs import FileBlobStore
+from storage.blobs import AT_ONCE_OCTETS, FileBlobStore
 from storage.memory import MemoryBlobStore, MemoryQuarantine, MemorySpool
 from storage.quarantine import FileQuarantine
 from storage.spool import FileSpool
@@ -281,5 +281,23 @@ def test_facts_are_json_that_a_person_can_read(tmp_path):
         entry = await spool.open(FACTS)
         stored = json.loads((entry.folder / "facts.json").read_text("utf-8"))
         assert stored == {"facts": FACTS, "sealed": False}
+
+    asyncio.run(story())
+
+
+def test_what_is_at_hand_is_what_get_gives(tmp_path):
+    """Exactly the octets, or None: never fewer, never those of another range or blob."""
+
+    async def story():
+        blobs = FileBlobStore(tmp_path / "blobs")
+        first, second = bytes(range(256)) * 1000, b"x" * 1000
+        await blobs.put(KEY, first)
+        await blobs.put("f" * 32, second)
+        one, two = blobs.get_at_once(KEY, 10, 100_000), blobs.get_at_once("f" * 32, 0, 1000)
+        assert one in {None, first[10:100_010]}
+        assert two in {None, second}
+        assert blobs.get_at_once(KEY, 200_000, 100_000) is None
+        assert blobs.get_at_once(KEY, 0, AT_ONCE_OCTETS + 1) is None
+        assert blobs.get_at_once("e" * 32, 0, 1) is None
 
     asyncio.run(story())

@@ -69,6 +69,9 @@ class FakeLink:
         if not self.closed:
             self.output += data
 
+    def write_all(self, pieces) -> None:
+        self.write(b"".join(pieces))
+
     def throttle(self, buffered: int) -> None:
         self.most_buffered = max(self.most_buffered, buffered)
 

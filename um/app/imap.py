@@ -5,6 +5,7 @@ from typing import Any
 
 from imap_server.capabilities import ClientMask
 from imap_server.factory import ImapFactory, ImapSettings
+from imap_server.transport import listen
 from imap_server.wire.limits import Limits
 from um.app.certificates import TwistedContext
 from um.app.edges import Bound
@@ -47,11 +48,7 @@ class ImapEdge:
         await self._factory.stop(seconds=BYE_SECONDS)
 
     def _listen(self, address: Listen, tls: TwistedContext | None = None) -> str:
-        where = {"interface": address.host, "backlog": 128}
-        if tls is None:
-            port = self._reactor.listenTCP(address.port, self._factory, **where)
-        else:
-            port = self._reactor.listenSSL(address.port, self._factory, tls, **where)
+        port = listen(self._factory, address.host, address.port, reactor=self._reactor, tls=tls)
         self._listening.append(port)
         return str(Listen(address.host, port.getHost().port))
 

@@ -16,6 +16,7 @@ from typing import TypeVar
 import structlog
 
 from um.core.account import Account, Usage
+from um.core.at_once import BlobsAtOnce
 from um.core.errors import NotFoundError, UnavailableError
 from um.core.ids import AccountId, ContentId, MailboxId, ModSeq, Uid
 from um.core.message import Content, Entry, Mailbox, MailboxStatus, Vanished
@@ -70,6 +71,7 @@ class MailboxView:
     ) -> None:
         self._store = store
         self._blobs = blobs
+        self._blobs_at_once = blobs if isinstance(blobs, BlobsAtOnce) else None
         self._clock = clock
         self._cache = ContentCache(cache_octets)
         self._claims_fail = False
@@ -238,6 +240,12 @@ class MailboxView:
     async def octets(self, content: Content, start: int = 0, length: int | None = None) -> bytes:
         """Octets of the message itself. Raises NotFoundError, UnavailableError."""
         return await self._blobs.get(content.blob, start, length)
+
+    def octets_at_once(self, content: Content, start: int, length: int) -> bytes | None:
+        """Octets that are at hand; None: ask `octets`."""
+        if self._blobs_at_once is None:
+            return None
+        return self._blobs_at_once.get_at_once(content.blob, start, length)
 
     async def octets_of(self, wanted: Sequence[tuple[Content, int, int]]) -> list[bytes | None]:
         """Octets of several messages, read side by side: (content, start, length) each.
