@@ -9,11 +9,11 @@ from imap_server.wire.append import AppendParser, Heading, MessageEnd, Octets
 class Appending:
     """Feed it each chunk, then the octets of the message that follows it."""
 
-    def __init__(self, tag: bytes) -> None:
+    def __init__(self, tag: bytes, *, utf8: bool) -> None:
         self.tag = tag
         self.begun = False
         """Whether the session has heard of it."""
-        self._parser = AppendParser()
+        self._parser = AppendParser(utf8=utf8)
         self._heading = Heading((), None)
         self._data = b""
 

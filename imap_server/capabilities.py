@@ -35,11 +35,16 @@ AFTER_LOGIN = (
     "OBJECTID",
     "PREVIEW",
     "MULTIAPPEND",
+    "UTF8=ACCEPT",
     "QUOTA",
     "QUOTA=RES-STORAGE",
     "QUOTA=RES-MESSAGE",
 )
-ENABLED_BY: Mapping[str, tuple[str, ...]] = {"CONDSTORE": (), "QRESYNC": ("CONDSTORE",)}
+ENABLED_BY: Mapping[str, tuple[str, ...]] = {
+    "CONDSTORE": (),
+    "QRESYNC": ("CONDSTORE",),
+    "UTF8=ACCEPT": (),
+}
 """What ENABLE knows (RFC 5161 §3.1), and what each of them turns on besides itself."""
 _NOT_TO_HIDE = frozenset({"IMAP4REV1", "STARTTLS", "LOGINDISABLED"})
 

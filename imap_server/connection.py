@@ -63,6 +63,8 @@ class Connection:
 
     def __init__(self, limits: Limits) -> None:
         self.state = State.NOT_AUTHENTICATED
+        self.utf8 = False
+        """Whether the client writes UTF-8 (RFC 6855 §3); it has turned that on with ENABLE."""
         self.bad_commands = 0
         """All that were answered with BAD, for the metrics."""
         self._limits = limits
@@ -232,9 +234,9 @@ class Connection:
         try:
             _, tag, name = self._check_state(parts)
             if name in APPENDS:
-                return self._on_append(Appending(tag), None)
+                return self._on_append(Appending(tag, utf8=self.utf8), None)
             self._forget_command()
-            tag, name, command = parse_command(parts)
+            tag, name, command = parse_command(parts, utf8=self.utf8)
         except BadCommandError as problem:
             self._forget_command()
             self.complain(tag, str(problem))
@@ -248,7 +250,7 @@ class Connection:
         return Ended() if self._ended else None
 
     def _check_state(self, parts: list[bytes]) -> tuple[Scanner, bytes, bytes]:
-        scan = Scanner(parts)
+        scan = Scanner(parts, utf8=self.utf8)
         tag = scan.tag()
         scan.space()
         name = parse_name(scan)
@@ -267,7 +269,7 @@ class Connection:
         except BadCommandError as problem:
             self._refuse(tag, str(problem), match)
             return None
-        return self._on_append(Appending(tag), match)
+        return self._on_append(Appending(tag, utf8=self.utf8), match)
 
     def _on_append(self, append: Appending, match: re.Match[bytes] | None) -> Event | None:
         """A chunk of an APPEND: text up to a literal, or to the end of the line."""

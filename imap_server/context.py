@@ -205,10 +205,16 @@ class Context:
             if name not in self.enabled:
                 self.enabled |= {name, *ENABLED_BY[name]}
                 turned_on.append(name)
+        self.connection.utf8 = "UTF8=ACCEPT" in self.enabled
         if self.selected is not None and "CONDSTORE" in self.enabled:
             self.selected.qresync = "QRESYNC" in self.enabled
             self.use_condstore()
         return turned_on
+
+    @property
+    def utf8(self) -> bool:
+        """Whether UTF-8 is read and written (RFC 6855 §3)."""
+        return self.connection.utf8
 
     @property
     def qresync(self) -> bool:

@@ -13,6 +13,7 @@ from imap_server.wire.dates import format_date_time
 from imap_server.wire.fetch import Attribute
 from um.core.ids import AccountId, BlobKey, ContentId, Uid
 from um.core.message import Content, Entry, MessageKind
+from um.mime.downgrade import envelope_in_ascii, structure_in_ascii
 
 NO_CONTENT = Content(
     id=ContentId(""),
@@ -81,11 +82,32 @@ COLUMNS: dict[Attribute, Column] = {
 }
 
 
+def _envelopes_in_ascii(batch: Batch) -> list[bytes]:
+    return [
+        each.envelope if each.envelope.isascii() else envelope_in_ascii(each.header)
+        for each in batch.contents
+    ]
+
+
+COLUMNS_IN_ASCII: dict[Attribute, Column] = COLUMNS | {
+    Attribute.ENVELOPE: Column(b"ENVELOPE %b", _envelopes_in_ascii),
+    Attribute.BODY: Column(
+        b"BODY %b", lambda batch: [structure_in_ascii(each.body) for each in batch.contents]
+    ),
+    Attribute.BODYSTRUCTURE: Column(
+        b"BODYSTRUCTURE %b",
+        lambda batch: [structure_in_ascii(each.bodystructure) for each in batch.contents],
+    ),
+}
+"""For who has not turned UTF-8 on (RFC 6855 §7): 8-bit headers are told in surrogates."""
+
+
 class Rows:
     """The items of one FETCH that come from the index."""
 
-    def __init__(self, items: Iterable[Attribute]) -> None:
-        columns = [COLUMNS[item] for item in items]
+    def __init__(self, items: Iterable[Attribute], *, utf8: bool) -> None:
+        table = COLUMNS if utf8 else COLUMNS_IN_ASCII
+        columns = [table[item] for item in items]
         self._template = b" ".join(column.template for column in columns)
         self._columns = [column.values for column in columns if b"%" in column.template]
 

@@ -77,7 +77,8 @@ class _Fetch:
         self._context = context
         self._view = context.view
         self._sections = [item for item in items if isinstance(item, Section)]
-        self._rows = Rows(item for item in items if isinstance(item, Attribute))
+        attributes = [item for item in items if isinstance(item, Attribute)]
+        self._rows = Rows(attributes, utf8=context.utf8)
         self._previews = [item for item in items if isinstance(item, Preview)]
         self._tells_flags = Attribute.FLAGS in items
         self._needs_content = bool(self._sections or self._previews) or any(

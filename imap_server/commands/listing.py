@@ -12,7 +12,7 @@ async def list_(context: Context, command: c.List) -> Reply:
     if command.patterns == ("",) and not command.extended:
         # The client asks for the delimiter and the root of the reference; some stop without it.
         root = DELIMITER if command.reference.startswith(DELIMITER) else ""
-        context.write(responses.list_line(b"LIST", [b"\\Noselect"], root))
+        context.write(responses.list_line(b"LIST", [b"\\Noselect"], root, utf8=context.utf8))
         return Reply("LIST completed")
     folders = await context.mailboxes.folders(context.account_id)
     choice = _choice(command)
@@ -37,7 +37,7 @@ async def list_(context: Context, command: c.List) -> Reply:
             values = status_values(
                 context, command.status_items, statuses[line.name], ids[line.name]
             )
-            context.write(status_line(line.name, values))
+            context.write(status_line(line.name, values, utf8=context.utf8))
     return Reply("LIST completed")
 
 
@@ -69,13 +69,14 @@ async def namespace(context: Context, _command: c.Namespace) -> Reply:
 
 
 def _write(context: Context, word: bytes, lines: list[Listed]) -> None:
-    context.write(b"".join(_line(word, line) for line in lines))
+    context.write(b"".join(_line(word, line, utf8=context.utf8) for line in lines))
 
 
-def _line(word: bytes, line: Listed) -> bytes:
+def _line(word: bytes, line: Listed, *, utf8: bool) -> bytes:
     return responses.list_line(
         word,
         [attribute.encode("ascii") for attribute in line.attributes],
         line.name,
         child_info=[name.encode("ascii") for name in line.child_info],
+        utf8=utf8,
     )

@@ -120,7 +120,7 @@ async def status(context: Context, command: c.Status) -> Reply:
     mailbox = await context.mailboxes.find(context.account_id, command.mailbox)
     found = await context.mailboxes.status(context.account_id, command.mailbox)
     values = status_values(context, command.items, found, mailbox.id)
-    context.write(status_line(command.mailbox, values))
+    context.write(status_line(command.mailbox, values, utf8=context.utf8))
     return Reply("STATUS completed")
 
 
@@ -140,6 +140,7 @@ def status_values(
     return values
 
 
-def status_line(name: str, values: Iterable[bytes]) -> bytes:
+def status_line(name: str, values: Iterable[bytes], *, utf8: bool) -> bytes:
     """`* STATUS name (item value …)`."""
-    return responses.untagged(b"STATUS", responses.mailbox(name), responses.parenthesized(values))
+    written = responses.mailbox(name, utf8=utf8)
+    return responses.untagged(b"STATUS", written, responses.parenthesized(values))

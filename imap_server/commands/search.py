@@ -14,6 +14,8 @@ BATCH = 200
 
 async def search(context: Context, command: c.Search) -> Reply:
     """RFC 3501 §6.4.4, RFC 4731. Messages that are gone match nothing."""
+    if command.names_charset and "UTF8=ACCEPT" in context.enabled:
+        raise BadCommandError("All is UTF-8: name no charset")
     if uses_modseq(command.key):
         context.use_condstore()
     found = await matching(context, command.key, command.returns)

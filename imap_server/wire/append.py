@@ -57,6 +57,7 @@ class _Place(Enum):
     """Before a message, or before the end of the command."""
     DATA = auto()
     AFTER_DATA = auto()
+    AFTER_UTF8 = auto()
     END = auto()
 
 
@@ -65,9 +66,10 @@ class _ArgumentComesError(Exception):
 
 
 class AppendParser:
-    """The grammar of one APPEND."""
+    """The grammar of one APPEND; `utf8` as `Scanner` has it."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, utf8: bool = False) -> None:
+        self._utf8 = utf8
         self.append: Append | None = None
         """What the command itself says, once that is read."""
         self._place = _Place.COMMAND
@@ -78,7 +80,9 @@ class AppendParser:
 
         None: that literal is an argument, and the chunk is to be read again with it.
         """
-        chunk = _Chunk(Scanner(parts), self.append, self._messages, literal=literal)
+        chunk = _Chunk(
+            Scanner(parts, utf8=self._utf8), self.append, self._messages, literal=literal
+        )
         try:
             place = chunk.walk(self._place)
         except _ArgumentComesError:
@@ -139,8 +143,15 @@ class _Chunk:
         return Heading(flags, date)
 
     def data(self) -> _Place:
+        if self._scan.skip(b"UTF8 ("):
+            self._utf8_literal()
+            return _Place.AFTER_UTF8
         self._octets()
         return _Place.AFTER_DATA
+
+    def after_utf8(self) -> _Place:
+        self._scan.expect(b")")
+        return self.after_data()
 
     def after_data(self) -> _Place:
         self.steps.append(MessageEnd())
@@ -148,6 +159,13 @@ class _Chunk:
 
     def end(self) -> _Place:
         raise BadCommandError("Unexpected extra arguments")
+
+    def _utf8_literal(self) -> None:
+        """RFC 6855 §4; plain literals do as well since RFC 9755."""
+        if not self._scan.utf8:
+            raise BadCommandError("ENABLE UTF8=ACCEPT first")
+        self._scan.expect(b"~")
+        self._octets()
 
     def _octets(self) -> None:
         if not (self._literal and self._scan.at_end()):
@@ -165,5 +183,6 @@ _READ: Mapping[_Place, Callable[[_Chunk], _Place]] = {
     _Place.MESSAGE: _Chunk.message,
     _Place.DATA: _Chunk.data,
     _Place.AFTER_DATA: _Chunk.after_data,
+    _Place.AFTER_UTF8: _Chunk.after_utf8,
     _Place.END: _Chunk.end,
 }

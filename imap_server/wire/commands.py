@@ -209,6 +209,7 @@ class Search:
     key: SearchKey
     by_uid: bool
     returns: frozenset[Result] | None = None
+    names_charset: bool = False
 
 
 @dataclass(frozen=True, slots=True)

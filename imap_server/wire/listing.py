@@ -29,7 +29,7 @@ def parse_list(scan: Scanner) -> c.List:
     scan.space()
     start = scan.next_is(b"(")
     selection = _selection(scan) if start else frozenset[str]()
-    reference = decoded(scan.astring())
+    reference = decoded(scan, scan.astring())
     scan.space()
     several = scan.next_is(b"(")
     patterns = scan.listed(scan.list_mailbox) if several else [scan.list_mailbox()]
@@ -41,7 +41,7 @@ def parse_list(scan: Scanner) -> c.List:
         extended = True
     return c.List(
         reference,
-        tuple(decoded(pattern) for pattern in patterns),
+        tuple(decoded(scan, pattern) for pattern in patterns),
         selection=selection,
         returned=returned,
         status_items=items,
@@ -80,9 +80,9 @@ def _keyword(scan: Scanner) -> str:
 def parse_lsub(scan: Scanner) -> c.Lsub:
     """RFC 3501 §6.3.9."""
     scan.space()
-    reference = decoded(scan.astring())
+    reference = decoded(scan, scan.astring())
     scan.space()
-    return c.Lsub(reference, decoded(scan.list_mailbox()))
+    return c.Lsub(reference, decoded(scan, scan.list_mailbox()))
 
 
 def status_items(scan: Scanner) -> tuple[str, ...]:

@@ -14,12 +14,13 @@ def canonical(name: str) -> str:
     return INBOX + slash + rest if first.upper() == INBOX else name
 
 
-def decoded(wire: bytes) -> str:
-    """The Unicode name of a name or pattern in modified UTF-7."""
+def decoded(scan: Scanner, wire: bytes) -> str:
+    """The Unicode name of a name or pattern: in modified UTF-7, or in UTF-8 (RFC 6855 §3)."""
     try:
-        name = utf7.decode(wire)
+        name = wire.decode("utf-8") if scan.utf8 else utf7.decode(wire)
     except (ValueError, UnicodeError):
-        raise BadCommandError("Mailbox name is not modified UTF-7") from None
+        spelling = "UTF-8" if scan.utf8 else "modified UTF-7"
+        raise BadCommandError(f"Mailbox name is not {spelling}") from None
     if len(name) > MAX_NAME:
         raise BadCommandError("Mailbox name too long")
     return name
@@ -27,4 +28,4 @@ def decoded(wire: bytes) -> str:
 
 def mailbox(scan: Scanner) -> str:
     """RFC 3501 §9 `mailbox`."""
-    return canonical(decoded(scan.astring()))
+    return canonical(decoded(scan, scan.astring()))

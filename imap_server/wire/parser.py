@@ -88,7 +88,7 @@ def _select(*, read_only: bool) -> Callable[[Scanner], c.Select]:
 
 def _create(scan: Scanner) -> c.Create:
     scan.space()
-    name = canonical(decoded(scan.astring()).removesuffix("/"))
+    name = canonical(decoded(scan, scan.astring()).removesuffix("/"))
     uses: list[str] = []
     if scan.skip(b" (USE "):
         uses = scan.listed(scan.flag, empty=True)
@@ -129,7 +129,8 @@ def _search(*, by_uid: bool) -> Callable[[Scanner], c.Search]:
     def parse(scan: Scanner) -> c.Search:
         scan.space()
         returns = parse_return(scan)
-        return c.Search(parse_search(scan), by_uid=by_uid, returns=returns)
+        key, names_charset = parse_search(scan)
+        return c.Search(key, by_uid=by_uid, returns=returns, names_charset=names_charset)
 
     return parse
 
@@ -270,9 +271,9 @@ def parse_name(scan: Scanner) -> bytes:
     return name
 
 
-def parse_command(parts: Sequence[bytes]) -> tuple[bytes, bytes, c.Command]:
-    """Tag, name and command of one complete command."""
-    scan = Scanner(parts)
+def parse_command(parts: Sequence[bytes], *, utf8: bool = False) -> tuple[bytes, bytes, c.Command]:
+    """Tag, name and command of one complete command; `utf8` as `Scanner` has it."""
+    scan = Scanner(parts, utf8=utf8)
     tag = scan.tag()
     scan.space()
     name = parse_name(scan)

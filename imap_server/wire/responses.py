@@ -24,9 +24,12 @@ def astring(value: bytes) -> bytes:
     return quoted(value)
 
 
-def mailbox(name: str) -> bytes:
-    """A mailbox name, in modified UTF-7."""
-    return astring(utf7.encode(name))
+def mailbox(name: str, *, utf8: bool = False) -> bytes:
+    """A mailbox name, in modified UTF-7, or in UTF-8 for who has turned that on (RFC 6855 §3)."""
+    if not utf8 or name.isascii():
+        return astring(utf7.encode(name) if not utf8 else name.encode("ascii"))
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return b'"' + escaped.encode("utf-8") + b'"'
 
 
 def text(human: str) -> bytes:
@@ -65,10 +68,15 @@ def _flag_order(flag: str) -> tuple[bool, str]:
 
 
 def list_line(
-    word: bytes, attributes: Sequence[bytes], name: str, *, child_info: Sequence[bytes] = ()
+    word: bytes,
+    attributes: Sequence[bytes],
+    name: str,
+    *,
+    child_info: Sequence[bytes] = (),
+    utf8: bool = False,
 ) -> bytes:
     """`* LIST (attributes) "/" name`, with CHILDINFO if there is any (RFC 5258 §3.5)."""
-    words = [word, parenthesized(attributes), b'"/"', mailbox(name)]
+    words = [word, parenthesized(attributes), b'"/"', mailbox(name, utf8=utf8)]
     if child_info:
         criteria = parenthesized(b'"' + name + b'"' for name in child_info)
         words.append(b'("CHILDINFO" ' + criteria + b")")

@@ -363,8 +363,9 @@ def _check_charset(scan: Scanner) -> None:
     scan.space()
 
 
-def parse_search(scan: Scanner) -> SearchKey:
-    """`[CHARSET x] key …`. Raises BadCharsetError for a charset that is not ours."""
-    if scan.skip(b"CHARSET "):
+def parse_search(scan: Scanner) -> tuple[SearchKey, bool]:
+    """`[CHARSET x] key …`, and whether a charset was named. Raises BadCharsetError."""
+    named = scan.skip(b"CHARSET ")
+    if named:
         _check_charset(scan)
-    return _Parser(scan).keys()
+    return _Parser(scan).keys(), named

@@ -38,7 +38,9 @@ class BadCommandError(Exception):
 class Scanner:
     """One command's text and literals. `parts` alternates: text, literal, text, ..., text."""
 
-    def __init__(self, parts: Sequence[bytes]) -> None:
+    def __init__(self, parts: Sequence[bytes], *, utf8: bool = False) -> None:
+        self.utf8 = utf8
+        """Whether the client writes UTF-8, in quoted strings and as mailbox names (RFC 6855 §3)."""
         self._parts = parts
         self._part = 0
         self._text = parts[0]
@@ -109,7 +111,7 @@ class Scanner:
     def string(self) -> bytes:
         """A quoted string or literal (RFC 3501 §4.3)."""
         if self._text.startswith(b'"', self._position):
-            return _ESCAPE.sub(rb"\1", self.match(_QUOTED, "Invalid quoted string")[1])
+            return self._quoted()
         if self._position == len(self._text) and self._part + 1 < len(self._parts):
             literal = self._parts[self._part + 1]
             self._part += 2
@@ -119,6 +121,15 @@ class Scanner:
                 raise BadCommandError("NUL is not allowed")
             return literal
         raise BadCommandError("Expected a string")
+
+    def _quoted(self) -> bytes:
+        written = self.match(_QUOTED, "Invalid quoted string")[1]
+        if self.utf8 and not written.isascii():
+            try:
+                written.decode("utf-8")
+            except UnicodeDecodeError:
+                raise BadCommandError("Quoted string is not UTF-8") from None
+        return _ESCAPE.sub(rb"\1", written)
 
     def astring(self) -> bytes:
         match = _ASTRING.match(self._text, self._position)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.imap_wire import ImapWire
-from tests.support.inbox import PASSWORD
+from tests.support.inbox import PASSWORD, connect
 from tests.support.server import Server
 
 pytestmark = pytest.mark.slow
@@ -38,3 +38,33 @@ def test_messages_appended_together_appear_together(server):
         assert b"* 20 EXISTS\r\n" in other.command(b"NOOP")
         (size, _) = other.command(b"FETCH 20 RFC822.SIZE")
         assert size == b"* 20 FETCH (RFC822.SIZE %d)\r\n" % len(mail)
+
+
+def test_imaplib_speaks_utf_8(server):
+    """UTF8=ACCEPT as Python's own client speaks it: names and a search; its APPEND is mistaken."""
+    client = connect(server, "bob")
+    assert client.enable("UTF8=ACCEPT")[0] == "OK"
+    folder = '"Répondeur/Été"'
+    assert client.create(folder)[0] == "OK"
+    raw = "Subject: Reçu\r\n\r\nBonjour\r\n".encode()
+    with ImapWire(server, "bob", PASSWORD) as other:
+        other.command(b"ENABLE UTF8=ACCEPT")
+        form = b"UTF8 (~{%d+}\r\n%b)" % (len(raw), raw)
+        answer = other.command(b"APPEND " + folder.encode() + b" (\\Seen) " + form)
+        assert b"[APPENDUID " in answer[-1]
+    assert client.select(folder) == ("OK", [b"1"])
+    client.literal = "reçu".encode()
+    assert client.uid("SEARCH", "SUBJECT")[1] == [b"1"]
+    _, fetched = client.fetch("1", "(ENVELOPE BODY.PEEK[])")
+    assert raw in [part for item in fetched if isinstance(item, tuple) for part in item]
+    assert (
+        'LIST (\\HasNoChildren) "/" "Répondeur/Été"'.encode()
+        in b"LIST " + client.list('""', "R*")[1][1]
+    )
+    client.logout()
+    with ImapWire(server, "bob", PASSWORD) as other:
+        (line, _) = other.command(b'LIST "" R*/*')
+        assert line == b'* LIST (\\HasNoChildren) "/" R&AOk-pondeur/&AMk-t&AOk-\r\n'
+        other.command(b"SELECT R&AOk-pondeur/&AMk-t&AOk-")
+        (envelope, _) = other.command(b"FETCH 1 ENVELOPE")
+        assert b'"=?utf-8?b?UmXDp3U=?="' in envelope

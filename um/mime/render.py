@@ -4,6 +4,8 @@ Where the RFC leaves a choice it is made as Dovecot 2.3 makes it: types and para
 case of the message, `"7bit"` and `"us-ascii"` where nothing is said, lines = number of LF.
 """
 
+from collections.abc import Callable
+
 from um.mime.addresses import Address, parse_addresses
 from um.mime.fields import Fields
 from um.mime.parameters import Parameters, parameter, token, token_with_parameters, tokens
@@ -15,18 +17,21 @@ _EMPTY = b'("text" "plain" (' + _CHARSET + b') NIL NIL "7bit" 0 0'
 """Stands for the parts of a multipart that has none (its grammar wants at least one)."""
 
 
-def envelope(fields: Fields) -> bytes:
-    """Render an ENVELOPE with its parentheses. Sender and Reply-To default to From."""
-    sender = _address_list(fields, b"from")
+ADDRESS_FIELDS = (b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc")
+"""In the order of an ENVELOPE."""
+
+
+def envelope(fields: Fields, shown: Callable[[Address], Address] | None = None) -> bytes:
+    """Render an ENVELOPE with its parentheses. Sender and Reply-To default to From.
+
+    `shown` says what stands for an address, if it is not the address itself.
+    """
+    lists = [_address_list(fields, name, shown) for name in ADDRESS_FIELDS]
+    lists[1:3] = [each or lists[0] for each in lists[1:3]]
     members = (
         nstring(fields.last(b"date")),
         human_string(fields.last(b"subject")),
-        sender,
-        _address_list(fields, b"sender", sender),
-        _address_list(fields, b"reply-to", sender),
-        _address_list(fields, b"to"),
-        _address_list(fields, b"cc"),
-        _address_list(fields, b"bcc"),
+        *(each or NIL for each in lists),
         nstring(fields.last(b"in-reply-to")),
         nstring(fields.last(b"message-id")),
     )
@@ -107,9 +112,12 @@ def _parameters(found: Parameters, *, text: bool = False) -> bytes:
     return b"(%b)" % b" ".join(pairs) if pairs else NIL
 
 
-def _address_list(fields: Fields, name: bytes, default: bytes = NIL) -> bytes:
+def _address_list(fields: Fields, name: bytes, shown: Callable[[Address], Address] | None) -> bytes:
+    """The addresses of a field in their parentheses; nothing if there are none."""
     found = [one for value in fields.every(name) for one in parse_addresses(value)]
-    return b"(%b)" % b"".join(map(_address, found)) if found else default
+    if shown is not None:
+        found = list(map(shown, found))
+    return b"(%b)" % b"".join(map(_address, found)) if found else b""
 
 
 def _address(one: Address) -> bytes:

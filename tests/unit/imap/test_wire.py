@@ -13,6 +13,7 @@ from imap_server.wire import commands as c
 from imap_server.wire import responses, utf7
 from imap_server.wire.dates import format_date_time, parse_date, parse_date_time
 from imap_server.wire.fetch import Attribute, Section
+from imap_server.wire.names import canonical, mailbox
 from imap_server.wire.parser import GRAMMAR, parse_command
 from imap_server.wire.search import And, BadCharsetError, BodyContains, HasFlag, Not, Numbers, Or
 from imap_server.wire.sequence import LARGEST, SequenceSet, compress, contains, merge
@@ -20,6 +21,7 @@ from imap_server.wire.tokens import BadCommandError, Scanner
 from um.core.message import FlagOperation
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
+NAMES = st.text(st.characters(exclude_categories=["C"]), min_size=1, max_size=255)
 NUMBERS = st.integers(1, 60)
 SETS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), min_size=1).map(
     lambda ranges: SequenceSet(tuple(ranges))
@@ -28,6 +30,18 @@ SETS = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 60)), min_size=1).m
 
 def parsed(*parts: bytes) -> c.Command:
     return parse_command(parts)[2]
+
+
+@given(NAMES, st.booleans())
+def test_a_name_is_read_as_it_was_told(name, utf8):
+    """A name goes out and comes back as the same one, in modified UTF-7 and in UTF-8."""
+    written = responses.mailbox(name, utf8=utf8)
+    parts = [written]
+    if written.startswith(b"{"):
+        parts = [b"", written.partition(b"\r\n")[2], b""]
+    scan = Scanner(parts, utf8=utf8)
+    assert mailbox(scan) == canonical(name)
+    scan.end()
 
 
 @given(TEXT)
