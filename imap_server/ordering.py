@@ -39,7 +39,11 @@ class Sortable:
                     return float(mktime_tz(parsed))
             except (ValueError, OverflowError, IndexError):
                 pass
-        return self.entry.internal_date.timestamp()
+        return self.arrived()
+
+    def arrived(self) -> float:
+        """Seconds since 1970 of INTERNALDATE, whole ones: more is not told, so it may not count."""
+        return float(int(self.entry.internal_date.timestamp()))
 
     def mailbox_of(self, name: str) -> str:
         """The part before the @ of the first address in that field."""
@@ -54,7 +58,7 @@ def collated(text: str) -> str:
 
 
 _KEYS: Mapping[Criterion, Callable[[Sortable], float | str]] = {
-    Criterion.ARRIVAL: lambda message: message.entry.internal_date.timestamp(),
+    Criterion.ARRIVAL: Sortable.arrived,
     Criterion.CC: lambda message: message.mailbox_of("cc"),
     Criterion.DATE: Sortable.sent,
     Criterion.FROM: lambda message: message.mailbox_of("from"),

@@ -34,6 +34,7 @@ from imap_server.wire.search import (
 from imap_server.wire.sequence import SequenceSet, contains
 from um.core.message import Entry
 from um.mime.headers import decode_text, get, select_fields
+from um.mime.text import Searchable
 
 
 @dataclass(slots=True)
@@ -45,7 +46,7 @@ class Candidate:
     recent: bool
     header: bytes | None = None
     """The header block."""
-    text: str | None = None
+    text: Searchable | None = None
     """The text of the body, decoded."""
 
 
@@ -166,7 +167,9 @@ class Question:
                 return True
         if message.text is None:
             return None
-        return wanted in _fold(message.text)
+        if key.header and wanted in _fold(message.text.fields):
+            return True
+        return wanted in _fold(message.text.body)
 
     def _fold(self, text: str) -> str:
         folded = self._folded.get(text)

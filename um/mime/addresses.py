@@ -49,6 +49,8 @@ class _Item:
         if self.closed:
             return
         target = self.words if self.angle is None else self.angle
+        if target is self.words and not target:
+            self.comment = []  # what stands before an address is no name of it
         joined = special or (bool(target) and target[-1] == b"@")
         if self.spaced and self.angle is None and target and not joined:
             target.append(b" ")

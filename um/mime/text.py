@@ -5,6 +5,7 @@ import binascii
 import quopri
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from um.mime.charsets import decode_octets
 from um.mime.fields import Fields, parse_fields
@@ -18,24 +19,36 @@ DEFAULT_LIMIT_OCTETS = 4 * 1024 * 1024
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
 
 
+@dataclass(frozen=True, slots=True)
+class Searchable:
+    """What a message can be found by, its own header apart."""
+
+    body: str
+    """The text parts and the headers of messages within it."""
+    fields: str
+    """The header fields of its parts, where the names of attachments stand."""
+
+
 def searchable_text(
     data: bytes, index: PartIndex, *, limit_octets: int = DEFAULT_LIMIT_OCTETS
-) -> str:
-    """The text parts of `data` and the headers of messages within it, decoded. Never raises."""
+) -> Searchable:
+    """The text in `data`, decoded. Never raises."""
     pieces: list[str] = []
+    headers: list[str] = []
     for part, encapsulated in _parts(index.root):
         if limit_octets <= 0:
             break
-        if encapsulated:
-            pieces.append(decode_text(data[part.start : min(part.body, part.start + limit_octets)]))
-            limit_octets -= part.body - part.start
+        if part is not index.root:
+            header = data[part.start : min(part.body, part.start + limit_octets)]
+            (pieces if encapsulated else headers).append(decode_text(header))
+            limit_octets -= len(header)
         fields = parse_fields(data, part.start, part.body)
         charset = _text_charset(fields) if part.shape is Shape.LEAF else None
         if charset is not None:
             octets = data[part.body : min(part.end, part.body + limit_octets)]
             limit_octets -= len(octets)
             pieces.append(decode_octets(transfer_decoded(octets, fields), charset))
-    return "\n".join(pieces)
+    return Searchable("\n".join(pieces), "\n".join(headers))
 
 
 def transfer_decoded(octets: bytes, fields: Fields) -> bytes:
@@ -56,12 +69,15 @@ def _base64(octets: bytes) -> bytes:
 
 
 def _text_charset(fields: Fields) -> str | None:
-    """The charset of a text part (UTF-8 if it names none), None if the part is no text."""
+    """The charset of a text part (UTF-8 if it names none), None if the part is no text.
+
+    What a mail server reports of a message (`message/delivery-status`) is text.
+    """
     value = fields.first(b"content-type")
     found = content_type(value) if value else None
     if found is None:
         return "utf-8"
-    if found.type.lower() != b"text":
+    if found.type.lower() not in (b"text", b"message"):
         return None
     return (found.get(b"charset") or b"utf-8").decode("ascii", "replace")
 

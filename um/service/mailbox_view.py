@@ -22,7 +22,7 @@ from um.core.ids import AccountId, ContentId, MailboxId, ModSeq, Uid
 from um.core.message import Content, Entry, Mailbox, MailboxStatus, Vanished
 from um.core.ports import BlobStore, Clock, Store, Transaction
 from um.mime.index import PartIndex
-from um.mime.text import searchable_text
+from um.mime.text import Searchable, searchable_text
 from um.service.content_cache import ContentCache
 from um.service.mailbox_folders import known_txn, owned_txn
 
@@ -258,7 +258,7 @@ class MailboxView:
         )
         return [each if isinstance(each, bytes) else None for each in read]
 
-    async def text(self, content: Content) -> str:
+    async def text(self, content: Content) -> Searchable:
         """The readable text of the body, for searching. Raises as `octets`."""
         data = await self._blobs.get(content.blob)
         index = PartIndex.decode(content.structure)

@@ -23,6 +23,7 @@ from imap_server.wire.search import (
 )
 from um.core.ids import AccountId, ContentId, MailboxId, ModSeq, Uid
 from um.core.message import Entry, MessageKind
+from um.mime.text import Searchable
 
 NOW = datetime(2026, 1, 2, 8, 30, tzinfo=UTC)
 HEADER = (
@@ -68,7 +69,8 @@ def candidate(flags=(), *, header=None, text=None, recent=False) -> Candidate:
         internal_date=datetime(2026, 1, 2, 7, 30, tzinfo=UTC),
         saved_at=datetime(2026, 1, 2, tzinfo=UTC),
     )
-    return Candidate(3, entry, recent, header, text)
+    known = None if text is None else Searchable(text, 'name="scan.pdf"')
+    return Candidate(3, entry, recent, header, known)
 
 
 def ask(key, message: Candidate) -> bool | None:
@@ -99,6 +101,8 @@ def test_what_is_decided_early_is_decided_right(key, flags, recent):
         ("TEXT example.org", True),
         ("TEXT WORLD", True),
         ("BODY jürgen", False),
+        ("TEXT scan.pdf", True),
+        ("BODY scan.pdf", False),
         ("SENTON 1-Jan-2026", True),
         ("SENTSINCE 2-Jan-2026", False),
         ("ON 2-Jan-2026", True),

@@ -83,15 +83,19 @@ def test_searchable_text() -> None:
         b"Content-Transfer-Encoding: quoted-printable\r\n\r\ncaf=E9 so=\r\nft\r\n"
         b"--x\r\nContent-Type: text/html; charset=utf-8\r\n"
         b"Content-Transfer-Encoding: base64\r\n\r\nw6l0w6k\r\n"
-        b"--x\r\nContent-Type: application/pdf\r\n\r\nhidden\r\n"
+        b'--x\r\nContent-Type: application/pdf; name="=?utf-8?q?gr=C3=BCn=2Epdf?="\r\n\r\nhidden\r\n'
+        b"--x\r\nContent-Type: message/delivery-status\r\n\r\nAction: failed\r\n"
         b"--x\r\nContent-Type: message/rfc822\r\n\r\nSubject: =?utf-8?q?inn=C3=A8r?=\r\n\r\ndeep\r\n--x--"
     )
     index = PartIndex.decode(scan(data).structure)
-    text = searchable_text(data, index)
-    for expected in ("café soft", "été", "innèr", "deep"):
-        assert expected in text
-    assert "hidden" not in text
-    assert len(searchable_text(data, index, limit_octets=5)) <= 5
+    found = searchable_text(data, index)
+    for expected in ("café soft", "été", "innèr", "deep", "Action: failed"):
+        assert expected in found.body
+    assert "hidden" not in found.body
+    assert "grün.pdf" in found.fields
+    assert "grün.pdf" not in found.body
+    little = searchable_text(data, index, limit_octets=5)
+    assert len(little.body) + len(little.fields) <= 5
 
 
 def test_stripping() -> None:

@@ -90,7 +90,7 @@ def test_any_octets_scan(data: bytes) -> None:
             assert position <= child.start
             assert child.end <= part.end
             position = child.end
-    assert isinstance(searchable_text(data, index), str)
+    assert isinstance(searchable_text(data, index).body, str)
 
 
 @given(
