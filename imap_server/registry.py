@@ -5,6 +5,7 @@ from typing import Protocol, TypeVar
 
 from um.core.events import AccountChanged, MailboxChanged
 from um.core.ids import AccountId, MailboxId
+from um.core.origin import origin
 
 K = TypeVar("K")
 
@@ -31,18 +32,19 @@ class Registry:
         self._mailboxes: defaultdict[MailboxId, set[Session]] = defaultdict(set)
 
     def connect(self, session: Session, address: str, *, limit: int) -> bool:
-        """Take a connection in; False if its address has `limit` already."""
-        if self._addresses[address] >= limit:
+        """Take a connection in; False if its address (its /64 of IPv6) has `limit` already."""
+        if self._addresses[origin(address)] >= limit:
             return False
-        self._addresses[address] += 1
+        self._addresses[origin(address)] += 1
         self.sessions.add(session)
         return True
 
     def disconnect(self, session: Session, address: str) -> None:
         self.sessions.discard(session)
-        self._addresses[address] -= 1
-        if self._addresses[address] <= 0:
-            del self._addresses[address]
+        where = origin(address)
+        self._addresses[where] -= 1
+        if self._addresses[where] <= 0:
+            del self._addresses[where]
 
     def enter(self, account_id: AccountId, session: Session, *, limit: int) -> bool:
         """Note a login; False if the account has `limit` sessions already."""

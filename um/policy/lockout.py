@@ -10,6 +10,7 @@ from datetime import timedelta
 from hashlib import sha256
 
 from um.core.ids import AccountId
+from um.core.origin import origin
 
 WINDOW = timedelta(hours=24)
 
@@ -58,8 +59,8 @@ def login_subject(name: str, stored_hash: str) -> str:
 
 
 def login_from_peer_subject(name: str, stored_hash: str, peer: str) -> str:
-    """The counter of wrong passwords for a name from one address."""
-    return f"login-peer:{_digest(name, stored_hash, peer)}"
+    """The counter of wrong passwords for a name from one address, or one network of IPv6."""
+    return f"login-peer:{_digest(name, stored_hash, origin(peer))}"
 
 
 def _digest(*parts: str) -> str:

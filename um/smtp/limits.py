@@ -2,9 +2,14 @@
 
 from collections import Counter
 
+from um.core.origin import origin
+
 
 class ConnectionLimit:
-    """Counts connections. A trusted address (the provider's own mail server) has the whole room."""
+    """Counts connections by address, those over IPv6 by /64.
+
+    A trusted address (the provider's own mail server) has the whole room.
+    """
 
     def __init__(self, *, total: int, per_address: int) -> None:
         self._total = total
@@ -20,16 +25,17 @@ class ConnectionLimit:
         """Count one more connection in, or say no."""
         if self.open >= self._total:
             return False
-        if not trusted and self._open[address] >= self._per_address:
+        if not trusted and self._open[origin(address)] >= self._per_address:
             return False
-        self._open[address] += 1
+        self._open[origin(address)] += 1
         return True
 
     def release(self, address: str) -> None:
         """One admitted connection is gone."""
-        self._open[address] -= 1
-        if self._open[address] <= 0:
-            del self._open[address]
+        where = origin(address)
+        self._open[where] -= 1
+        if self._open[where] <= 0:
+            del self._open[where]
 
 
 class MemoryBudget:

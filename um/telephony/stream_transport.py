@@ -24,6 +24,7 @@ from twisted.protocols.tls import TLSMemoryBIOFactory
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from um.core.origin import origin
 from um.core.ports import Clock, Metrics
 from um.telephony.sip.endpoint import Endpoint
 from um.telephony.sip.events import Event
@@ -119,7 +120,7 @@ class StreamPort(SipPort):
     def _admits_stranger(self, host: str) -> bool:
         """With a guard some may come, never so many that the trusted find no place."""
         strangers = [each for each, *_ in self._connections if not is_inside(each, self._trusted)]
-        of_host = strangers.count(host)
+        of_host = sum(origin(each) == origin(host) for each in strangers)
         few = len(strangers) < MAX_STRANGERS and of_host < MAX_STRANGERS_OF_ADDRESS
         return self.guard is not None and few
 

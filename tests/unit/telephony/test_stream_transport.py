@@ -97,6 +97,16 @@ def test_strangers_who_may_prove_themselves_take_few_places(port):
     assert port.connect() is not None
 
 
+def test_strangers_of_one_network_take_few_places_together(port):
+    """Over IPv6 another address of the same /64 is the same stranger."""
+    port.port.guard = Guard(
+        Verifier("um.test", {"um": "x"}, random.Random(3)), random.Random(4), port.metrics
+    )
+    came = [port.connect((f"2001:db8::{number:x}", 5060)) is not None for number in range(1, 6)]
+    assert came == [True] * 4 + [False]
+    assert port.connect(("2001:db8:0:1::1", 5060)) is not None
+
+
 def test_connections_are_limited(port):
     """One address cannot take them all; a place becomes free when a connection ends."""
     first = port.connect(("192.0.2.9", 1))
