@@ -1,6 +1,6 @@
 """`Credentials` in the database."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -78,6 +78,11 @@ _REMOVE_PASSWORD = Statement(
 )
 
 _ADD_LINK = Statement(insert(schema.one_time_links, *_LINK_FIELDS))
+_LINK_OF = Statement(
+    sa.select(*(_l[name] for name in _LINK_FIELDS)).where(
+        _l.account_id == value("id"), _l.purpose == value("what")
+    )
+)
 _END_LINK = Statement(
     sa.delete(schema.one_time_links).where(
         _l.account_id == value("id"), _l.purpose == value("what")
@@ -161,6 +166,12 @@ class SqlCredentials:
         self._unit.do(_END_LINK, id=link.account_id, what=link.purpose.value)
         columns = _columns(link, _LINK_FIELDS)
         self._unit.do(_ADD_LINK, **(columns | {"purpose": link.purpose.value}))
+
+    def link_of(self, account_id: AccountId, purpose: LinkPurpose) -> OneTimeLink | None:
+        row = self._unit.row(_LINK_OF, id=account_id, what=purpose.value)
+        if row is None:
+            return None
+        return replace(OneTimeLink(*row), purpose=purpose)
 
     def end_links_of(self, account_id: AccountId) -> int:
         return self._unit.do(_END_LINKS_OF, id=account_id)

@@ -102,6 +102,12 @@ class MemoryCredentials:
         }
         self._tables.links[link.secret_hash] = link
 
+    def link_of(self, account_id: AccountId, purpose: LinkPurpose) -> OneTimeLink | None:
+        for each in self._tables.links.values():
+            if (each.account_id, each.purpose) == (account_id, purpose):
+                return each
+        return None
+
     def end_links_of(self, account_id: AccountId) -> int:
         kept = {k: v for k, v in self._tables.links.items() if v.account_id != account_id}
         ended = len(self._tables.links) - len(kept)

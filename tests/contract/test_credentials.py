@@ -157,6 +157,21 @@ def test_a_new_link_ends_the_one_before(house):
     assert take(house, other) == bob.id
 
 
+def test_an_open_link_is_known_until_it_is_used(house):
+    """Of its account only; one that has expired is told as well, until it is swept."""
+    anna, bob = house.account("anna"), house.account("bob")
+    made = link(house, anna, "a")
+
+    def found(account):
+        return house.read(lambda tx: tx.credentials.link_of(account.id, RESET))
+
+    assert (found(anna), found(bob)) == (made, None)
+    newer = link(house, anna, "b")
+    assert found(anna) == newer
+    assert take(house, newer) == anna.id
+    assert found(anna) is None
+
+
 def test_an_accounts_links_end_together(house):
     """All of one account's; another's still opens."""
     anna, bob = house.account("anna"), house.account("bob")

@@ -99,7 +99,9 @@ def web_services(house: ForwardHouse, rules: Sequence[RetentionRule] = ()) -> We
         message_parts=MessageParts(mailboxes),
         numbers=house.numbers,
         outbox=house.queue,
-        password_reset=PasswordReset(store, house.bus, clock, house.hasher, house.signer, settings),
+        password_reset=PasswordReset(
+            store, clock, house.hasher, house.signer, house.security, settings
+        ),
         profiles=Profiles(store, clock, settings),
         purge_clock=PurgeClock(store, clock),
         records=HouseRecords(store, settings),

@@ -71,7 +71,7 @@ class Services:
         self.profiles = Profiles(store, clock, self.settings)
         self.records = HouseRecords(store, self.settings)
         self.password_reset = PasswordReset(
-            store, ports.bus, clock, self._hasher, self.forward.signer, self.settings
+            store, clock, self._hasher, self.forward.signer, security, self.settings
         )
         self.purge = Purge(
             store,

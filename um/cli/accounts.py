@@ -183,6 +183,9 @@ def password(
     password_stdin: Annotated[
         bool, typer.Option("--password-stdin", help="Read it from standard input.")
     ] = False,
+    end_app_passwords: Annotated[
+        bool, typer.Option("--end-app-passwords", help="Those of mail programs end, too.")
+    ] = False,
     config: ConfigOption = None,
 ) -> None:
     """Set the password for IMAP and the portal."""
@@ -193,7 +196,10 @@ def password(
     new, _ = read_secrets(password=True, pin=False)
     assert new is not None
     with_services(
-        config, lambda services: services.accounts.set_password(name, new, actor=invoker())
+        config,
+        lambda services: services.accounts.set_password(
+            name, new, actor=invoker(), end_app_passwords=end_app_passwords
+        ),
     )
     say(f"Set the password of {name}")
 

@@ -479,6 +479,10 @@ class Credentials(Protocol):
         """Raises NotFoundError without the account. An earlier one of that purpose ends."""
         ...
 
+    def link_of(self, account_id: AccountId, purpose: LinkPurpose) -> OneTimeLink | None:
+        """The last that was made and not used; whether it has expired is the caller's to see."""
+        ...
+
     def end_links_of(self, account_id: AccountId) -> int:
         """End all that are open; returns how many."""
         ...

@@ -32,6 +32,7 @@ from um.policy.lifecycle import LifeEvent, move, purge_due_at
 from um.policy.names import account_name
 from um.policy.pin import check_pin
 from um.policy.retention import hold_until
+from um.service.app_passwords import end_app_passwords_txn
 from um.service.numbering import add_number_txn
 from um.service.numbers import parse_number
 from um.service.recipients import named_txn
@@ -201,13 +202,19 @@ class AccountService:
         return await self._store.run("legal-hold", hold_txn)
 
     async def set_password(
-        self, name: str, password: str, *, actor: str = "operator", keep_session: str = ""
+        self,
+        name: str,
+        password: str,
+        *,
+        actor: str = "operator",
+        keep_session: str = "",
+        end_app_passwords: bool = False,
     ) -> None:
         """Replace the password; what was locked by wrong ones opens with it.
 
         All portal sessions of the account end, but the one whose `secret_hash` is `keep_session`,
         and so does a link that was mailed to reset the old one.
-        App passwords stay: each is taken back alone.
+        App passwords stay, as each is taken back alone, unless `end_app_passwords`.
         """
         hashed = await self._hash_password(password)
 
@@ -216,7 +223,9 @@ class AccountService:
             tx.accounts.save(replace(account, password_hash=hashed))
             tx.credentials.end_sessions_of(account.id, but=keep_session)
             tx.credentials.end_links_of(account.id)
-            self._audit(tx, account, "password", actor)
+            ended = end_app_passwords_txn(tx, account.id) if end_app_passwords else 0
+            detail = f"{ended} app passwords ended" if ended else ""
+            self._audit(tx, account, "password", actor, detail)
 
         await self._store.run("set-password", set_password_txn)
 

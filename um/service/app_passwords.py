@@ -6,7 +6,7 @@ They open IMAP only. A telephone that is lost is shut out without a new password
 from um.core.account import AuditRecord
 from um.core.credentials import AppPassword
 from um.core.errors import InvalidError, NotFoundError
-from um.core.ids import CredentialId
+from um.core.ids import AccountId, CredentialId
 from um.core.ports import Clock, Store, Transaction
 from um.service.random_secrets import digest, new_app_password, plain_app_password
 from um.service.recipients import named_txn
@@ -81,3 +81,9 @@ class AppPasswords:
             )
 
         await self._store.run("remove-app-password", remove_txn)
+
+
+def end_app_passwords_txn(tx: Transaction, account_id: AccountId) -> int:
+    """Take all of an account's back; returns how many."""
+    every = tx.credentials.app_passwords_of(account_id)
+    return sum(tx.credentials.remove_app_password(account_id, each.id) for each in every)

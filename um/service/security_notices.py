@@ -1,10 +1,11 @@
 """Tells owners what changed that opens their mailbox, so that a thief does not stay unseen.
 
-A notice is delivered before what it tells of takes effect: it goes to the box and to the addresses
+The notice of an address is delivered before it takes effect: it goes to the box and to the addresses
 that were confirmed so far, and to nobody whom the change itself lets in.
 """
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 import structlog
 
@@ -14,7 +15,7 @@ from um.core.ports import Clock
 from um.service.delivery import Delivery
 from um.service.notice_texts import NoticeText
 from um.service.notices import deliver_notice
-from um.service.security_texts import ADDRESS_CONFIRMED
+from um.service.security_texts import ADDRESS_CONFIRMED, PASSWORD_RESET
 from um.service.settings import AccountSettings
 
 log = structlog.get_logger(__name__)
@@ -32,6 +33,11 @@ class SecurityNotices:
         """An address is about to be confirmed; `key` makes the notice one. Raises UnavailableError."""
         values = {"address": address, "hours": self._settings.reset_after_hours}
         await self._tell(account, ADDRESS_CONFIRMED, values, f"confirmed-{key}")
+
+    async def password_reset(self, account: Account, *, key: str) -> None:
+        """A new password was set by a mailed link. Raises nothing: it is set, told of or not."""
+        with suppress(UnavailableError):
+            await self._tell(account, PASSWORD_RESET, {}, f"reset-{key}")
 
     async def _tell(
         self,

@@ -38,3 +38,36 @@ ADDRESS_CONFIRMED: Mapping[str, NoticeText] = MappingProxyType(
     }
 )
 """Values: address, hours."""
+
+PASSWORD_RESET: Mapping[str, NoticeText] = MappingProxyType(
+    {
+        "en": NoticeText(
+            "The password of your mailbox was set anew",
+            "Somebody followed the link for a forgotten password and set a new one. All sessions and\n"
+            "the passwords of mail programs have ended: sign in with the new password, and make new\n"
+            "app passwords where you use them.\n"
+            "\n"
+            "If this was not you, somebody reads the mail of one of your confirmed addresses. Ask\n"
+            "your provider for a new password and to remove that address.\n",
+        ),
+        "fr": NoticeText(
+            "Le mot de passe de votre boîte a été redéfini",
+            "Quelqu'un a suivi le lien pour un mot de passe oublié et en a défini un nouveau. Toutes\n"
+            "les sessions et les mots de passe des logiciels de courrier sont terminés : connectez-\n"
+            "vous avec le nouveau, et créez de nouveaux mots de passe d'application si besoin.\n"
+            "\n"
+            "Si ce n'était pas vous, quelqu'un lit le courrier d'une de vos adresses confirmées.\n"
+            "Demandez à votre fournisseur un nouveau mot de passe et le retrait de cette adresse.\n",
+        ),
+        "es": NoticeText(
+            "Se fijó una contraseña nueva para su buzón",
+            "Alguien siguió el enlace para una contraseña olvidada y fijó una nueva. Terminaron todas\n"
+            "las sesiones y las contraseñas de los programas de correo: entre con la nueva, y cree\n"
+            "contraseñas de aplicación nuevas donde las use.\n"
+            "\n"
+            "Si no fue usted, alguien lee el correo de una de sus direcciones confirmadas. Pida a su\n"
+            "proveedor una contraseña nueva y que quite esa dirección.\n",
+        ),
+    }
+)
+"""Takes no values."""

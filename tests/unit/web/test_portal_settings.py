@@ -158,6 +158,16 @@ def test_the_password_is_changed_by_who_knows_it(web):
     assert web.signed_in(password=NEW).get("/").status_code == 200
 
 
+@pytest.mark.parametrize("apps", ["", "end"])
+def test_app_passwords_end_with_the_password_if_asked(web, apps):
+    """The box in the form decides; without it a mail program goes on."""
+    run(web.services.app_passwords.add("alice", "phone"))
+    browser = web.signed_in()
+    browser.send("/security/password", current=PASSWORD, fresh=NEW, again=NEW, apps=apps)
+    left = run(web.services.app_passwords.every("alice"))
+    assert [each.label for each in left] == ([] if apps else ["phone"])
+
+
 def test_a_pin_is_set_and_never_shown(web):
     browser = web.signed_in()
     easy = browser.send("/security/pin", current=PASSWORD, pin="111111")
@@ -228,7 +238,8 @@ def test_a_mailed_link_sets_a_new_password_once(web):
     short = web.browser().post(f"/reset/{token}", data={"fresh": "x", "again": "x"})
     assert short.status_code == 422
     done = web.browser().post(f"/reset/{token}", data=fields)
-    assert done.headers["location"] == "/login?done=password"
+    assert done.headers["location"] == "/login?done=reset"
+    assert "app passwords have ended" in text_of(web.browser().get("/login?done=reset"))
     assert web.browser().post(f"/reset/{token}", data=fields).status_code == 404
     assert web.signed_in(password=NEW)
 

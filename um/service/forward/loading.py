@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from um.core.account import Account
+from um.core.credentials import LinkPurpose
 from um.core.forwarding import AddressState, AfterCopy, ForwardAddress, OutboxEntry, Purpose
 from um.core.ids import AddressId
 from um.core.message import SEEN, TRASH, Content, FlagOperation
@@ -97,6 +98,8 @@ def _password_reset_txn(
     address = tx.addresses.find(account.id, row.target)
     if address is None or address.state is not AddressState.CONFIRMED:
         return None
+    if tx.credentials.link_of(account.id, LinkPurpose.RESET_PASSWORD) is None:
+        return None  # used, or ended with a new password while the relay was down
     return Waiting(row, account) if datetime.fromisoformat(row.detail) > now else None
 
 

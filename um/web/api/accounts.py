@@ -135,6 +135,7 @@ class PasswordToSet(Given):
     """A password, from the operator's side."""
 
     password: Secret
+    end_app_passwords: bool = False
 
 
 class PinToSet(Given):
@@ -271,7 +272,9 @@ async def reopen(
 async def set_password(name: Name, given: PasswordToSet, token: Clerk, services: Services) -> None:
     """Set the password; all sessions of the account end."""
     password = given.password.get_secret_value()
-    await services.accounts.set_password(name, password, actor=actor(token))
+    await services.accounts.set_password(
+        name, password, actor=actor(token), end_app_passwords=given.end_app_passwords
+    )
 
 
 @router.put("/{name}/pin", status_code=204)

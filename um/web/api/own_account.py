@@ -83,6 +83,8 @@ class NewPassword(Given):
 
     old_password: Secret
     new_password: Secret
+    end_app_passwords: bool = False
+    """Those of mail programs, too: for who fears that somebody knows them."""
 
 
 class NewPin(Given):
@@ -159,6 +161,7 @@ async def change_password(
         given.new_password.get_secret_value(),
         actor=OWNER,
         keep_session=visitor.session.secret_hash,
+        end_app_passwords=given.end_app_passwords,
     )
 
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, BackgroundTasks, Request
 from pydantic import Field
 
 from um.web.api.documents import Given
@@ -27,12 +27,15 @@ class LinkAndPassword(Given):
 
 
 @router.post("", status_code=202, dependencies=[OwnSite])
-async def ask_for_link(given: Forgetful, request: Request, services: Services) -> None:
+async def ask_for_link(
+    given: Forgetful, request: Request, after: BackgroundTasks, services: Services
+) -> None:
     """Ask for a link. The answer is the same whether or not there is such an account."""
-    await services.password_reset.ask(given.name, peer=peer(request))
+    await services.password_reset.ask(peer=peer(request))
+    after.add_task(services.password_reset.mail_link, given.name)
 
 
 @router.post("/use", status_code=204, dependencies=[OwnSite])
 async def use_link(given: LinkAndPassword, services: Services) -> None:
-    """Set a new password by a link; all sessions of the account end."""
+    """Set a new password by a link; all sessions and app passwords of the account end."""
     await services.password_reset.use(given.token, given.password.get_secret_value())

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, BackgroundTasks, Request, Response
 
 from um.core.errors import (
     AccountClosedError,
@@ -71,11 +71,12 @@ async def forgotten_page(request: Request) -> Response:
 
 
 @router.post("/forgotten", dependencies=[OwnSite])
-async def forgotten(request: Request, services: Services) -> Response:
+async def forgotten(request: Request, after: BackgroundTasks, services: Services) -> Response:
     """Mails a link, if there is somewhere to mail it to; the answer is the same if not."""
     fields = await read_fields(request, max_fields=FEW)
     name = str(fields.get("name", ""))[:MAX_NAME]
-    await services.password_reset.ask(name, peer=peer(request))
+    await services.password_reset.ask(peer=peer(request))
+    after.add_task(services.password_reset.mail_link, name)
     return outside(request, "forgotten", sent=True)
 
 
@@ -87,7 +88,7 @@ async def reset_page(request: Request, token: str) -> Response:
 
 @router.post("/reset/{token}", dependencies=[OwnSite])
 async def reset(request: Request, token: str, services: Services) -> Response:
-    """Sets the new password; all sessions of the account end."""
+    """Sets the new password; all sessions and app passwords of the account end."""
     fields = await read_fields(request, max_fields=FEW)
     fresh, again = str(fields.get("fresh", "")), str(fields.get("again", ""))
     words = wording(accepted(request.headers.get("accept-language", "")))
@@ -95,7 +96,7 @@ async def reset(request: Request, token: str, services: Services) -> Response:
     if fresh == again:
         try:
             await services.password_reset.use(token[:MAX_TOKEN], fresh)
-            return moved("/login", "password")
+            return moved("/login", "reset")
         except InvalidError as error:
             said = reason(words, error)
         except NotFoundError:

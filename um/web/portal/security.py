@@ -50,7 +50,11 @@ async def change_password(request: Request, form: WritableForm, services: Servic
     try:
         await check_again(services, form.visitor, form.secret("current"), request)
         await services.accounts.set_password(
-            by_id(visitor.account.id), fresh, actor=OWNER, keep_session=visitor.session.secret_hash
+            by_id(visitor.account.id),
+            fresh,
+            actor=OWNER,
+            keep_session=visitor.session.secret_hash,
+            end_app_passwords=form.text("apps") == "end",
         )
     except (AuthenticationError, LockedOutError, InvalidError) as error:
         return await _refused(request, visitor, services, error)
