@@ -36,6 +36,8 @@ class FileExports:
 
         def begin() -> _ZipFile:
             self._root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for left in self._root.glob(f"{account_id}.*.part"):  # by a process that was killed
+                left.unlink(missing_ok=True)
             return _ZipFile(target)
 
         return await _on_thread(begin)

@@ -1,15 +1,17 @@
 """Portal and API of a running server, over HTTPS."""
 
 import ssl
+import time
 import wave
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
+from zipfile import ZipFile
 
 import httpx
 import pytest
 
-from tests.support.inbox import PASSWORD, read_inbox
+from tests.support.inbox import PASSWORD, read_inbox, send_lmtp
 from tests.support.invoice import invoice_mail, invoice_pdf
 from tests.support.mail_sink import MailSink
 from tests.support.server import Server
@@ -152,3 +154,27 @@ def test_a_forgotten_password_by_mail(tmp_path: Path) -> None:
             assert browser.post("/api/v1/password-reset/use", json=link).status_code == 204
             name = {"name": "anna", "password": "another horse"}
             assert browser.post("/api/v1/session", json=name).status_code == 200
+
+
+def test_an_export_outlives_a_server_that_is_killed(tmp_path: Path) -> None:
+    """Kill -9 after the 202: the next server makes it unasked, and the session that asked fetches it."""
+    with Server(tmp_path / "um", overrides={"web": {"listen_tls": ["127.0.0.1:0"]}}) as server:
+        server.add_account("anna", password=PASSWORD)
+        for number in range(60):
+            letter = f"From: b@example.org\r\nSubject: Letter {number}\r\n\r\n{'x' * 900}\r\n"
+            send_lmtp(server, ["anna@um.example.net"], letter.encode())
+        with client(server) as browser:
+            login = browser.post("/api/v1/session", json={"name": "anna", "password": PASSWORD})
+            token = {"x-csrf-token": login.json()["form_token"]}
+            assert browser.post("/api/v1/me/export", headers=token).status_code == 202
+            server.kill9()
+            cookies = browser.cookies
+        server.start()
+        with client(server) as browser:
+            browser.cookies = cookies
+            while browser.get("/api/v1/me/export").json()["state"] == "running":
+                time.sleep(0.1)
+            archive = ZipFile(BytesIO(browser.get("/api/v1/me/export/file").content))
+        assert archive.testzip() is None
+        assert archive.read("INBOX.mbox").count(b"\nSubject: Letter ") == 60
+        assert [each.suffix for each in (server.data_dir / "exports").iterdir()] == [".zip"]

@@ -4,13 +4,11 @@ import asyncio
 import re
 from html import unescape
 from html.parser import HTMLParser
-from pathlib import Path
 from typing import Any
 
 from fastapi.routing import iter_route_contexts
 from httpx import Response
 
-from storage.exports import FileExports
 from tests.support.house import PASSWORD
 from tests.support.web_house import Browser, WebHouse
 from um.core.ids import IngestKey
@@ -18,7 +16,6 @@ from um.core.message import MessageKind
 from um.mime.build import fax_message, voice_message
 from um.mime.build.facts import FaxFacts, VoiceFacts
 from um.service.delivery import Incoming
-from um.service.export import Exporter
 from um.web.application import web_app
 from um.web.portal import PortalDesk, error_page, portal_pages
 
@@ -28,13 +25,12 @@ HOSTILE = "<img src=x onerror=alert(1)>"
 class PortalHouse(WebHouse):
     """A house with the portal's pages; drawing is done by a pen that only counts."""
 
-    def __init__(self, *, exports: Path = Path("/nonexistent"), **house: Any) -> None:
+    def __init__(self, **house: Any) -> None:
         super().__init__(**house)
         self.drawn: list[int] = []
         self.desk = PortalDesk(
             draw_peaks=self._peaks,
             draw_sheets=self._sheets,
-            exporter=self._exporter(exports),
         )
         self.pages = portal_pages(self.desk)
         self.app = web_app(self.services, self.pages, error_page=error_page)
@@ -92,11 +88,6 @@ class PortalHouse(WebHouse):
             )
         )
         return self.put_in(account, MessageKind.FAX, data, pages=pages)
-
-    def _exporter(self, folder: Path) -> Exporter:
-        house = self.house
-        files = FileExports(folder)
-        return Exporter(house.store, self.services.mailboxes, house.greetings, files, house.clock)
 
     async def _peaks(self, audio: bytes) -> list[int]:
         assert audio

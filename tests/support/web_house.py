@@ -3,11 +3,15 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Self
+from uuid import uuid4
 
 from fastapi import FastAPI
 from httpx import ASGITransport, AsyncClient, Cookies, Response
 
+from storage.exports import FileExports
 from tests.support.forwarding import ForwardHouse
 from tests.support.house import DOMAIN, PASSWORD
 from um.core.account import Account
@@ -18,6 +22,7 @@ from um.core.ports import NoMetrics
 from um.core.retention import RetentionRule
 from um.service.app_passwords import AppPasswords
 from um.service.delivery import Delivered
+from um.service.export import Exporter
 from um.service.forward.trial import WebhookTrials
 from um.service.house_records import HouseRecords
 from um.service.invoices import InvoiceDrop
@@ -37,6 +42,7 @@ from um.web.application import bare_app, guarded
 from um.web.services import WebServices
 from um.web.streams import Streams
 
+EXPORTS = TemporaryDirectory(prefix="um-exports-")
 SENDER = f"postmaster@{DOMAIN}"
 ORIGIN = "https://um.example.net"
 
@@ -47,6 +53,7 @@ class WebHouse:
     Args:
         app: one of an earlier house, which moves over here.
         rules: the operator's rules of retention.
+        exports: where exports are put, if a test looks there.
         house: as for the house.
     """
 
@@ -55,10 +62,13 @@ class WebHouse:
         *,
         app: FastAPI | None = None,
         rules: Sequence[RetentionRule] = (),
+        exports: Path | None = None,
         **house: Any,
     ) -> None:
         self.house = ForwardHouse(**house)
-        self.services = web_services(self.house, rules)
+        self.services = web_services(
+            self.house, rules, exports=exports or Path(EXPORTS.name) / uuid4().hex
+        )
         self.bare = app or bare_app(self.services)
         self.bare.state.services = self.services
         self.app = guarded(self.bare)
@@ -80,7 +90,9 @@ class WebHouse:
         return browser
 
 
-def web_services(house: ForwardHouse, rules: Sequence[RetentionRule] = ()) -> WebServices:
+def web_services(
+    house: ForwardHouse, rules: Sequence[RetentionRule] = (), *, exports: Path
+) -> WebServices:
     """The use cases of the house, as the application wants them."""
     mailboxes = MailboxService(house.store, house.blobs, house.delivery, house.clock)
     store, clock, settings = house.store, house.clock, house.settings
@@ -91,6 +103,7 @@ def web_services(house: ForwardHouse, rules: Sequence[RetentionRule] = ()) -> We
         authenticator=house.authenticator,
         bus=house.bus,
         clock=clock,
+        exporter=Exporter(store, mailboxes, house.greetings, FileExports(exports), clock),
         forward_rules=house.rules,
         greetings=OwnGreetings(store, house.greetings, WrittenAudio(), clock),
         invoices=InvoiceDrop(store, clock, HouseReception(house), settings),

@@ -1,16 +1,19 @@
 """The web role: portal and API over HTTPS; health, metrics and the core's questions on a plain port."""
 
 import ssl
+from functools import partial
 from pathlib import Path
 
 from um.app.by_hand import InvoiceMail
 from um.app.edges import Bound
+from um.app.outgoing import is_alone
 from um.app.portal import portal_desk
 from um.app.ports import Ports
 from um.app.services import Services
 from um.app.timers import Timers
 from um.config import Config, ConfigurationError, contains
 from um.config.models import WebConfig
+from um.service.export import Exporter
 from um.service.forward.trial import WebhookTrials
 from um.service.invoices import InvoiceDrop
 from um.service.message_list import MessageList
@@ -36,6 +39,8 @@ from um.web.webhook import HttpWebhooks
 from voicemail.files import ConvertedFiles
 
 LEAST_TOKEN_CHARACTERS = 16
+RESUME_SECONDS = 30.0
+"""How often exports are looked for that a process which is gone was making."""
 SWEEP_SECONDS = 3600.0
 """How often exports whose day is over are looked for."""
 
@@ -56,14 +61,14 @@ class WebEdge:
             public_url=public_url(config),
         )
         forward, web = services.forward, web_services(services)
-        desk = portal_desk(services)
         secure = web_app(
             web,
             forwarded_routes(forward.links, forward.book),
-            portal_pages(desk),
+            portal_pages(portal_desk(services)),
             error_page=error_page,
         )
-        self._streams, self._exporter = web.streams, desk.exporter
+        self._streams, self._exporter = web.streams, web.exporter
+        self._alone = is_alone(ports.config)
         self._timers = Timers()
         self._plain = [HttpServer(plain, address) for address in config.listen]
         self._secure = [HttpServer(secure, address, tls=tls) for address in config.listen_tls]
@@ -71,6 +76,8 @@ class WebEdge:
     async def start(self) -> Bound:
         """Listen. Raises OSError if an address is taken."""
         self._timers.every(SWEEP_SECONDS, "exports", self._exporter.sweep, at_once=True)
+        resume = partial(self._exporter.resume, alone=self._alone)
+        self._timers.every(RESUME_SECONDS, "exports-resumed", resume, at_once=True)
         return {
             "http": [str(await server.start()) for server in self._plain],
             "https": [str(await server.start()) for server in self._secure],
@@ -95,6 +102,9 @@ def web_services(services: Services) -> WebServices:
         authenticator=services.authenticator,
         bus=ports.bus,
         clock=ports.clock,
+        exporter=Exporter(
+            ports.store, services.mailboxes, ports.greetings, ports.exports, ports.clock
+        ),
         forward_rules=forward.rules,
         greetings=OwnGreetings(ports.store, ports.greetings, ConvertedFiles(), ports.clock),
         invoices=InvoiceDrop(ports.store, ports.clock, InvoiceMail(services), services.settings),

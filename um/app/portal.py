@@ -2,7 +2,6 @@
 
 from fax.sheets import Sheets
 from um.app.services import Services
-from um.service.export import Exporter
 from um.web.portal import PortalDesk
 from um.web.portal.desk import SHEETS_AT_ONCE
 from voicemail.waveform import Waveforms
@@ -10,12 +9,8 @@ from voicemail.waveform import Waveforms
 
 def portal_desk(services: Services) -> PortalDesk:
     """The drawing programs, and what the configuration says to owners."""
-    ports = services.ports
-    config = ports.config
+    config = services.ports.config
     return PortalDesk(
-        exporter=Exporter(
-            ports.store, services.mailboxes, ports.greetings, ports.exports, ports.clock
-        ),
         draw_peaks=Waveforms().draw,
         draw_sheets=Sheets(at_once=SHEETS_AT_ONCE).draw,
         ring_seconds=config.telephony.ring_seconds,

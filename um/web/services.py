@@ -9,6 +9,7 @@ from um.core.ports import Clock, EventBus
 from um.service.accounts import AccountService
 from um.service.app_passwords import AppPasswords
 from um.service.authentication import Authenticator
+from um.service.export import Exporter
 from um.service.forward.addresses import AddressBook
 from um.service.forward.queue import OutboxQueue
 from um.service.forward.rules import ForwardRules
@@ -39,6 +40,7 @@ class WebServices:
     authenticator: Authenticator
     bus: EventBus
     clock: Clock
+    exporter: Exporter
     forward_rules: ForwardRules
     greetings: OwnGreetings
     invoices: InvoiceDrop

@@ -6,8 +6,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from um.service.export import Exporter
-
 T = TypeVar("T")
 
 SHEETS_AT_ONCE = 8
@@ -51,7 +49,6 @@ class PortalDesk:
     """An audio file as the heights of a waveform, 1 to 31. Raises UMError."""
     draw_sheets: Callable[[bytes, int], Awaitable[Sequence[bytes]]]
     """A PDF's pages from that number on, at most SHEETS_AT_ONCE, as PNG. Raises UMError."""
-    exporter: Exporter
     ring_seconds: int = 20
     """How long calls ring for who has chosen nothing."""
     purge_months: int = 2

@@ -32,11 +32,10 @@ def portal_pages(desk: PortalDesk) -> APIRouter:
         del request
         return static_file("icon.svg")
 
-    for module in (door, forwarding, history, keeping, listing, security, statements):
+    for module in (door, export, forwarding, history, keeping, listing, security, statements):
         router.include_router(module.router)
     for pages in (
         account.account_pages,
-        export.export_pages,
         message.message_pages,
         telephone.telephone_pages,
     ):
