@@ -39,7 +39,11 @@ def invoice(number: int) -> bytes:
 
 
 def make_server(folder: Path, relay: str) -> Server:
-    web = {"listen_tls": [f"{LOOPBACK}:0"], "public_url": "https://portal.example.net"}
+    web = {
+        "listen_tls": [f"{LOOPBACK}:0"],
+        "public_url": "https://portal.example.net",
+        "webhook_networks": ["127.0.0.0/8"],
+    }
     return Server(folder, overrides={"smtp": {"relay": relay}, "web": web})
 
 
@@ -279,6 +283,7 @@ def test_the_command_line(furnished: Path, tmp_path: Path) -> None:
         ("address", "add", "anna", TARGET),
         ("address", "add", "anna", ANNA),
         ("webhook", "anna", "http://crm.example.net/"),
+        ("webhook", "anna", "https://169.254.169.254/"),
     ):
         done = server.um("forward", *wrong, check=False)
         assert done.returncode in (1, 2)

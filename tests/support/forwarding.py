@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ PUBLIC_URL = "https://portal.example.net"
 TARGET = "anna@example.org"
 DEFERRED = RelayDeferredError("451 4.3.0 Later")
 REFUSED = RelayRefusedError("550 5.1.1 No such user")
+LOOPBACK = IPv4Network("127.0.0.0/8")
 _TOKEN = re.compile(rf"{PUBLIC_URL}/confirm/(\S+)")
 
 
@@ -94,7 +96,7 @@ class ForwardHouse(House):
         settings = ForwardSettings(DOMAIN, FORWARD_FROM, PUBLIC_URL)
         self.security = SecurityNotices(self.delivery, self.clock, self.settings)
         self.book = AddressBook(self.store, self.bus, self.clock, self.signer, self.security)
-        self.rules = ForwardRules(self.store, self.clock, self.signer)
+        self.rules = ForwardRules(self.store, self.clock, self.signer, allowed=[LOOPBACK])
         self.queue = OutboxQueue(self.store, self.bus, self.clock)
         self.links = Links(self.store, self.blobs, self.clock, self.signer, settings)
         self.failures = Failures(self.store, self.delivery, self.clock)

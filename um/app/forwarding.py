@@ -29,7 +29,8 @@ class ForwardServices:
         self.settings = forward_settings(ports.config)
         self.signer = Signer(read_or_make_key(folder))
         self.book = AddressBook(store, bus, clock, self.signer, notices)
-        self.rules = ForwardRules(store, clock, self.signer)
+        allowed = ports.config.web.webhook_networks
+        self.rules = ForwardRules(store, clock, self.signer, allowed=allowed)
         self.queue = OutboxQueue(store, bus, clock)
         self.links = Links(store, ports.blobs, clock, self.signer, self.settings)
         self.failures = Failures(store, delivery, clock, metrics=metrics)

@@ -35,7 +35,7 @@ def make_sender(services: Services) -> Sender:
         ports.blobs,
         ports.clock,
         relay,
-        HttpWebhooks(),
+        HttpWebhooks(allowed=config.web.webhook_networks),
         services.forward.composer,
         services.forward.failures,
         services.forward.signer,

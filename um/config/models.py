@@ -251,6 +251,8 @@ class WebConfig(Section):
     """Plain: /healthz, /metrics and /core."""
     trusted_clients: tuple[NetworkAddress, ...] = written(("127.0.0.0/8", "::1/128"))
     """Who may use the plain port."""
+    webhook_networks: tuple[NetworkAddress, ...] = ()
+    """Where webhooks may be posted although it is not public, such as a CRM in 10.0.0.0/8."""
     core_token_file: FilePath | None = None
     """One line; whoever bears it may use /core of the plain port from any address."""
     public_url: str = "https://127.0.0.1:8443"

@@ -1,23 +1,24 @@
 """Posts an event to an operator's own program: one request, one answer, nothing followed.
 
 Laws:
-- https to anywhere but this machine's neighbours on the link (cloud metadata lies there); plain http
-  to a loopback address that is written as one. The address that was checked is the one spoken to.
+- https to public addresses and to networks that the operator has named; plain http to a loopback
+  address that is written as one. Each address of a name is checked after it was resolved, and the
+  one that was checked is the one spoken to: a name that changes meanwhile leads nowhere else.
 - No redirect is followed, no cookie kept, no body of an answer read.
 """
 
 import asyncio
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
-from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 import h11
 import structlog
 
 from um.core.errors import InvalidError, RelayDeferredError, RelayRefusedError
+from um.policy.outbound import Network, may_reach
 from um.service.forward.rules import check_url, is_loopback
 
 log = structlog.get_logger(__name__)
@@ -33,10 +34,14 @@ class HttpWebhooks:
 
     Args:
         tls: trusts the other side's certificate; the system's authorities if left out.
+        allowed: networks that may be posted to although they are not public.
     """
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, tls: ssl.SSLContext | None = None, *, allowed: Collection[Network] = ()
+    ) -> None:
         self._tls = tls or ssl.create_default_context()
+        self._allowed = allowed
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> None:
         """Post; 2xx is success. Raises RelayDeferredError, RelayRefusedError (410, a URL that is wrong)."""
@@ -60,7 +65,7 @@ class HttpWebhooks:
         secure = url.scheme == "https"
         host = url.hostname or ""
         port = url.port or (443 if secure else 80)
-        address = await _resolved(host, port)
+        address = await self._resolved(host, port)
         reader, writer = await asyncio.open_connection(
             address,
             port,
@@ -74,25 +79,20 @@ class HttpWebhooks:
             with suppress(OSError, TimeoutError):
                 await asyncio.wait_for(writer.wait_closed(), 1)
 
+    async def _resolved(self, host: str, port: int) -> str:
+        """An address of `host` that may be spoken to. Raises RelayDeferredError if there is none."""
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        for *_, sockaddr in found:
+            address = str(sockaddr[0])
+            if may_reach(address, self._allowed) and is_meant(host, address):
+                return address
+        raise RelayDeferredError("The webhook's host has no address that may be used")
 
-async def _resolved(host: str, port: int) -> str:
-    """An address of `host` that may be spoken to. Raises RelayDeferredError if there is none."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    for *_, sockaddr in found:
-        address = str(sockaddr[0])
-        if may_speak_to(address, host):
-            return address
-    raise RelayDeferredError("The webhook's host has no address that may be used")
 
-
-def may_speak_to(address: str, host: str) -> bool:
-    """Whether `host`, which resolved to `address`, may be posted to."""
-    ip = ip_address(address.partition("%")[0])
-    ip = getattr(ip, "ipv4_mapped", None) or ip
-    if ip.is_loopback:
-        return is_loopback(host)  # a name that points here was made to
-    return not (ip.is_link_local or ip.is_multicast or ip.is_unspecified or ip.is_reserved)
+def is_meant(host: str, address: str) -> bool:
+    """Whether `address` of this very machine is what `host` says: a name that leads here was made to."""
+    return not is_loopback(address) or is_loopback(host)
 
 
 async def _exchange(

@@ -104,6 +104,21 @@ def test_a_webhook_that_is_gone_is_left_alone():
 
 
 @pytest.mark.parametrize(
+    "url", ["https://10.0.0.7/x", "https://[fd00:ec2::254]/", "https://169.254.169.254/latest"]
+)
+def test_an_address_that_is_not_public_is_refused_at_once(url):
+    """Unless the operator's configuration names its network."""
+
+    async def story(house, alice):
+        with pytest.raises(InvalidError, match="webhook_networks"):
+            await house.rules.set_webhook(alice.id, url)
+        assert await house.rules.webhook(alice.id) is None
+        assert await house.rules.set_webhook(alice.id, "http://127.0.0.1:9/x")
+
+    run(story)
+
+
+@pytest.mark.parametrize(
     "url", [URL, "https://10.0.0.7/x", "http://127.0.0.1:8000/", "http://[::1]/"]
 )
 def test_urls_that_may_be(url):

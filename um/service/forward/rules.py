@@ -2,7 +2,7 @@
 
 import ipaddress
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -14,6 +14,7 @@ from um.core.message import MessageKind
 from um.core.ports import Clock, Store, Transaction
 from um.policy.forwarding import KINDS, read_rule, rule_key, write_rule
 from um.policy.lifecycle import Door, refusal
+from um.policy.outbound import Network, may_reach
 from um.service.forward.plan import WEBHOOK_SALT, WEBHOOK_URL
 from um.service.forward.signing import Signer
 
@@ -38,11 +39,13 @@ class ForwardRules:
         clock: Clock,
         signer: Signer,
         *,
+        allowed: Collection[Network] = (),
         new_salt: Callable[[], str] = lambda: secrets.token_hex(16),
     ) -> None:
         self._store = store
         self._clock = clock
         self._signer = signer
+        self._allowed = allowed
         self._new_salt = new_salt
 
     async def every(self, account_id: AccountId) -> dict[MessageKind, CopyRule]:
@@ -89,10 +92,12 @@ class ForwardRules:
         """Set the URL (with a new secret, which is returned), or with None end it.
 
         For operators only: it makes this server speak to another. Raises InvalidError for a URL
-        that is neither https nor loopback, NotFoundError.
+        that is neither https nor loopback, or names an address that is not public nor among
+        `allowed`; NotFoundError. What a name leads to is looked at with each post.
         """
         if url is not None:
             check_url(url)
+            self._check_place(url)
         now, salt = self._clock.now(), self._new_salt()
 
         def set_webhook_txn(tx: Transaction) -> dict[str, str]:
@@ -107,6 +112,20 @@ class ForwardRules:
 
         chosen = await self._store.run("set-webhook", set_webhook_txn)
         return webhook_of(chosen, account_id, self._signer)
+
+    def _check_place(self, url: str) -> None:
+        host = urlsplit(url).hostname or ""
+        if is_address(host) and not may_reach(host, self._allowed):
+            raise InvalidError(f"{host} is not public: [web] webhook_networks does not name it")
+
+
+def is_address(host: str) -> bool:
+    """Whether `host` is written as an IP address."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def webhook_of(
@@ -136,9 +155,10 @@ def check_url(url: str) -> None:
 def is_loopback(host: str) -> bool:
     """Whether `host` is written as an address of this very machine."""
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def _preferences_txn(tx: Transaction, account_id: AccountId) -> dict[str, str]:
