@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from imap_server.events import AppendEnded, Event, MessageOffered, MessageReceived
 from imap_server.wire.append import AppendParser, Heading, MessageEnd, Octets
+from imap_server.wire.commands import Append
 
 
 class Appending:
@@ -16,6 +17,7 @@ class Appending:
         self._parser = AppendParser(utf8=utf8)
         self._heading = Heading((), None)
         self._data = b""
+        self._binary = False
 
     def chunk(self, parts: Sequence[bytes], literal_octets: int | None) -> list[Event] | None:
         """What a chunk says, followed by a literal or (None) by the end of the line.
@@ -33,14 +35,18 @@ class Appending:
                 case Heading():
                     self._heading = step
                 case Octets():
+                    self._binary = step.binary
                     events.append(MessageOffered(self.tag, append, literal_octets or 0))
                 case MessageEnd():
-                    events.append(MessageReceived(self.tag, append, self._heading, self._data))
-                    self._data = b""
+                    events.append(self._message(append))
                 case _:
                     events.append(AppendEnded(self.tag, append))
         self.begun = True
         return events
+
+    def _message(self, append: Append) -> MessageReceived:
+        data, self._data = self._data, b""
+        return MessageReceived(self.tag, append, self._heading, data, self._binary)
 
     def take(self, data: bytes) -> None:
         """The octets that were offered."""

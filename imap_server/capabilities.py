@@ -36,6 +36,7 @@ AFTER_LOGIN = (
     "PREVIEW",
     "MULTIAPPEND",
     "UTF8=ACCEPT",
+    "BINARY",
     "QUOTA",
     "QUOTA=RES-STORAGE",
     "QUOTA=RES-MESSAGE",

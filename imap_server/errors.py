@@ -25,6 +25,7 @@ CODES: dict[str, bytes] = {
     "too-many-connections": b"LIMIT",
     "too-busy": b"LIMIT",
     "too-many-messages": b"LIMIT",
+    "unknown-encoding": b"UNKNOWN-CTE",
 }
 """Codes that no one has a word for are SERVERBUG."""
 
@@ -57,6 +58,13 @@ class TooManyMessagesError(UMError):
 
     code = "too-many-messages"
     default = "Too many messages in one command"
+
+
+class UnknownEncodingError(UMError):
+    """A Content-Transfer-Encoding that cannot be undone, or NUL where no encoding allows it."""
+
+    code = "unknown-encoding"
+    default = "The Content-Transfer-Encoding is not known"
 
 
 class SessionOverError(Exception):

@@ -32,6 +32,8 @@ class MessageReceived:
     append: Append
     heading: Heading
     data: bytes = field(repr=False)
+    binary: bool = False
+    """It may hold NUL (RFC 3516 §4.4)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,19 @@ Laws:
   of them appear together, or none.
 """
 
+import asyncio
+
 from imap_server.connection import MessageOffered, MessageReceived
 from imap_server.context import Appended, Context, Reply
-from imap_server.errors import TooBusyError, TooManyMessagesError, refused
+from imap_server.errors import (
+    TooBusyError,
+    TooManyMessagesError,
+    UnknownEncodingError,
+    refused,
+)
 from imap_server.wire.sequence import compress
 from um.core.errors import InvalidError, UMError
+from um.mime.transcode import without_nul
 from um.service.appending import Appending
 
 MAX_MESSAGES = 1000
@@ -55,9 +63,10 @@ async def received(context: Context, event: MessageReceived) -> None:
     appended = _appended(context, event.append.mailbox)
     try:
         if appended.error is None:
-            _check_octets(event.data)
             await appended.messages.add(
-                event.data, flags=event.heading.flags, internal_date=event.heading.internal_date
+                await _storable(event),
+                flags=event.heading.flags,
+                internal_date=event.heading.internal_date,
             )
     except UMError as error:
         appended.error = error
@@ -65,10 +74,19 @@ async def received(context: Context, event: MessageReceived) -> None:
         context.expect_message(0)
 
 
-def _check_octets(data: bytes) -> None:
-    if b"\0" in data:
-        # No literal may hold one (RFC 3501 §9 CHAR8): it could never be fetched again.
+async def _storable(event: MessageReceived) -> bytes:
+    """The message without NUL: no literal may hold one (RFC 3501 §9 CHAR8), so none could be fetched.
+
+    What came as a `literal8` has its binary parts put into base64 (RFC 3516 §4.4).
+    """
+    if b"\0" not in event.data:
+        return event.data
+    if not event.binary:
         raise InvalidError("A message with NUL in it cannot be stored")
+    data = await asyncio.to_thread(without_nul, event.data)
+    if data is None:
+        raise UnknownEncodingError("NUL is allowed in binary parts only")
+    return data
 
 
 async def ended(context: Context) -> Reply:

@@ -11,13 +11,14 @@ Laws:
 from collections.abc import Sequence
 from functools import lru_cache
 
+from imap_server.commands.binary import Surveyed, pieces, start_of, survey_all
 from imap_server.commands.condstore import changed
 from imap_server.commands.preview import preview
 from imap_server.context import Context, Reply
-from imap_server.errors import BrokenResponseError
+from imap_server.errors import BrokenResponseError, UnknownEncodingError
 from imap_server.rows import NO_CONTENT, Batch, Rows, numbers_of
 from imap_server.wire import commands as c
-from imap_server.wire.fetch import Attribute, FetchItem, Preview, Section
+from imap_server.wire.fetch import Attribute, Binary, FetchItem, Preview, Section
 from um.core.errors import NotFoundError, ReadOnlyError, UMError
 from um.core.ids import BlobKey, Uid
 from um.core.message import SEEN, Content, FlagOperation
@@ -57,6 +58,8 @@ async def fetch(context: Context, command: c.Fetch) -> Reply:
     for start in range(0, len(uids), BATCH):
         await writer.batch(uids[start : start + BATCH])
     await writer.flush()
+    if writer.unknown_encoding:
+        raise UnknownEncodingError
     if writer.missed and not command.by_uid:
         raise GoneError
     return Reply("FETCH completed")
@@ -65,7 +68,7 @@ async def fetch(context: Context, command: c.Fetch) -> Reply:
 def _tells_flags(items: Sequence[FetchItem]) -> bool:
     """Whether FLAGS are asked for, or may change (RFC 7162 §3.1: MODSEQ goes with them)."""
     return Attribute.FLAGS in items or any(
-        isinstance(item, Section) and not item.peek for item in items
+        isinstance(item, Section | Binary) and not item.peek for item in items
     )
 
 
@@ -74,9 +77,10 @@ class _Fetch:
 
     def __init__(self, context: Context, items: Sequence[FetchItem]) -> None:
         self.missed = False
+        self.unknown_encoding = False
         self._context = context
         self._view = context.view
-        self._sections = [item for item in items if isinstance(item, Section)]
+        self._sections = [item for item in items if isinstance(item, Section | Binary)]
         attributes = [item for item in items if isinstance(item, Attribute)]
         self._rows = Rows(attributes, utf8=context.utf8)
         self._previews = [item for item in items if isinstance(item, Preview)]
@@ -176,7 +180,23 @@ class _Fetch:
         """One message with sections. Until its first octets are there nothing of it is put out."""
         begun = False
         lead = b"* %d FETCH (" % number + b"".join(item + b" " for item in head)
+        try:
+            binary = [item for item in self._sections if isinstance(item, Binary)]
+            surveyed = await survey_all(self._context, self._read, content, binary)
+        except UMError as error:
+            self._fail(error, begun=begun)
+            return
         for section in self._sections:
+            if isinstance(section, Binary):
+                found = surveyed[section]
+                lead += section.label + b" " + start_of(section, found)
+                if found is not None and not section.size_only:
+                    begun = True
+                    self._put(lead)
+                    await self._put_decoded(content, section, found)
+                    lead = b""
+                lead += b" "
+                continue
             span = self._span(content, section)
             if span is None:
                 lead += section.label + b" NIL "
@@ -200,9 +220,28 @@ class _Fetch:
             await self._rest(content, start + len(piece), end)
         self._put(lead.removesuffix(b" ") + b")\r\n")
 
+    async def _put_decoded(self, content: Content, item: Binary, found: Surveyed) -> None:
+        if found.kept is not None:
+            for piece in found.kept:
+                self._put(piece)
+            return
+        told = 0
+        try:
+            async for piece in pieces(self._read, content, item, found):
+                self._put(piece)
+                told += len(piece)
+                await self.flush()
+        except UMError as error:
+            raise BrokenResponseError from error
+        if told != found.size_octets:
+            raise BrokenResponseError
+
     def _fail(self, error: UMError, *, begun: bool) -> None:
         if begun:
             raise BrokenResponseError from error
+        if isinstance(error, UnknownEncodingError):
+            self.unknown_encoding = True
+            return
         if not isinstance(error, NotFoundError):
             raise error
         self.missed = True
@@ -237,6 +276,8 @@ class _Fetch:
         """
         section = self._sections[0]
         self._ahead.clear()
+        if isinstance(section, Binary):
+            return
         if not section.path and section.what == "HEADER":
             return
         wanted = []

@@ -35,6 +35,9 @@ class Heading:
 class Octets:
     """The coming literal is a message's."""
 
+    binary: bool = False
+    """It is written `~{n}` and may hold NUL (RFC 3516 §4.4)."""
+
 
 @dataclass(frozen=True, slots=True)
 class MessageEnd:
@@ -164,13 +167,15 @@ class _Chunk:
         """RFC 6855 §4; plain literals do as well since RFC 9755."""
         if not self._scan.utf8:
             raise BadCommandError("ENABLE UTF8=ACCEPT first")
-        self._scan.expect(b"~")
+        if not self._scan.next_is(b"~"):
+            raise BadCommandError("Expected '~'")
         self._octets()
 
     def _octets(self) -> None:
+        binary = self._scan.skip(b"~")
         if not (self._literal and self._scan.at_end()):
             raise BadCommandError(NO_LITERAL)
-        self.steps.append(Octets())
+        self.steps.append(Octets(binary))
         self._waits = True
 
     def _argument(self) -> None:

@@ -43,13 +43,28 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
+class Binary:
+    """A part without its Content-Transfer-Encoding (RFC 3516 §4.2): `BINARY[…]<…>`."""
+
+    label: bytes
+    """How the response calls it, up to the literal or the number."""
+    path: tuple[int, ...] = ()
+    start: int | None = None
+    count: int = 0
+    """`<start.count>` of what is decoded."""
+    peek: bool = False
+    size_only: bool = False
+    """BINARY.SIZE: only how many octets there are."""
+
+
+@dataclass(frozen=True, slots=True)
 class Preview:
     """RFC 8970 §3: the beginning of the text; `lazy`: only if that costs little."""
 
     lazy: bool = False
 
 
-FetchItem = Attribute | Section | Preview
+FetchItem = Attribute | Section | Binary | Preview
 
 _FAST = (Attribute.FLAGS, Attribute.INTERNALDATE, Attribute.SIZE)
 _MACROS: dict[bytes, tuple[FetchItem, ...]] = {
@@ -65,6 +80,7 @@ _OLD_NAMES = {
 _ATTRIBUTES = {item.value.encode("ascii"): item for item in Attribute}
 _NAME = re.compile(rb"[A-Za-z0-9.]+")
 _PATH = re.compile(rb"[1-9][0-9]{0,5}(?:\.[1-9][0-9]{0,5})*")
+_BINARY = frozenset({b"BINARY", b"BINARY.PEEK", b"BINARY.SIZE"})
 _WORD = re.compile(rb"[A-Za-z.]+")
 MAX_DEPTH = 100
 """Longest part path; deeper parts are in no index."""
@@ -87,6 +103,8 @@ def _name(scan: Scanner) -> bytes:
 def _item(scan: Scanner, name: bytes) -> FetchItem:
     if name in {b"BODY", b"BODY.PEEK"} and scan.next_is(b"["):
         return _section(scan, peek=name == b"BODY.PEEK")
+    if name in _BINARY and scan.next_is(b"["):
+        return _binary(scan, name)
     if name == b"PREVIEW":
         return Preview(lazy=_is_lazy(scan))
     item = _ATTRIBUTES.get(name) or _OLD_NAMES.get(name)
@@ -105,14 +123,7 @@ def _is_lazy(scan: Scanner) -> bool:
 
 def _section(scan: Scanner, *, peek: bool) -> Section:
     scan.expect(b"[")
-    path: tuple[int, ...] = ()
-    label = b""
-    match = scan.match_if(_PATH)
-    if match is not None:
-        label = match[0]
-        path = tuple(int(number) for number in label.split(b"."))
-        if len(path) > MAX_DEPTH:
-            raise BadCommandError("Part number too deep")
+    label, path = _path(scan)
     what, names = "", None
     if not scan.next_is(b"]"):
         if path:
@@ -134,6 +145,33 @@ def _section(scan: Scanner, *, peek: bool) -> Section:
         start=start,
         count=count,
         peek=peek,
+    )
+
+
+def _path(scan: Scanner) -> tuple[bytes, tuple[int, ...]]:
+    match = scan.match_if(_PATH)
+    if match is None:
+        return b"", ()
+    path = tuple(int(number) for number in match[0].split(b"."))
+    if len(path) > MAX_DEPTH:
+        raise BadCommandError("Part number too deep")
+    return match[0], path
+
+
+def _binary(scan: Scanner, name: bytes) -> Binary:
+    scan.expect(b"[")
+    label, path = _path(scan)
+    scan.expect(b"]")
+    if name == b"BINARY.SIZE":
+        return Binary(b"BINARY.SIZE[" + label + b"]", path, peek=True, size_only=True)
+    start, count = _partial(scan)
+    origin = b"" if start is None else b"<%d>" % start
+    return Binary(
+        b"BINARY[" + label + b"]" + origin,
+        path,
+        start=start,
+        count=count,
+        peek=name == b"BINARY.PEEK",
     )
 
 

@@ -1,5 +1,7 @@
 """Extensions that few libraries speak, against a real server with its real store."""
 
+import base64
+import random
 from collections.abc import Iterator
 
 import pytest
@@ -68,3 +70,20 @@ def test_imaplib_speaks_utf_8(server):
         other.command(b"SELECT R&AOk-pondeur/&AMk-t&AOk-")
         (envelope, _) = other.command(b"FETCH 1 ENVELOPE")
         assert b'"=?utf-8?b?UmXDp3U=?="' in envelope
+
+
+def test_an_attachment_comes_decoded(server):
+    """BINARY: what the server decodes is what a client decodes, NUL and all."""
+    sound = random.Random(3).randbytes(3_000_000)
+    head = b"Content-Type: audio/mpeg\r\nContent-Transfer-Encoding: "
+    encoded = head + b"base64\r\n\r\n" + base64.encodebytes(sound).replace(b"\n", b"\r\n")
+    plain = head + b"binary\r\n\r\n" + sound
+    with ImapWire(server, "carol", PASSWORD) as client:
+        form = b"APPEND INBOX " + literal(encoded) + b" ~" + literal(plain)
+        assert b" 1:2] " in client.command(form)[-1]
+        client.command(b"SELECT INBOX")
+        answers = client.command(b"FETCH 1:2 (BINARY.SIZE[1] BINARY.PEEK[1])")
+        for answer in answers[:2]:
+            assert b"BINARY.SIZE[1] 3000000 BINARY[1] ~{3000000}\r\n" + sound + b")" in answer
+        (told, *_) = client.command(b"FETCH 2 BODY.PEEK[1]")
+        assert base64.b64decode(told.partition(b"\r\n")[2].rpartition(b")")[0]) == sound

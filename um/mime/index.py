@@ -63,6 +63,10 @@ class PartIndex:
         _write(self.root, out)
         return b"".join(out)
 
+    def part(self, path: tuple[int, ...]) -> IndexedPart | None:
+        """The part of that number, () is the message itself; None if there is none."""
+        return _in_message(self.root, path) if path else self.root
+
     def span(self, path: tuple[int, ...], what: str = "") -> tuple[int, int] | None:
         """Start and end offset of a section of the message; None if there is no such section.
 
@@ -75,7 +79,7 @@ class PartIndex:
             part = self.root
             whole = {"": (part.start, part.end), "HEADER": _header(part), "TEXT": _text(part)}
             return whole.get(what)
-        found = _in_message(self.root, path)
+        found = self.part(path)
         if found is None:
             return None
         if what == "":

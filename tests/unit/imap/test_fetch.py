@@ -1,10 +1,12 @@
 """FETCH of large and nested messages: every octet, in slices, or an honest end."""
 
 import asyncio
+import base64
 import re
 
 import pytest
 
+from imap_server.commands.binary import KEEP_OCTETS
 from imap_server.commands.fetch import SLICE_OCTETS
 from tests.support.imap_transcript import Stage, message
 from um.core.errors import NotFoundError, UnavailableError
@@ -62,6 +64,39 @@ def test_a_message_of_many_slices_comes_whole():
         start, count = SLICE_OCTETS - 7, SLICE_OCTETS * 2 + 13
         (piece,) = literals(await fetch(stage, f"UID FETCH 2 BODY.PEEK[]<{start}.{count}>"))
         assert piece == LARGE[start : start + count]
+        await stage.close()
+
+    asyncio.run(story())
+
+
+def attached(octets: bytes) -> bytes:
+    return (
+        b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+        b"--b\r\nContent-Type: audio/mpeg\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+        + base64.encodebytes(octets).replace(b"\n", b"\r\n")
+        + b"\r\n--b--\r\n"
+    )
+
+
+@pytest.mark.parametrize("octets", [b"sound" * 20_000, b"sound\0" * 300_000])
+def test_a_part_is_decoded_as_it_is_sent(octets):
+    """BINARY: small and large parts whole, their size, partials, and a reader that stalls."""
+
+    async def story():
+        stage = await stage_with(attached(octets))
+        client = stage.clients["A"]
+        answer = await fetch(stage, "FETCH 1 (BINARY.PEEK[1] BINARY.SIZE[1])")
+        assert literals(answer) == [octets]
+        assert (b"~{%d}" % len(octets) in answer) is (b"\0" in octets)
+        assert answer.endswith(b" BINARY.SIZE[1] %d)\r\nf OK FETCH completed\r\n" % len(octets))
+        (part,) = literals(await fetch(stage, "FETCH 1 BINARY.PEEK[1]<99991.1000>"))
+        assert part == octets[99_991:100_991]
+        client.link.slow = True
+        held = len(await fetch(stage, "FETCH 1 BINARY.PEEK[1]"))
+        assert held <= max(KEEP_OCTETS, SLICE_OCTETS)
+        client.link.resume()
+        await stage.settle()
+        assert held + len(client.take_all()) > len(octets)
         await stage.close()
 
     asyncio.run(story())
