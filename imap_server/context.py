@@ -286,6 +286,7 @@ class Context:
             return
         await self.refresh()
         self.write(self.selected.announce(expunge=expunge))
+        self.selected.rebase(self.mailboxes.index_at_hand(self.selected.mailbox_id))
 
     async def refresh(self) -> None:
         """Let the view know what happened, before it is told."""

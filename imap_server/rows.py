@@ -50,7 +50,15 @@ class Column:
 
 def _flags(batch: Batch) -> list[bytes]:
     recent = batch.view.recent
-    return [render_flags(each.flags, recent=each.uid in recent) for each in batch.entries]
+    rendered = {
+        flags: render_flags(flags, recent=False) for flags in {e.flags for e in batch.entries}
+    }
+    if not recent:
+        return [rendered[each.flags] for each in batch.entries]
+    return [
+        render_flags(each.flags, recent=True) if each.uid in recent else rendered[each.flags]
+        for each in batch.entries
+    ]
 
 
 def _dates(batch: Batch) -> list[bytes]:

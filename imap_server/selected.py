@@ -8,14 +8,15 @@ Laws:
   but not announced keeps its number and its last known entry.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from functools import lru_cache
 
+from imap_server.entries import Entries
 from imap_server.wire import responses
 from imap_server.wire.sequence import SequenceSet, compress
 from imap_server.wire.tokens import BadCommandError
-from um.core.ids import MailboxId, ModSeq, Uid
+from um.core.ids import ModSeq, Uid
 from um.core.message import (
     ANSWERED,
     DELETED,
@@ -26,6 +27,7 @@ from um.core.message import (
     FlagOperation,
     Vanished,
 )
+from um.service.mailbox_index import MailboxIndex
 
 RECENT = "\\Recent"
 _SYSTEM = (ANSWERED, FLAGGED, DELETED, SEEN, DRAFT)
@@ -42,10 +44,8 @@ class Selected:
 
     def __init__(
         self,
-        mailbox_id: MailboxId,
+        index: MailboxIndex,
         *,
-        entries: Sequence[Entry],
-        modseq: ModSeq,
         recent_after: Uid,
         read_only: bool,
         condstore: bool = False,
@@ -57,19 +57,19 @@ class Selected:
         """Whether expunges are told by UID (RFC 7162 §3.2.10)."""
         self.saved: list[Uid] = []
         """What `$` stands for (RFC 5182); those that have gone meanwhile are among them."""
-        self.mailbox_id = mailbox_id
+        self.mailbox_id = index.mailbox_id
         self.read_only = read_only
-        self.modseq = modseq
+        self.modseq = index.modseq
         """Everything up to here has been applied."""
-        self.uids: list[Uid] = [entry.uid for entry in entries]
-        self.entries: dict[Uid, Entry] = {entry.uid: entry for entry in entries}
-        self.recent: set[Uid] = {uid for uid in self.uids if uid > recent_after}
+        self.uids: Sequence[Uid] = index.uids
+        """Shared with the index as long as it is the same: never changed, only replaced."""
+        self.entries = Entries(index.entries)
+        self.recent: set[Uid] = set(index.uids[bisect_right(index.uids, recent_after) :])
+        self._newest = index.modseq
         self._arrived: list[Uid] = []
         self._gone: set[Uid] = set()
         self._changed: set[Uid] = set()
-        self._keywords: dict[str, str] = {}
-        self._new_keywords = False
-        self._note_keywords(entries)
+        self._keywords: dict[str, str] = dict(index.keywords)
         self._new_keywords = False
 
     # -- numbers --------------------------------------------------------------------------------
@@ -105,13 +105,6 @@ class Selected:
         r"""The flag list of a message, \Recent included."""
         return render_flags(self.entries[uid].flags, recent=uid in self.recent)
 
-    def first_unseen(self) -> int | None:
-        r"""The number of the first message that is not \Seen."""
-        for number, uid in enumerate(self.uids, 1):
-            if SEEN not in self.entries[uid].flags:
-                return number
-        return None
-
     # -- what happened --------------------------------------------------------------------------
 
     def apply(
@@ -123,22 +116,36 @@ class Selected:
         recent_after: Uid,
     ) -> None:
         """Take in what a reading of the mailbox showed beyond `self.modseq`."""
-        last = max(self.uids[-1:] + self._arrived[-1:], default=Uid(0))
+        last = max((*self.uids[-1:], *self._arrived[-1:]), default=Uid(0))
         for entry in entries:
             known = self.entries.get(entry.uid)
             if known is not None:
                 if entry.modseq > known.modseq:
                     if entry.flags != known.flags:
                         self._changed.add(entry.uid)
-                    self.entries[entry.uid] = entry
+                    self._know(entry)
             elif entry.uid > last:
-                self.entries[entry.uid] = entry
+                self._know(entry)
                 self._arrived.append(entry.uid)
                 if entry.uid > recent_after:
                     self.recent.add(entry.uid)
         self._note_keywords(self.entries[uid] for uid in (*self._changed, *self._arrived))
         self.expunged(tombstone.uid for tombstone in vanished)
         self.modseq = max(self.modseq, modseq)
+
+    def _know(self, entry: Entry) -> None:
+        self.entries[entry.uid] = entry
+        self._newest = max(self._newest, entry.modseq)
+
+    def rebase(self, index: MailboxIndex | None) -> None:
+        """Share `index` instead of holding an own copy, if it is just what the client was told."""
+        if index is None or index.modseq != self.modseq or self._newest > index.modseq:
+            return
+        if self._gone or self._arrived or self.entries.is_based_on(index.entries):
+            return
+        if tuple(self.uids) == index.uids:
+            self.uids = index.uids
+            self.entries = Entries(index.entries)
 
     def expunged(self, uids: Iterable[Uid]) -> None:
         """These are gone; `announce` will say so."""
@@ -168,7 +175,7 @@ class Selected:
             elif _fold(entry.flags) != _expected(known.flags, operation, flags):
                 self._changed.add(entry.uid)
             if entry.modseq >= known.modseq:
-                self.entries[entry.uid] = entry
+                self._know(entry)
         self._note_keywords(entries)
         return tell
 
@@ -188,7 +195,7 @@ class Selected:
         if expunge and self._gone:
             out += self._announce_expunges()
         if self._arrived:
-            self.uids += self._arrived
+            self.uids = [*self.uids, *self._arrived]
             self._arrived = []
             out.append(b"* %d EXISTS\r\n* %d RECENT\r\n" % (len(self.uids), len(self.recent)))
         if self._new_keywords:

@@ -24,6 +24,7 @@ import structlog
 from storage import schema
 from storage.backend import Backend, Connection, Fault, database_url
 from storage.follower import PostgresFollower, SqliteFollower
+from storage.glance import SqliteGlance
 from storage.group import Outcome, Queue, Waiting
 from storage.instants import Instant
 from storage.postgres import PostgresBackend
@@ -89,6 +90,7 @@ class DatabaseStore:
             else self._writers
         )
         self._follower = self._new_follower()
+        self._glance = SqliteGlance(backend, clock) if isinstance(backend, SqliteBackend) else None
 
     async def run(self, name: str, work: Callable[[Transaction], T]) -> T:
         """Do `work` in one transaction that may write, and commit it durably."""
@@ -97,6 +99,12 @@ class DatabaseStore:
     async def read(self, name: str, work: Callable[[Transaction], T]) -> T:
         """Do `work` on one consistent view. A write in it raises the driver's own error."""
         return await self._submit(self._readers, name, work, writes=False)
+
+    async def glance(self, name: str, work: Callable[[Transaction], T], /) -> T:
+        """`um.core.at_once.Glancing`: at once on SQLite; as `read` on PostgreSQL."""
+        self.start_following()
+        seen = self._glance.look(work) if self._glance is not None else None
+        return await self.read(name, work) if seen is None else seen.result
 
     async def compact(self) -> None:
         """Rewrite the database without what was deleted. Raises UnavailableError if it is in use."""
@@ -113,6 +121,8 @@ class DatabaseStore:
     async def close(self) -> None:
         """End the threads, after what they were given, and close the connections."""
         self._readers.shutdown(wait=False)
+        if self._glance is not None:
+            self._glance.close()
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self._shut)
 

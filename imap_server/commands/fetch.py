@@ -110,7 +110,7 @@ class _Fetch:
         """Their entries and contents, as far as they are there."""
         view = self._view
         numbers = numbers_of(view, uids)
-        entries = [view.entries[uid] for uid in uids]
+        entries = view.entries.many(uids)
         if not self._needs_content:
             return numbers, Batch(view, entries, [NO_CONTENT] * len(entries))
         found = await self._context.mailboxes.contents(entries)

@@ -10,6 +10,7 @@ from imap_server.wire import responses
 from imap_server.wire.tokens import BadCommandError
 from um.core.ids import MailboxId
 from um.core.message import MailboxStatus
+from um.service.mailbox_index import MailboxIndex
 
 
 async def select(context: Context, command: c.Select) -> Reply:
@@ -27,9 +28,7 @@ async def select(context: Context, command: c.Select) -> Reply:
     )
     mailbox = snapshot.mailbox
     view = Selected(
-        mailbox.id,
-        entries=snapshot.entries,
-        modseq=mailbox.highest_modseq,
+        snapshot.index,
         recent_after=snapshot.recent_after,
         read_only=read_only,
         condstore="CONDSTORE" in context.enabled,
@@ -38,7 +37,7 @@ async def select(context: Context, command: c.Select) -> Reply:
     context.write(
         view.flags_line()
         + b"* %d EXISTS\r\n* %d RECENT\r\n" % (len(view.uids), len(view.recent))
-        + _unseen(view)
+        + _unseen(snapshot.index)
         + _ok("UIDs valid", b"UIDVALIDITY %d" % mailbox.uidvalidity)
         + _ok("Predicted next UID", b"UIDNEXT %d" % mailbox.uidnext)
         + _ok("Highest mod-sequence", b"HIGHESTMODSEQ %d" % mailbox.highest_modseq)
@@ -56,8 +55,8 @@ def _name(command: c.Select) -> str:
     return "EXAMINE" if command.read_only else "SELECT"
 
 
-def _unseen(view: Selected) -> bytes:
-    first = view.first_unseen()
+def _unseen(index: MailboxIndex) -> bytes:
+    first = index.first_unseen
     return b"" if first is None else _ok("First unseen", b"UNSEEN %d" % first)
 
 

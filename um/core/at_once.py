@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar, runtime_checkable
 
 from um.core.ids import BlobKey
-from um.core.ports import Transaction
+from um.core.ports import Store, Transaction
 
 T = TypeVar("T")
 
@@ -23,10 +23,21 @@ class BlobsAtOnce(Protocol):
         ...
 
 
+class Glance(Protocol):
+    """`Store.read`, for work that reads a few rows by their keys."""
+
+    async def __call__(self, name: str, work: Callable[[Transaction], T], /) -> T: ...
+
+
 @runtime_checkable
 class Glancing(Protocol):
-    """A `Store` that may look up a few rows without a thread."""
+    """A `Store` that may look up a few rows without a thread. Call it on the loop's thread only."""
 
-    async def glance(self, name: str, work: Callable[[Transaction], T]) -> T:
+    async def glance(self, name: str, work: Callable[[Transaction], T], /) -> T:
         """As `Store.read`, for work that reads a few rows by their keys."""
         ...
+
+
+def glance_of(store: Store) -> Glance:
+    """The quickest way to a few rows of `store`."""
+    return store.glance if isinstance(store, Glancing) else store.read

@@ -17,6 +17,7 @@ from typing import NoReturn
 import structlog
 
 from um.core.account import Account, AccountState
+from um.core.at_once import glance_of
 from um.core.credentials import AppPassword
 from um.core.errors import (
     AccountClosedError,
@@ -79,6 +80,7 @@ class Authenticator:
         metrics: Metrics | None = None,
     ) -> None:
         self._store = store
+        self._glance = glance_of(store)
         self._clock = clock
         self._hasher = hasher
         self._settings = settings
@@ -110,7 +112,7 @@ class Authenticator:
             found = tx.credentials.app_password(attempt.account.id, digest(app_password))
             return replace(attempt, app_password=found)
 
-        attempt = await self._store.read("login", attempt_txn)
+        attempt = await self._glance("login", attempt_txn)
         if attempt.paused:
             self._metrics.count("logins_locked_out")
             raise LockedOutError
@@ -199,7 +201,7 @@ class Authenticator:
 
     async def _settled(self, attempt: _Attempt, account_id: AccountId) -> Account:
         """The account as it is after the check, which took a while."""
-        account = await self._store.read("login-state", lambda tx: tx.accounts.get(account_id))
+        account = await self._glance("login-state", lambda tx: tx.accounts.get(account_id))
         if account is None or account.password_hash != attempt.stored:
             raise AuthenticationError
         if attempt.failed_before:

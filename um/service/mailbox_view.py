@@ -16,7 +16,7 @@ from typing import TypeVar
 import structlog
 
 from um.core.account import Account, Usage
-from um.core.at_once import BlobsAtOnce
+from um.core.at_once import BlobsAtOnce, Glancing, glance_of
 from um.core.errors import NotFoundError, UnavailableError
 from um.core.ids import AccountId, ContentId, MailboxId, ModSeq, Uid
 from um.core.message import Content, Entry, Mailbox, MailboxStatus, Vanished
@@ -25,6 +25,7 @@ from um.mime.index import PartIndex
 from um.mime.text import Searchable, searchable_text
 from um.service.content_cache import ContentCache
 from um.service.mailbox_folders import known_txn, owned_txn
+from um.service.mailbox_index import ENTRIES_KEPT, MailboxIndex, MailboxIndexes
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -47,10 +48,14 @@ class Snapshot:
     """All of one mailbox at one instant, which is `mailbox.highest_modseq`."""
 
     mailbox: Mailbox
-    entries: list[Entry]
-    """By UID."""
+    index: MailboxIndex
     recent_after: Uid
     """Messages with a greater UID are \\Recent to the session that took this snapshot."""
+
+    @property
+    def entries(self) -> list[Entry]:
+        """By UID."""
+        return list(self.index.entries.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +72,22 @@ class MailboxView:
     """The questions that a session asks of one account's mailboxes."""
 
     def __init__(
-        self, store: Store, blobs: BlobStore, clock: Clock, *, cache_octets: int = CACHE_OCTETS
+        self,
+        store: Store,
+        blobs: BlobStore,
+        clock: Clock,
+        *,
+        cache_octets: int = CACHE_OCTETS,
+        index_entries: int = ENTRIES_KEPT,
     ) -> None:
         self._store = store
         self._blobs = blobs
         self._blobs_at_once = blobs if isinstance(blobs, BlobsAtOnce) else None
         self._clock = clock
         self._cache = ContentCache(cache_octets)
+        self._indexes = MailboxIndexes(index_entries)
+        self._glances = isinstance(store, Glancing)
+        self._glance = glance_of(store)
         self._claims_fail = False
         """So that an outage is logged once, however many sessions look meanwhile."""
 
@@ -81,12 +95,12 @@ class MailboxView:
 
     async def account(self, account_id: AccountId) -> Account | None:
         """The account as it is now."""
-        return await self._store.read("account", lambda tx: tx.accounts.get(account_id))
+        return await self._glance("account", lambda tx: tx.accounts.get(account_id))
 
     async def usage(self, account_id: AccountId) -> Usage:
         """Octets used, reserved and allowed."""
         now = self._clock.now()
-        return await self._store.read("usage", lambda tx: tx.accounts.usage(account_id, now))
+        return await self._glance("usage", lambda tx: tx.accounts.usage(account_id, now))
 
     async def message_count(self, account_id: AccountId) -> int:
         """Messages in all folders together."""
@@ -115,7 +129,7 @@ class MailboxView:
 
     async def find(self, account_id: AccountId, name: str) -> Mailbox:
         """The folder of that name. Raises NotFoundError."""
-        return await self._store.read("find-mailbox", lambda tx: known_txn(tx, account_id, name))
+        return await self._glance("find-mailbox", lambda tx: known_txn(tx, account_id, name))
 
     async def status(self, account_id: AccountId, name: str) -> MailboxStatus:
         """Its counts. Raises NotFoundError."""
@@ -148,16 +162,44 @@ class MailboxView:
         Raises NotFoundError.
         """
 
+        def at_hand_txn(tx: Transaction) -> Snapshot | None:
+            mailbox = known_txn(tx, account_id, name)
+            index = self._indexes.find(mailbox.id)
+            if index is None or index.modseq != mailbox.highest_modseq:
+                return None
+            return Snapshot(mailbox, index, mailbox.recent_floor)
+
         def open_txn(tx: Transaction, *, claim: bool = False) -> Snapshot:
             mailbox = known_txn(tx, account_id, name)
             floor = tx.mailboxes.claim_recent(mailbox.id) if claim else mailbox.recent_floor
-            return Snapshot(mailbox, tx.messages.entries(mailbox.id), floor)
+            return Snapshot(mailbox, self._index_txn(tx, mailbox), floor)
 
-        snapshot = await self._store.read("open-mailbox", open_txn)
+        snapshot = None
+        if self._glances:
+            snapshot = await self._glance("open-mailbox", at_hand_txn)
+        if snapshot is None:
+            snapshot = await self._store.read("open-mailbox", open_txn)
         if claim_recent and _has_unclaimed(snapshot.mailbox):
             claim = partial(open_txn, claim=True)
             snapshot = await self._claimed("open-mailbox", claim, unclaimed=snapshot)
+        self._indexes.keep(snapshot.index)
         return snapshot
+
+    def _index_txn(self, tx: Transaction, mailbox: Mailbox) -> MailboxIndex:
+        """All of the mailbox: what is kept of it, and what has changed since."""
+        known = self._indexes.find(mailbox.id)
+        modseq = mailbox.highest_modseq
+        if known is None or known.modseq > modseq:
+            return MailboxIndex.of(mailbox.id, modseq, tx.messages.entries(mailbox.id))
+        if known.modseq == modseq:
+            return known
+        since = known.modseq
+        entries = tx.messages.entries(mailbox.id, since=since)
+        return known.later(modseq, entries, tx.messages.vanished(mailbox.id, since=since))
+
+    def index_at_hand(self, mailbox_id: MailboxId) -> MailboxIndex | None:
+        """What is kept of the mailbox, of whatever instant."""
+        return self._indexes.find(mailbox_id)
 
     async def changes(
         self,
@@ -168,6 +210,12 @@ class MailboxView:
         claim_recent: bool = False,
     ) -> Changes:
         """What changed after `since`. Raises NotFoundError if the folder is gone."""
+
+        def unchanged_txn(tx: Transaction) -> Changes | None:
+            mailbox = owned_txn(tx, account_id, mailbox_id)
+            if mailbox.highest_modseq > since:
+                return None
+            return Changes(mailbox, [], [], mailbox.recent_floor)
 
         def changes_txn(tx: Transaction, *, claim: bool = False) -> Changes:
             mailbox = owned_txn(tx, account_id, mailbox_id)
@@ -181,10 +229,19 @@ class MailboxView:
                 floor,
             )
 
-        changes = await self._store.read("changes", changes_txn)
+        changes = await self._glance("changes", unchanged_txn) if self._glances else None
+        if changes is None:
+            changes = await self._store.read("changes", changes_txn)
         if claim_recent and changes.entries and _has_unclaimed(changes.mailbox):
             claim = partial(changes_txn, claim=True)
             changes = await self._claimed("changes", claim, unclaimed=changes)
+        self._indexes.advance(
+            mailbox_id,
+            since=since,
+            modseq=changes.mailbox.highest_modseq,
+            entries=changes.entries,
+            vanished=changes.vanished,
+        )
         return changes
 
     async def vanished(

@@ -291,7 +291,7 @@ class MailboxService(MailboxView):
             if not fits(before_octets + size_octets, tx.accounts.usage(account_id, now)):
                 raise QuotaExceededError
 
-        await self._store.read("may-append", may_append_txn)
+        await self._glance("may-append", may_append_txn)
 
     def appending(self, account_id: AccountId, name: str) -> Appending:
         """Begin to append messages of the owner to a folder."""

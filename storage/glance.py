@@ -1,0 +1,73 @@
+"""A few rows of SQLite by their keys, read on the loop's own thread.
+
+In write-ahead mode a reader waits for nobody, and such a look costs 20 microseconds where a thread
+costs 200. The connection waits for no lock either: where one is held (a recovery after a crash) the
+answer is None, and the caller goes to a thread.
+"""
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from storage import sqlite
+from storage.transaction import SqlTransaction
+from storage.unit import Unit
+from um.core.ports import Clock, Transaction
+from um.core.steps import no_steps
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen(Generic[T]):
+    """The result of a look that was possible."""
+
+    result: T
+
+
+class SqliteGlance:
+    """One connection that only reads; of one thread."""
+
+    def __init__(self, backend: sqlite.SqliteBackend, clock: Clock) -> None:
+        self._path = backend.path
+        self._dialect = backend.dialect
+        self._clock = clock
+        self._connection: sqlite3.Connection | None = None
+
+    def look(self, work: Callable[[Transaction], T]) -> Seen[T] | None:
+        """Do `work` on one consistent view; None: not now. Raises what `work` raises."""
+        try:
+            cursor = self._cursor()
+            cursor.execute("BEGIN")
+            unit = Unit(cursor, self._dialect, clock=self._clock, steps=no_steps, writes=False)
+            result = work(SqlTransaction(unit))
+            cursor.execute("COMMIT")
+        except sqlite3.Error:
+            self.close()
+            return None
+        except BaseException:
+            self._end()
+            raise
+        return Seen(result)
+
+    def close(self) -> None:
+        """Close the connection; the next look makes a new one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(sqlite3.Error):
+                connection.close()
+
+    def _cursor(self) -> sqlite3.Cursor:
+        if self._connection is None:
+            self._connection = sqlite.connect(self._path, writes=False)
+            self._connection.execute("PRAGMA busy_timeout=0").fetchall()
+        return self._connection.cursor()
+
+    def _end(self) -> None:
+        try:
+            if self._connection is not None and self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except sqlite3.Error:
+            self.close()

@@ -1,0 +1,192 @@
+"""Indexes in memory over a store that other processes change too: never wrong, and bounded."""
+
+import asyncio
+import uuid
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from storage.database import open_store
+from storage.memory import MemoryBlobStore
+from um.core.message import DELETED, SEEN, FlagOperation
+from um.service.mailbox_index import MailboxIndex, MailboxIndexes
+from um.service.mailbox_view import MailboxView
+
+FOLDERS = ("INBOX", "Other")
+OPERATIONS = (
+    "deliver",
+    "seen",
+    "unseen",
+    "keyword",
+    "expunge",
+    "move",
+    "copy",
+    "trashed",
+    "remake",
+)
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from([0, 1]),
+        st.sampled_from(OPERATIONS),
+        st.sampled_from(FOLDERS),
+        st.lists(st.integers(1, 6), max_size=3),
+        st.lists(st.tuples(st.sampled_from([0, 1]), st.sampled_from(FOLDERS)), max_size=2),
+    ),
+    min_size=1,
+    max_size=20,
+)
+
+
+class Account:
+    """One account with two folders, and what can be done to it."""
+
+    def __init__(self, house):
+        self.house = house
+        self.account = house.account(uuid.uuid4().hex[:12])
+        for name in FOLDERS:
+            house.folder(self.account, name)
+
+    def change_txn(self, operation, name, uids):
+        house, account = self.house, self.account
+
+        def work(tx):
+            mailbox = tx.mailboxes.by_name(account.id, name)
+            other = tx.mailboxes.by_name(account.id, FOLDERS[name == "INBOX"])
+            now = house.now()
+            match operation:
+                case "deliver":
+                    content = house.content(account)
+                    tx.messages.add_content(content)
+                    tx.messages.add_entry(
+                        mailbox.id, content.id, flags=(), internal_date=now, saved_at=now
+                    )
+                case "seen":
+                    tx.messages.change_flags(mailbox.id, uids, FlagOperation.ADD, [SEEN])
+                case "unseen":
+                    tx.messages.change_flags(mailbox.id, uids, FlagOperation.REPLACE, [DELETED])
+                case "keyword":
+                    tx.messages.change_flags(mailbox.id, uids, FlagOperation.ADD, ["Junk"])
+                case "expunge":
+                    tx.messages.expunge(mailbox.id, uids)
+                case "move":
+                    tx.messages.move(mailbox.id, uids, other.id, now)
+                case "copy":
+                    tx.messages.copy(mailbox.id, uids, other.id, now)
+                case "trashed":
+                    tx.messages.set_trashed(mailbox.id, uids, now)
+                case "remake":
+                    tx.mailboxes.delete(mailbox.id)
+                    tx.mailboxes.create(account.id, name)
+
+        return work
+
+    def truth_txn(self, name):
+        def work(tx):
+            mailbox = tx.mailboxes.by_name(self.account.id, name)
+            return mailbox.id, mailbox.highest_modseq, tx.messages.entries(mailbox.id)
+
+        return work
+
+
+async def agrees(view, store, account, name):
+    """What the view shows is what lies in the tables."""
+    snapshot = await view.open(account.account.id, name)
+    mailbox_id, modseq, entries = await store.read("truth", account.truth_txn(name))
+    index = snapshot.index
+    assert (index.mailbox_id, index.modseq, snapshot.entries) == (mailbox_id, modseq, entries)
+    assert list(index.uids) == list(index.entries) == [each.uid for each in entries]
+    fresh = MailboxIndex.of(mailbox_id, modseq, entries)
+    assert index.keywords == fresh.keywords
+    assert index.first_unseen == fresh.first_unseen
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(STEPS, st.sampled_from([0, 3, 1000]))
+def test_an_index_is_never_wrong(persistent, steps, limit):
+    """Two processes on one database, each with indexes; either changes, either looks, at any time."""
+    house = persistent
+    account = Account(house)
+
+    async def story():
+        other = open_store(house.url, publish=lambda _: None, clock=house.clock)
+        stores = (house.store, other)
+        blobs = MemoryBlobStore()
+        views = [MailboxView(each, blobs, house.clock, index_entries=limit) for each in stores]
+        known = {}
+        for who, operation, name, uids, looks in steps:
+            await stores[who].run("change", account.change_txn(operation, name, uids))
+            for looker, where in looks:
+                snapshot = await views[looker].open(account.account.id, where)
+                before = known.get((looker, where))
+                if before is not None and before.mailbox.id == snapshot.mailbox.id:
+                    # What a session reads between two looks brings the index up to date too.
+                    since = before.mailbox.highest_modseq
+                    await views[looker].changes(
+                        account.account.id, snapshot.mailbox.id, since=since
+                    )
+                known[looker, where] = snapshot
+                await agrees(views[looker], stores[looker], account, where)
+        for view, store in zip(views, stores, strict=True):
+            for name in FOLDERS:
+                await agrees(view, store, account, name)
+        await other.close()
+
+    house.runner.run(story())
+
+
+def entries(house, count):
+    """So many entries of a folder of its own."""
+    account = house.account(uuid.uuid4().hex[:12])
+    inbox = house.folder(account)
+    return inbox.id, [house.deliver(account, inbox) for _ in range(count)]
+
+
+def test_the_bound_holds_and_the_oldest_go(house):
+    """However many mailboxes are looked at."""
+    indexes = MailboxIndexes(5)
+    made = []
+    for count in (2, 2, 2, 9):
+        mailbox_id, found = entries(house, count)
+        made.append(MailboxIndex.of(mailbox_id, found[-1].modseq, found))
+        indexes.keep(made[-1])
+        assert indexes.entries <= 5
+    kept = [indexes.find(each.mailbox_id) for each in made]
+    assert kept == [None, None, None, None]
+    indexes.keep(made[0])
+    indexes.keep(made[1])
+    indexes.keep(made[0])
+    indexes.keep(made[2])
+    assert indexes.find(made[1].mailbox_id) is None
+    assert indexes.find(made[0].mailbox_id) is made[0]
+
+
+def test_a_glance_sees_what_was_committed_and_writes_nothing(persistent):
+    """Own and foreign commits, at once; what it raises is the caller's, and it goes on working."""
+    house = persistent
+    account = Account(house)
+
+    async def story():
+        other = open_store(house.url, publish=lambda _: None, clock=house.clock)
+        for store in (house.store, other, house.store):
+            await store.run("change", account.change_txn("deliver", "INBOX", []))
+            seen = await asyncio.gather(
+                *(each.glance("look", account.truth_txn("INBOX")) for each in (house.store, other))
+            )
+            assert seen[0] == seen[1] == await store.read("look", account.truth_txn("INBOX"))
+
+            def fails(tx):
+                raise LookupError
+
+            for bad in (fails, account.change_txn("deliver", "INBOX", [])):
+                try:
+                    await store.glance("bad", bad)
+                except (LookupError, RuntimeError):
+                    continue
+                raise AssertionError("a glance that must not succeed")
+        await other.close()
+
+    house.runner.run(story())
