@@ -1,13 +1,14 @@
 """`Reservations`, `Lockouts` and `Records` in the database."""
 
 import uuid
-from datetime import datetime
+from collections.abc import Collection
+from datetime import UTC, datetime
 
 import sqlalchemy as sa
 
 from storage import schema
 from storage.instants import Instant
-from storage.statement import Statement, insert, upsert, value
+from storage.statement import Among, Statement, insert, upsert, value
 from storage.unit import Unit
 from um.core.account import AuditRecord, CallRecord, PurgeRecord
 from um.core.errors import NotFoundError
@@ -46,12 +47,16 @@ _AUDIT_OF = Statement(
     .order_by(_a.at, _a.id)
 )
 _ADD_CALL = Statement(insert(schema.calls, *_CALL_FIELDS))
-_CALLS_OF = Statement(
+_CALLS = (
     sa.select(*(_c[name] for name in _CALL_FIELDS))
-    .where(_c.account_id == value("id"))
+    .where(_c.account_id == value("id"), _c.at <= value("until", Instant()))
     .order_by(_c.at.desc(), _c.id.desc())
     .limit(value("limit", sa.Integer()))
+    .offset(value("skip", sa.Integer()))
 )
+_CALLS_OF = Statement(_CALLS)
+_CALLS_OF_KINDS = Statement(_CALLS.where(Among(_c.kind, "kinds")))
+_END = datetime(9999, 12, 31, tzinfo=UTC)
 _SAVE_PURGE = Statement(upsert(schema.purges))
 _PURGES = Statement(sa.select(*schema.purges.columns).order_by(schema.purges.c.started_at))
 _MARK = Statement(sa.select(schema.marks.c.value).where(schema.marks.c.key == value("key")))
@@ -123,8 +128,20 @@ class SqlRecords:
         _need_account(self._unit, record.account_id)
         self._unit.do(_ADD_CALL, **{name: getattr(record, name) for name in _CALL_FIELDS})
 
-    def calls_of(self, account_id: AccountId, *, limit: int = 100) -> list[CallRecord]:
-        rows = self._unit.rows(_CALLS_OF, id=account_id, limit=limit)
+    def calls_of(
+        self,
+        account_id: AccountId,
+        *,
+        limit: int = 100,
+        kinds: Collection[str] = (),
+        until: datetime | None = None,
+        skip: int = 0,
+    ) -> list[CallRecord]:
+        wanted = {"id": account_id, "limit": limit, "until": until or _END, "skip": skip}
+        if kinds:
+            rows = self._unit.rows(_CALLS_OF_KINDS, **wanted, kinds=list(kinds))
+        else:
+            rows = self._unit.rows(_CALLS_OF, **wanted)
         return [CallRecord(*row) for row in rows]
 
     def save_purge(self, record: PurgeRecord) -> None:

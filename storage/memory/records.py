@@ -1,6 +1,7 @@
 """`Reservations`, `Lockouts` and `Records` in memory."""
 
 import uuid
+from collections.abc import Collection
 from datetime import datetime
 
 from storage.memory.tables import Unit
@@ -79,9 +80,23 @@ class MemoryRecords:
             raise NotFoundError("There is no such account")
         self._tables.calls.append(record)
 
-    def calls_of(self, account_id: AccountId, *, limit: int = 100) -> list[CallRecord]:
-        mine = [each for each in reversed(self._tables.calls) if each.account_id == account_id]
-        return sorted(mine, key=lambda each: each.at, reverse=True)[:limit]
+    def calls_of(
+        self,
+        account_id: AccountId,
+        *,
+        limit: int = 100,
+        kinds: Collection[str] = (),
+        until: datetime | None = None,
+        skip: int = 0,
+    ) -> list[CallRecord]:
+        mine = [
+            each
+            for each in reversed(self._tables.calls)
+            if each.account_id == account_id
+            and (not kinds or each.kind in kinds)
+            and (until is None or each.at <= until)
+        ]
+        return sorted(mine, key=lambda each: each.at, reverse=True)[skip : skip + limit]
 
     def save_purge(self, record: PurgeRecord) -> None:
         self._tables.purges[record.account_id] = record

@@ -51,6 +51,29 @@ def test_calls_are_listed_newest_first(house):
         house.run(lambda tx: tx.records.add_call(replace(calls[0], account_id="f" * 32)))
 
 
+def test_calls_are_listed_by_kind_and_from_an_instant_on(house):
+    """None later than `until`; `skip` passes over the first of those."""
+    account = house.account()
+    kinds = ("voice", "mail", "voice", "fax", "voice")
+    lines = [
+        CallRecord(account.id, house.now() + timedelta(seconds=n // 2), kind, None, str(n), 0.0)
+        for n, kind in enumerate(kinds)
+    ]
+    for line in lines:
+        house.run(lambda tx, line=line: tx.records.add_call(line))
+
+    def callers(**wanted):
+        found = house.read(lambda tx: tx.records.calls_of(account.id, **wanted))
+        return "".join(each.caller for each in found)
+
+    assert callers(kinds=["voice"]) == "420"
+    assert callers(kinds=["fax", "mail"], limit=1) == "3"
+    assert callers(until=house.now() + timedelta(seconds=1)) == "3210"
+    assert callers(until=house.now() + timedelta(seconds=1), skip=1, limit=2) == "21"
+    assert callers(until=house.now() - timedelta(seconds=1)) == ""
+    assert callers(kinds=["voice"], until=house.now() + timedelta(seconds=1), skip=1) == "0"
+
+
 def test_one_purge_record_an_account(house):
     """The record of a purge is replaced when the purge goes on."""
     begun = PurgeRecord("a" * 32, house.now(), None, 0, 0, 0)

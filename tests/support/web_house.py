@@ -149,9 +149,11 @@ class HouseReception:
             limits=Limits(30, 64 * 1024),
         )
 
-    async def take(self, account: Account, data: bytes, *, key: IngestKey | None) -> Delivered:
+    async def take(
+        self, account: Account, data: bytes, *, key: IngestKey | None, sender: str = SENDER
+    ) -> Delivered:
         client = Client(address="127.0.0.1", helo="localhost", protocol="LMTP", trusted=True)
-        prepared = await self._reception.prepare(data, SENDER, client)
+        prepared = await self._reception.prepare(data, sender, client)
         return await self._reception.deliver(prepared, account, key=key)
 
 

@@ -136,13 +136,15 @@ class PurgeRecord:
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """A line of an account's history: a call, whether or not a message came of it."""
+    """A line of an account's history: a call, whether or not a message came of it; mail that came."""
 
     account_id: AccountId
     at: datetime
     kind: str
-    """`voice`, `fax`, `missed-voice`, `missed-fax`, `refused`."""
+    """`voice`, `fax`, `missed-voice`, `missed-fax`, `refused`; of mail `invoice`, `mail`."""
     number: E164 | None
     caller: str
+    """Number or name; of mail its author."""
     duration_seconds: float
     detail: str = ""
+    """In the words of whoever wrote the line; of an invoice its subject."""

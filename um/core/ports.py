@@ -399,7 +399,17 @@ class Records(Protocol):
 
     def add_call(self, record: CallRecord) -> None: ...
 
-    def calls_of(self, account_id: AccountId, *, limit: int = 100) -> list[CallRecord]: ...
+    def calls_of(
+        self,
+        account_id: AccountId,
+        *,
+        limit: int = 100,
+        kinds: Collection[str] = (),
+        until: datetime | None = None,
+        skip: int = 0,
+    ) -> list[CallRecord]:
+        """The latest first, of these kinds (all, if none is named), none later than `until`."""
+        ...
 
     def save_purge(self, record: PurgeRecord) -> None:
         """Insert or replace the record of that account."""

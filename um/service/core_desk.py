@@ -23,6 +23,7 @@ DISPOSITIONS = frozenset({ANSWERED, "no-answer", "busy", "failed", "congestion",
 """Those of Asterisk's and FreeSWITCH's records, in small letters with hyphens."""
 REMEMBERED_CALLS = 1000
 """So many of an account's latest calls are searched for an id: a sender repeats soon or never."""
+_CALLS = ("voice", "fax", "missed-voice", "missed-fax")
 _CLOCK_SKEW = timedelta(days=1)
 
 
@@ -114,10 +115,10 @@ class CoreDesk:
     def _add_call_txn(self, tx: Transaction, call: ReportedCall) -> bool:
         account, number = self._found_txn(tx, call.number)
         tx.accounts.lock(account.id)  # the same record from two nodes at once is one call too
-        known = tx.records.calls_of(account.id, limit=REMEMBERED_CALLS)
+        medium = "fax" if number.use is NumberUse.FAX else "voice"
+        known = tx.records.calls_of(account.id, limit=REMEMBERED_CALLS, kinds=_CALLS)
         if any(_id_of(record) == call.id for record in known):
             return False
-        medium = "fax" if number.use is NumberUse.FAX else "voice"
         caller = clean_text(call.caller)
         tx.records.add_call(
             CallRecord(
@@ -139,6 +140,11 @@ class CoreDesk:
             if account is not None and account.state is not AccountState.PURGING:
                 return account, number
         raise NotFoundError("No account has that number")
+
+
+def is_answered(record: CallRecord) -> bool:
+    """Whether the core reported a call that somebody (or a fax machine) took: no message of ours."""
+    return record.detail.partition(" ")[0] == ANSWERED
 
 
 def _id_of(record: CallRecord) -> str | None:

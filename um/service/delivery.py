@@ -45,6 +45,7 @@ from um.policy.lifecycle import DOOR_OF_KIND, Answer, Door, answer, refusal
 from um.policy.quota import Room, crossed_percent, fits, refusal_is_over, refusal_mark
 from um.policy.retention import ingest_dated
 from um.service.forward.plan import Stored, write_outbox_txn
+from um.service.history import mail_line
 from um.service.ingest import (
     Delivered,
     Incoming,
@@ -262,6 +263,8 @@ class Delivery:
             saved_at=now,
         )
         tx.messages.remember_ingest(incoming.ingest_key, entry, ingest_dated(incoming.kind, now))
+        if incoming.in_history:
+            tx.records.add_call(mail_line(account.id, incoming.kind, content.header, at=now))
         used = before.used_octets
         crossed = crossed_percent(used, used + content.size_octets, before.limit_octets)
         rows = self._write_outbox(tx, incoming, Stored(account, content, entry, self._new_id, now))

@@ -258,6 +258,7 @@ def _call(call: CallRecord) -> dict[str, object]:
         "number": call.number,
         "caller": call.caller,
         "duration_seconds": call.duration_seconds,
+        "detail": call.detail,
     }
 
 

@@ -1,10 +1,11 @@
 """What the house has written down: who did what, what was purged, who called, and the sums of all."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
-from um.core.account import AuditRecord, CallRecord, PurgeRecord, Totals
+from um.core.account import AuditRecord, PurgeRecord, Totals
 from um.core.ids import AccountId
 from um.core.ports import Store
+from um.service.history import HistoryPage, page
 from um.service.recipients import named_txn
 from um.service.settings import AccountSettings
 
@@ -27,11 +28,16 @@ class HouseRecords:
         """All purge records: what went, when, and how much."""
         return await self._store.read("purges", lambda tx: tx.records.purges())
 
-    async def calls(self, account_id: AccountId, *, limit: int) -> Sequence[CallRecord]:
-        """The account's call history, the latest first."""
-        return await self._store.read(
-            "calls", lambda tx: tx.records.calls_of(account_id, limit=limit)
-        )
+    async def history(
+        self,
+        account_id: AccountId,
+        *,
+        limit: int,
+        kinds: Collection[str] = (),
+        after: str | None = None,
+    ) -> HistoryPage:
+        """The account's history of calls and mail, as `um.service.history.page`."""
+        return await page(self._store, account_id, limit=limit, kinds=kinds, after=after)
 
     async def totals(self) -> Totals:
         """All accounts together."""

@@ -32,6 +32,8 @@ class Incoming:
     """A replay from the spool says PROMISED: the reservation may have expired meanwhile."""
     duration_seconds: int | None = None
     pages: int | None = None
+    in_history: bool = False
+    """The account's history has a line of it; calls write theirs themselves."""
     by_owner: bool = False
     """An APPEND by the account itself: needs no open door for its kind, but a state that may write."""
     outside: bool = True

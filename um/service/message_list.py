@@ -15,8 +15,7 @@ from datetime import datetime
 from um.core.errors import InvalidError
 from um.core.ids import AccountId, ContentId, MailboxId, Uid
 from um.core.message import FLAGGED, INBOX, SEEN, Content, Entry, MessageKind
-from um.mime.addresses import parse_addresses
-from um.mime.charsets import decode_octets
+from um.mime.authors import first_author
 from um.mime.clean import clean_text
 from um.mime.fields import Fields, parse_fields
 from um.mime.headers import decode_text
@@ -113,7 +112,7 @@ class MessageList:
 def listed(entry: Entry, content: Content) -> Listed:
     """A message as the list shows it."""
     fields = parse_fields(content.header)
-    sender, address = _sender(fields)
+    sender, address = first_author(fields)
     return Listed(
         mailbox_id=entry.mailbox_id,
         uid=entry.uid,
@@ -152,7 +151,7 @@ def _has(entry: Entry, known: Mapping[ContentId, Content], words: Sequence[str])
     if content is None:
         return False
     fields = parse_fields(content.header)
-    text = " ".join((_subject(fields), *_sender(fields))).casefold()
+    text = " ".join((_subject(fields), *first_author(fields))).casefold()
     # A number is written with spaces; who looks for one may leave them out.
     packed = text.replace(" ", "").replace("-", "")
     return all(word in text or word in packed for word in words)
@@ -160,16 +159,6 @@ def _has(entry: Entry, known: Mapping[ContentId, Content], words: Sequence[str])
 
 def _subject(fields: Fields) -> str:
     return clean_text(decode_text(fields.first(b"subject") or b""), MAX_SUBJECT)
-
-
-def _sender(fields: Fields) -> tuple[str, str]:
-    """Name and address of the first author; the name may stand for the address."""
-    for each in parse_addresses(fields.first(b"from") or b""):
-        if each.mailbox is None or each.host is None:
-            continue
-        address = clean_text(decode_octets(b"%b@%b" % (each.mailbox, each.host), None), 320)
-        return clean_text(decode_text(each.name or b"")) or address, address
-    return "", ""
 
 
 def _is_urgent(fields: Fields) -> bool:

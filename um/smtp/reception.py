@@ -202,6 +202,7 @@ class Reception:
             kind=prepared.kind,
             data=prepared.data,
             ingest_key=key or IngestKey(f"mail:{prepared.fingerprint}:{account.id}"),
+            in_history=True,
         )
         try:
             delivered = await self._deliveries.deliver(incoming)

@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from tests.support.house import PASSWORD, incoming
-from tests.support.web_house import WebHouse, check_problem, run
+from tests.support.web_house import HouseReception, WebHouse, check_problem, run
 from um.core.account import CallRecord
+from um.core.message import MessageKind
 
 ME = "/api/v1/me"
 NEW = "another horse"
@@ -235,11 +236,34 @@ def test_the_history_is_told_latest_first(web):
     later = replace(call, at=web.house.clock.now().replace(hour=23), kind="fax", caller="+1")
     for each in (call, later):
         run(web.house.store.run("call", lambda tx, each=each: tx.records.add_call(each)))
-    assert [each["kind"] for each in web.owner.get(f"{ME}/history").json()] == [
-        "fax",
-        "missed-voice",
+    told = web.owner.get(f"{ME}/history").json()
+    assert [each["kind"] for each in told["lines"]] == ["fax", "missed-voice"]
+    assert told["next"] is None
+    first = web.owner.get(f"{ME}/history?limit=1").json()
+    rest = web.owner.get(f"{ME}/history?limit=1&after={first['next']}").json()
+    assert ([each["kind"] for each in rest["lines"]], rest["next"]) == (["missed-voice"], None)
+    only = web.owner.get(f"{ME}/history?kind=fax&kind=mail").json()
+    assert [each["kind"] for each in only["lines"]] == ["fax"]
+    for wrong in ("after=x", "after=1", "kind=none", "limit=0", f"after={'9' * 18}.1"):
+        check_problem(web.owner.get(f"{ME}/history?{wrong}"), 422, "invalid")
+
+
+def test_mail_that_came_is_in_the_history_once_and_stays(web):
+    """A bill with its subject, a letter by its author alone; what is deleted since is told still."""
+    reception = HouseReception(web.house)
+    bill = b"From: Billing <billing@example.net>\r\nSubject: Invoice 7\r\n\r\nx\r\n"
+    for _ in range(2):
+        run(reception.take(web.account, bill, key=None))
+    letter = b"From: Carol <carol@example.org>\r\nSubject: Private\r\n\r\nx\r\n"
+    run(reception.take(web.account, letter, key=None, sender="carol@example.org"))
+    run(web.house.delivery.deliver(incoming(web.account, "copy", kind=MessageKind.MAIL)))
+    for message in web.owner.get(f"{ME}/messages").json()["messages"]:
+        web.owner.delete(f"{ME}/messages/{message['id']}")
+    told = web.owner.get(f"{ME}/history").json()["lines"]
+    assert [(each["kind"], each["caller"], each["detail"]) for each in told] == [
+        ("mail", "Carol <carol@example.org>", ""),
+        ("invoice", "Billing <billing@example.net>", "Invoice 7"),
     ]
-    assert len(web.owner.get(f"{ME}/history?limit=1").json()) == 1
 
 
 def confirmed(web):

@@ -1,6 +1,8 @@
 """The portal's settings: telephone, forwarding, account, passwords, and what is refused there."""
 
 import re
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -13,7 +15,9 @@ from um.core.message import MessageKind
 from um.policy.lifecycle import Door
 from um.policy.retention import Choice
 from um.service.mailbox_folders import NoSuchUseError
+from um.web.portal import history
 
+LINES = history.LINES
 NEW = "a better password"
 
 
@@ -247,10 +251,36 @@ def test_a_mailed_link_sets_a_new_password_once(web):
 def test_the_history_tells_of_each_call(web):
     """Callers are text."""
     call = CallRecord(web.account.id, web.house.clock.now(), "missed-voice", None, HOSTILE, 0.0)
-    run(web.house.store.run("call", lambda tx: tx.records.add_call(call)))
+    answered = replace(call, kind="voice", detail="answered 1234.5")
+    bill = replace(call, kind="invoice", detail=f"Invoice {HOSTILE}")
+    for each in (call, answered, bill, replace(call, kind="mail")):
+        run(web.house.store.run("call", lambda tx, each=each: tx.records.add_call(each)))
     page = web.signed_in().get("/history")
-    assert "Missed call" in text_of(page)
+    for words in ("Missed call", "Answered call", "Bill Invoice", "Mail"):
+        assert words in text_of(page)
+    assert "Voice message " not in text_of(page)
     assert not tags(page, "img")
+    assert "Bill Invoice" not in text_of(web.signed_in().get("/history?only=calls"))
+    assert "Missed call" not in text_of(web.signed_in().get("/history?only=invoices"))
+    assert web.signed_in().get("/history?only=nothing").status_code == 404
+    assert web.signed_in().get("/history?after=x").status_code == 422
+
+
+def test_a_long_history_is_read_a_page_at_a_time(web):
+    """Each line once, many of one instant among them, whatever comes meanwhile."""
+    call = CallRecord(web.account.id, web.house.clock.now(), "voice", None, "", 0.0)
+    for number in range(LINES + 30):
+        line = replace(call, caller=f"caller-{number:03}")
+        run(web.house.store.run("call", lambda tx, line=line: tx.records.add_call(line)))
+    late = replace(call, at=call.at + timedelta(seconds=1), caller="late")
+    browser, seen, path = web.signed_in(), [], "/history"
+    while path:
+        page = browser.get(path)
+        seen += re.findall(r"caller-[0-9]{3}", page.text)
+        run(web.house.store.run("call", lambda tx: tx.records.add_call(late)))
+        links = [each["href"] for each in tags(page, "a") if each.get("rel") == "next"]
+        path = links[0] if links else ""
+    assert seen == [f"caller-{number:03}" for number in reversed(range(LINES + 30))]
 
 
 def test_a_rule_of_clean_up_is_shown_before_it_acts(web):
@@ -401,5 +431,5 @@ def test_an_error_without_a_status_of_its_own_has_that_of_its_kind(web, monkeypa
     async def refused(*_, **__):
         raise NoSuchUseError
 
-    monkeypatch.setattr(web.services.records, "calls", refused)
+    monkeypatch.setattr(web.services.records, "history", refused)
     assert web.signed_in().get("/history").status_code == 422

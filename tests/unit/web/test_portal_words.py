@@ -54,7 +54,7 @@ def test_every_page_is_spoken_in_the_owners_language(language, tmp_path):
     web.voice(account)
     web.fax(account)
     now = web.house.clock.now()
-    for kind in ("voice", "missed-voice", "missed-fax", "refused", "something-new"):
+    for kind in ("voice", "missed-voice", "missed-fax", "refused", "mail", "something-new"):
         call = CallRecord(account.id, now, kind, None, "", 1.0)
         run(web.house.store.run("call", lambda tx, call=call: tx.records.add_call(call)))
     run(web.services.address_book.add(account.id, "anna@example.org"))

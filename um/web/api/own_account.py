@@ -1,12 +1,12 @@
-"""One's own account: what it is, contact data, preferences, password, PIN, history, events."""
+"""One's own account: what it is, contact data, preferences, password, PIN, events."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
-from pydantic import AwareDatetime, Field, SecretStr
+from pydantic import Field, SecretStr
 
-from um.core.account import AccountState, CallRecord
+from um.core.account import AccountState
 from um.core.message import MessageKind
 from um.service.accounts import AccountOverview
 from um.service.profile import ProfileChange
@@ -95,30 +95,6 @@ class NewPin(Given):
     pin: Pin
 
 
-class CallDocument(Document):
-    """A line of the history."""
-
-    at: AwareDatetime
-    kind: str
-    """`voice`, `fax`, `missed-voice`, `missed-fax`, `refused`."""
-    number: str | None
-    caller: str
-    duration_seconds: float
-    detail: str
-
-    @classmethod
-    def of(cls, call: CallRecord) -> "CallDocument":
-        """Over the wire."""
-        return cls(
-            at=call.at,
-            kind=call.kind,
-            number=call.number,
-            caller=call.caller,
-            duration_seconds=call.duration_seconds,
-            detail=call.detail,
-        )
-
-
 @router.get("")
 async def show_account(visitor: Customer, services: Services) -> OwnAccount:
     """Show the account."""
@@ -171,17 +147,6 @@ async def change_pin(given: NewPin, request: Request, visitor: Writer, services:
     await check_again(services, visitor, given.password.get_secret_value(), request)
     pin = given.pin.get_secret_value()
     await services.accounts.set_pin(by_id(visitor.account.id), pin, actor=OWNER)
-
-
-@router.get("/history")
-async def show_history(
-    visitor: Customer,
-    services: Services,
-    limit: Annotated[int, Query(ge=1, le=500)] = 100,
-) -> list[CallDocument]:
-    """List calls, with or without a message, the latest first."""
-    found = await services.records.calls(visitor.account.id, limit=limit)
-    return [CallDocument.of(each) for each in found]
 
 
 @router.get(
