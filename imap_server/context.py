@@ -27,6 +27,8 @@ log = structlog.get_logger(__name__)
 
 FIELDS_OCTETS = 8 * 1024 * 1024
 """Chosen header fields that all sessions together keep."""
+FOLDED_OCTETS = 16 * 1024 * 1024
+"""Fields and texts that searches have looked into, of all sessions together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ class Services:
     registry: Registry
     fields: OctetCache[ContentId] = field(default_factory=lambda: OctetCache(FIELDS_OCTETS))
     """What HEADER.FIELDS chose of each message; contents never change."""
+    folded: OctetCache[ContentId] = field(default_factory=lambda: OctetCache(FOLDED_OCTETS))
+    """What SEARCH looked into, ready to be looked into again."""
 
 
 class Context:

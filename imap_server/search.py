@@ -32,9 +32,14 @@ from imap_server.wire.search import (
     Within,
 )
 from imap_server.wire.sequence import SequenceSet, contains
+from um.core.ids import ContentId
 from um.core.message import Entry
 from um.mime.headers import decode_text, get, select_fields
 from um.mime.text import Searchable
+from um.service.octet_cache import OctetCache
+
+REMEMBERED_OCTETS = 32 * 1024
+"""Longer texts are folded anew for each search."""
 
 
 @dataclass(slots=True)
@@ -61,7 +66,9 @@ class Question:
         largest_uid: int,
         now: datetime,
         saved: Collection[int] = (),
+        memory: OctetCache[ContentId] | None = None,
     ) -> None:
+        self._memory = OctetCache(0) if memory is None else memory
         self._key = key
         self._now = now
         self._saved = frozenset(saved)
@@ -69,6 +76,8 @@ class Question:
         self._largest_uid = largest_uid
         self._ranges: dict[SequenceSet, Sequence[tuple[int, int]]] = {}
         self._folded: dict[str, str] = {}
+        self._folded_as_octets: dict[str, bytes] = {}
+        self._groups: dict[str, bytes] = {}
 
     def matches(self, candidate: Candidate) -> bool | None:
         """Whether the message matches; None if that hangs on what is not loaded."""
@@ -147,19 +156,23 @@ class Question:
         return contains(ranges, message.entry.uid if key.by_uid else message.number)
 
     def _in_header(self, key: HeaderContains, message: Candidate) -> bool | None:
-        if message.header is None:
-            return None
-        if get(message.header, key.name) is None:
-            return False
-        if not key.text:
-            return True
-        wanted = self._fold(key.text)
-        field = select_fields(message.header, [key.name])
-        return any(wanted in _fold(decode_text(value)) for value in _values(field))
+        group = self._groups.get(key.name)
+        if group is None:
+            group = self._groups[key.name] = b"field " + key.name.lower().encode("utf-8", "replace")
+        values = self._memory.get(group, message.entry.content_id)
+        if values is None:
+            if message.header is None:
+                return None
+            values = _folded_values(message.header, key.name)
+            if len(values) <= REMEMBERED_OCTETS:
+                self._memory.put(group, message.entry.content_id, values)
+        return self._folded_octets(key.text) in values if key.text else bool(values)
 
     def _in_text(self, key: BodyContains, message: Candidate) -> bool | None:
+        if not key.header:
+            return self._in_body(key, message)
         wanted = self._fold(key.text)
-        if key.header and message.header is not None:
+        if message.header is not None:
             fields = _values(message.header)
             if any(wanted in _fold(decode_text(field)) for field in fields):
                 return True
@@ -167,9 +180,26 @@ class Question:
                 return True
         if message.text is None:
             return None
-        if key.header and wanted in _fold(message.text.fields):
+        if wanted in _fold(message.text.fields):
             return True
         return wanted in _fold(message.text.body)
+
+    def _in_body(self, key: BodyContains, message: Candidate) -> bool | None:
+        content_id = message.entry.content_id
+        body = self._memory.get(b"body", content_id)
+        if body is None:
+            if message.text is None:
+                return None
+            body = _octets(_fold(message.text.body))
+            if len(body) <= REMEMBERED_OCTETS:
+                self._memory.put(b"body", content_id, body)
+        return self._folded_octets(key.text) in body
+
+    def _folded_octets(self, text: str) -> bytes:
+        octets = self._folded_as_octets.get(text)
+        if octets is None:
+            octets = self._folded_as_octets[text] = _octets(_fold(text))
+        return octets
 
     def _fold(self, text: str) -> str:
         folded = self._folded.get(text)
@@ -211,6 +241,19 @@ def _has_flag(flags: frozenset[str], wanted: str) -> bool:
         return True
     folded = wanted.lower()
     return any(flag.lower() == folded for flag in flags)
+
+
+def _folded_values(header: bytes, name: str) -> bytes:
+    """The values of the fields of that name, each behind a NUL, which no search text holds."""
+    if get(header, name) is None:
+        return b""
+    values = _values(select_fields(header, [name]))
+    return b"\0" + b"\0".join(_octets(_fold(decode_text(value))) for value in values)
+
+
+def _octets(text: str) -> bytes:
+    """UTF-8, in which one text is within another just if its octets are."""
+    return text.encode("utf-8", "surrogatepass")
 
 
 def _fold(text: str) -> str:

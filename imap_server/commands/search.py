@@ -71,6 +71,7 @@ async def _all_matching(context: Context, key: SearchKey) -> list[Candidate]:
         largest_uid=view.uids[-1] if view.uids else 0,
         now=context.services.clock.now(),
         saved=view.saved,
+        memory=context.services.folded,
     )
     found: list[Candidate] = []
     for start in range(0, len(view.uids), BATCH):

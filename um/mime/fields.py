@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
 
+from um.mime.sparse import Octets
+
 MAX_FIELDS = 1000
 MAX_HEADER_OCTETS = 256 * 1024
 
@@ -51,7 +53,7 @@ def unfold(value: bytes) -> bytes:
     return value.strip(b" \t\r\n")
 
 
-def parse_fields(data: bytes, start: int = 0, end: int | None = None) -> Fields:
+def parse_fields(data: Octets, start: int = 0, end: int | None = None) -> Fields:
     """Read the header block at `data[start:end]`."""
     by_name: dict[bytes, list[bytes]] = {}
     for name, value in raw_fields(data, start, end):
@@ -60,7 +62,7 @@ def parse_fields(data: bytes, start: int = 0, end: int | None = None) -> Fields:
 
 
 def raw_fields(
-    data: bytes, start: int = 0, end: int | None = None
+    data: Octets, start: int = 0, end: int | None = None
 ) -> Iterator[tuple[bytes, bytes]]:
     """Yield (name, raw value) for each field, at most MAX_FIELDS of them."""
     stop = min(len(data) if end is None else end, start + MAX_HEADER_OCTETS)

@@ -12,6 +12,7 @@ from um.mime.fields import Fields, parse_fields
 from um.mime.headers import decode_text
 from um.mime.index import IndexedPart, PartIndex, Shape
 from um.mime.parameters import content_type
+from um.mime.sparse import Octets
 
 DEFAULT_LIMIT_OCTETS = 4 * 1024 * 1024
 """Of each message's text, as transferred: more is not searched."""
@@ -30,9 +31,9 @@ class Searchable:
 
 
 def searchable_text(
-    data: bytes, index: PartIndex, *, limit_octets: int = DEFAULT_LIMIT_OCTETS
+    data: Octets, index: PartIndex, *, limit_octets: int = DEFAULT_LIMIT_OCTETS
 ) -> Searchable:
-    """The text in `data`, decoded. Never raises."""
+    """The text in `data`, decoded. Raises nothing but what a slice of `data` does."""
     pieces: list[str] = []
     headers: list[str] = []
     for part, encapsulated in _parts(index.root):

@@ -22,6 +22,7 @@ from um.core.ids import AccountId, ContentId, MailboxId, ModSeq, Uid
 from um.core.message import Content, Entry, Mailbox, MailboxStatus, Vanished
 from um.core.ports import BlobStore, Clock, Store, Transaction
 from um.mime.index import PartIndex
+from um.mime.sparse import MissingOctetsError, Sparse
 from um.mime.text import Searchable, searchable_text
 from um.service.content_cache import ContentCache
 from um.service.mailbox_folders import known_txn, owned_txn
@@ -31,6 +32,11 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 CACHE_OCTETS = 32 * 1024 * 1024
+TEXT_FIRST_OCTETS = 16 * 1024
+TEXT_MORE_OCTETS = 4 * 1024
+TEXT_READS = 8
+"""The beginning of a message, and the headers of its parts, hold all that is looked for in most:
+attachments are not read. After so many pieces the whole message is."""
 TEXT_INLINE_OCTETS = 64 * 1024
 """The text of larger messages is taken out in a thread: the loop has others to serve."""
 
@@ -317,11 +323,25 @@ class MailboxView:
 
     async def text(self, content: Content) -> Searchable:
         """The readable text of the body, for searching. Raises as `octets`."""
-        data = await self._blobs.get(content.blob)
         index = PartIndex.decode(content.structure)
-        if len(data) <= TEXT_INLINE_OCTETS:
-            return searchable_text(data, index)
-        return await asyncio.to_thread(searchable_text, data, index)
+        data = Sparse(content.size_octets)
+        start, end = 0, TEXT_FIRST_OCTETS
+        for turn in range(TEXT_READS + 1):
+            if turn == TEXT_READS:
+                start, end = 0, content.size_octets
+            data.add(start, await self._octets(content, start, end))
+            try:
+                if data.held <= TEXT_INLINE_OCTETS:
+                    return searchable_text(data, index)
+                return await asyncio.to_thread(searchable_text, data, index)
+            except MissingOctetsError as missing:
+                start, end = missing.start, max(missing.end, missing.start + TEXT_MORE_OCTETS)
+        raise NotFoundError("The message body is shorter than it was")
+
+    async def _octets(self, content: Content, start: int, end: int) -> bytes:
+        length = min(end, content.size_octets) - start
+        found = self.octets_at_once(content, start, length)
+        return found if found is not None else await self.octets(content, start, length)
 
 
 def _has_unclaimed(mailbox: Mailbox) -> bool:

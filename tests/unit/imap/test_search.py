@@ -24,6 +24,7 @@ from imap_server.wire.search import (
 from um.core.ids import AccountId, ContentId, MailboxId, ModSeq, Uid
 from um.core.message import Entry, MessageKind
 from um.mime.text import Searchable
+from um.service.octet_cache import OctetCache
 
 NOW = datetime(2026, 1, 2, 8, 30, tzinfo=UTC)
 HEADER = (
@@ -85,6 +86,20 @@ def test_what_is_decided_early_is_decided_right(key, flags, recent):
     assert final is not None
     for less in (candidate(**known), candidate(header=HEADER, **known)):
         assert ask(key, less) in (None, final)
+
+
+@given(KEYS, st.sampled_from(["Hello, world", "Ünïcode", ""]))
+def test_what_was_looked_into_is_remembered_right(key, text):
+    """With the memory of former searches an answer comes earlier and is the same."""
+    memory: OctetCache[ContentId] = OctetCache(10_000)
+    final = ask(key, candidate(header=HEADER, text=text))
+
+    def question() -> Question:
+        return Question(key, messages=5, largest_uid=9, now=NOW, memory=memory)
+
+    assert question().matches(candidate(header=HEADER, text=text)) == final
+    assert question().matches(candidate(header=HEADER, text=text)) == final
+    assert question().matches(candidate()) in (None, final)
 
 
 @pytest.mark.parametrize(
