@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-ALWAYS = ("IMAP4rev1", "SASL-IR", "ID", "ENABLE", "IDLE")
+ALWAYS = ("IMAP4rev1", "IMAP4rev2", "SASL-IR", "ID", "ENABLE", "IDLE")
 AFTER_LOGIN = (
     "NAMESPACE",
     "CHILDREN",
@@ -45,8 +45,11 @@ ENABLED_BY: Mapping[str, tuple[str, ...]] = {
     "CONDSTORE": (),
     "QRESYNC": ("CONDSTORE",),
     "UTF8=ACCEPT": (),
+    "IMAP4REV2": (),
 }
 """What ENABLE knows (RFC 5161 §3.1), and what each of them turns on besides itself."""
+SPELLED: Mapping[str, str] = {"IMAP4REV2": "IMAP4rev2"}
+"""Where a name is not told in capitals."""
 _NOT_TO_HIDE = frozenset({"IMAP4REV1", "STARTTLS", "LOGINDISABLED"})
 
 

@@ -209,7 +209,9 @@ class Context:
             if name not in self.enabled:
                 self.enabled |= {name, *ENABLED_BY[name]}
                 turned_on.append(name)
-        self.connection.utf8 = "UTF8=ACCEPT" in self.enabled
+        self.connection.utf8 = bool({"UTF8=ACCEPT", "IMAP4REV2"} & self.enabled)
+        if self.selected is not None and self.rev2:
+            self.selected.forget_recent()
         if self.selected is not None and "CONDSTORE" in self.enabled:
             self.selected.qresync = "QRESYNC" in self.enabled
             self.use_condstore()
@@ -219,6 +221,11 @@ class Context:
     def utf8(self) -> bool:
         """Whether UTF-8 is read and written (RFC 6855 §3)."""
         return self.connection.utf8
+
+    @property
+    def rev2(self) -> bool:
+        """Whether IMAP4rev2 is spoken (RFC 9051)."""
+        return "IMAP4REV2" in self.enabled
 
     @property
     def qresync(self) -> bool:
@@ -304,7 +311,7 @@ class Context:
                 self.account_id,
                 selected.mailbox_id,
                 since=selected.modseq,
-                claim_recent=not selected.read_only,
+                claim_recent=selected.tells_recent and not selected.read_only,
             )
         except NotFoundError:
             raise SessionOverError("The selected mailbox was deleted") from None

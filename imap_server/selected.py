@@ -50,7 +50,10 @@ class Selected:
         read_only: bool,
         condstore: bool = False,
         qresync: bool = False,
+        tells_recent: bool = True,
     ) -> None:
+        self.tells_recent = tells_recent
+        """Whether the client knows \\Recent: not in IMAP4rev2 (RFC 9051 Appendix E 12)."""
         self.condstore = condstore
         """Whether what is told of flags carries the mod-sequence (RFC 7162 §3.1)."""
         self.qresync = qresync
@@ -64,7 +67,9 @@ class Selected:
         self.uids: Sequence[Uid] = index.uids
         """Shared with the index as long as it is the same: never changed, only replaced."""
         self.entries = Entries(index.entries)
-        self.recent: set[Uid] = set(index.uids[bisect_right(index.uids, recent_after) :])
+        self.recent: set[Uid] = set()
+        if tells_recent:
+            self.recent.update(index.uids[bisect_right(index.uids, recent_after) :])
         self._newest = index.modseq
         self._arrived: list[Uid] = []
         self._gone: set[Uid] = set()
@@ -127,7 +132,7 @@ class Selected:
             elif entry.uid > last:
                 self._know(entry)
                 self._arrived.append(entry.uid)
-                if entry.uid > recent_after:
+                if self.tells_recent and entry.uid > recent_after:
                     self.recent.add(entry.uid)
         self._note_keywords(self.entries[uid] for uid in (*self._changed, *self._arrived))
         self.expunged(tombstone.uid for tombstone in vanished)
@@ -197,7 +202,7 @@ class Selected:
         if self._arrived:
             self.uids = [*self.uids, *self._arrived]
             self._arrived = []
-            out.append(b"* %d EXISTS\r\n* %d RECENT\r\n" % (len(self.uids), len(self.recent)))
+            out.append(self.exists_line())
         if self._new_keywords:
             out.append(self.flags_line())
             self._new_keywords = False
@@ -205,6 +210,17 @@ class Selected:
             out.append(self.fetch_flags(uid))
         self._changed.clear()
         return b"".join(out)
+
+    def exists_line(self) -> bytes:
+        """`* n EXISTS`, and RECENT for who knows it."""
+        if not self.tells_recent:
+            return b"* %d EXISTS\r\n" % len(self.uids)
+        return b"* %d EXISTS\r\n* %d RECENT\r\n" % (len(self.uids), len(self.recent))
+
+    def forget_recent(self) -> None:
+        """The client has turned IMAP4rev2 on."""
+        self.tells_recent = False
+        self.recent.clear()
 
     def flags_line(self) -> bytes:
         """`* FLAGS (…)` (RFC 3501 §7.2.6) and what may be stored for good."""

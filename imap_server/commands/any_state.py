@@ -2,7 +2,7 @@
 
 import structlog
 
-from imap_server.capabilities import Offer, enabled_by, offered
+from imap_server.capabilities import SPELLED, Offer, enabled_by, offered
 from imap_server.context import Context, Reply
 from imap_server.state import State
 from imap_server.wire import commands as c
@@ -70,5 +70,6 @@ async def identify(context: Context, command: c.Id) -> Reply:
 async def enable(context: Context, command: c.Enable) -> Reply:
     """RFC 5161 §3.1: what was on already is not told again."""
     turned_on = context.enable(enabled_by(command.names, context.disabled))
-    context.write(responses.untagged(b"ENABLED", *(name.encode("ascii") for name in turned_on)))
+    told = [SPELLED.get(name, name).encode("ascii") for name in turned_on]
+    context.write(responses.untagged(b"ENABLED", *told))
     return Reply("ENABLE completed")

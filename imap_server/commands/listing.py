@@ -1,8 +1,9 @@
 """LIST, LSUB, NAMESPACE (RFC 3501 §6.3.8, §6.3.9; RFC 2342; RFC 5258; RFC 5819; RFC 6154)."""
 
+from imap_server.commands.list_line import known, line
 from imap_server.commands.mailbox import status_line, status_values
 from imap_server.context import Context, Reply
-from imap_server.listing import DELIMITER, Choice, Known, Listed, list_mailboxes, list_subscribed
+from imap_server.listing import DELIMITER, Choice, Listed, list_mailboxes, list_subscribed
 from imap_server.wire import commands as c
 from imap_server.wire import responses
 
@@ -15,12 +16,12 @@ async def list_(context: Context, command: c.List) -> Reply:
         context.write(responses.list_line(b"LIST", [b"\\Noselect"], root, utf8=context.utf8))
         return Reply("LIST completed")
     folders = await context.mailboxes.folders(context.account_id)
-    choice = _choice(command)
+    choice = _choice(command, rev2=context.rev2)
     subscribed: set[str] = set()
     if choice.show_subscribed:
         subscribed = await context.mailboxes.subscriptions(context.account_id)
     lines = list_mailboxes(
-        [Known(folder.mailbox.name, folder.mailbox.special_use) for folder in folders],
+        known(folders),
         command.reference,
         command.patterns,
         subscribed=subscribed,
@@ -29,26 +30,26 @@ async def list_(context: Context, command: c.List) -> Reply:
     ids = {folder.mailbox.name: folder.mailbox.id for folder in folders}
     statuses = {}
     if command.status_items:
-        names = [line.name for line in lines if line.exists]
+        names = [listed.name for listed in lines if listed.exists]
         statuses = await context.mailboxes.statuses(context.account_id, names)
-    for line in lines:
-        _write(context, b"LIST", [line])
-        if line.name in statuses:
+    for listed in lines:
+        _write(context, b"LIST", [listed])
+        if listed.name in statuses:
             values = status_values(
-                context, command.status_items, statuses[line.name], ids[line.name]
+                context, command.status_items, statuses[listed.name], ids[listed.name]
             )
-            context.write(status_line(line.name, values, utf8=context.utf8))
+            context.write(status_line(listed.name, values, utf8=context.utf8))
     return Reply("LIST completed")
 
 
-def _choice(command: c.List) -> Choice:
+def _choice(command: c.List, *, rev2: bool) -> Choice:
     only_subscribed = "SUBSCRIBED" in command.selection
     return Choice(
         only_subscribed=only_subscribed,
         only_special_use="SPECIAL-USE" in command.selection,
         recursive="RECURSIVEMATCH" in command.selection,
         show_subscribed=only_subscribed or "SUBSCRIBED" in command.returned,
-        extended=command.extended,
+        extended=command.extended or rev2,
     )
 
 
@@ -69,14 +70,4 @@ async def namespace(context: Context, _command: c.Namespace) -> Reply:
 
 
 def _write(context: Context, word: bytes, lines: list[Listed]) -> None:
-    context.write(b"".join(_line(word, line, utf8=context.utf8) for line in lines))
-
-
-def _line(word: bytes, line: Listed, *, utf8: bool) -> bytes:
-    return responses.list_line(
-        word,
-        [attribute.encode("ascii") for attribute in line.attributes],
-        line.name,
-        child_info=[name.encode("ascii") for name in line.child_info],
-        utf8=utf8,
-    )
+    context.write(b"".join(line(word, listed, utf8=context.utf8) for listed in lines))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping
 
 from imap_server.commands.condstore import resynchronise
+from imap_server.commands.list_line import line_of
 from imap_server.context import Context, Reply
 from imap_server.selected import Selected
 from imap_server.wire import commands as c
@@ -23,8 +24,9 @@ async def select(context: Context, command: c.Select) -> Reply:
     if command.condstore or command.known is not None:
         context.use_condstore()
     read_only = command.read_only or context.read_only
+    rev2 = context.rev2
     snapshot = await context.mailboxes.open(
-        context.account_id, command.mailbox, claim_recent=not read_only
+        context.account_id, command.mailbox, claim_recent=not (read_only or rev2)
     )
     mailbox = snapshot.mailbox
     view = Selected(
@@ -33,11 +35,13 @@ async def select(context: Context, command: c.Select) -> Reply:
         read_only=read_only,
         condstore="CONDSTORE" in context.enabled,
         qresync=context.qresync,
+        tells_recent=not rev2,
     )
+    listed = await line_of(context, command.mailbox, command.written) if rev2 else b""
     context.write(
         view.flags_line()
-        + b"* %d EXISTS\r\n* %d RECENT\r\n" % (len(view.uids), len(view.recent))
-        + _unseen(snapshot.index)
+        + view.exists_line()
+        + (listed if rev2 else _unseen(snapshot.index))
         + _ok("UIDs valid", b"UIDVALIDITY %d" % mailbox.uidvalidity)
         + _ok("Predicted next UID", b"UIDNEXT %d" % mailbox.uidnext)
         + _ok("Highest mod-sequence", b"HIGHESTMODSEQ %d" % mailbox.highest_modseq)
@@ -67,6 +71,8 @@ def _ok(text: str, code: bytes) -> bytes:
 async def create(context: Context, command: c.Create) -> Reply:
     """RFC 3501 §6.3.3, RFC 6154 §3; superior names are made too, without a special use."""
     mailbox = await context.mailboxes.create(context.account_id, command.mailbox, uses=command.uses)
+    if context.rev2 and command.written != mailbox.name:
+        context.write(await line_of(context, mailbox.name, command.written))
     return Reply("CREATE completed", code=_mailbox_id(mailbox.id))
 
 
@@ -90,6 +96,8 @@ async def delete(context: Context, command: c.Delete) -> Reply:
 async def rename(context: Context, command: c.Rename) -> Reply:
     """RFC 3501 §6.3.5."""
     await context.mailboxes.rename(context.account_id, command.mailbox, command.target)
+    if context.rev2 and command.written != command.target:
+        context.write(await line_of(context, command.target, command.mailbox))
     return Reply("RENAME completed")
 
 

@@ -18,15 +18,18 @@ async def search(context: Context, command: c.Search) -> Reply:
         raise BadCommandError("All is UTF-8: name no charset")
     if uses_modseq(command.key):
         context.use_condstore()
-    found = await matching(context, command.key, command.returns)
+    returns = command.returns
+    if returns is None and context.rev2:  # RFC 9051 Appendix E 4: no SEARCH response any more
+        returns = frozenset({Result.ALL})
+    found = await matching(context, command.key, returns)
     numbers = [each.entry.uid if command.by_uid else each.number for each in found]
     modseq = None
     if uses_modseq(command.key):
-        modseq = highest([each.entry for each in found], command.returns)
-    if command.returns is None:
+        modseq = highest([each.entry for each in found], returns)
+    if returns is None:
         context.write(search_line(numbers, modseq))
     else:
-        told = command.returns - {Result.SAVE}
+        told = returns - {Result.SAVE}
         if told:
             line = esearch_line(
                 context.tag, numbers, returns=told, by_uid=command.by_uid, modseq=modseq

@@ -3,7 +3,7 @@
 Mailbox names are Unicode; INBOX is in capitals however it was written.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from imap_server.wire.fetch import FetchItem
 from imap_server.wire.search import Result, SearchKey
@@ -90,6 +90,8 @@ class Select:
     read_only: bool
     condstore: bool = False
     known: Known | None = None
+    written: str = field(default="", compare=False)
+    """The name as the client wrote it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ class Create:
     mailbox: str
     uses: tuple[str, ...] = ()
     """Special uses, as written."""
+    written: str = field(default="", compare=False)
+    """The name as the client wrote it, before it was normalized (RFC 9051 §6.3.4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,8 @@ class Rename:
 
     mailbox: str
     target: str
+    written: str = field(default="", compare=False)
+    """The target as the client wrote it (RFC 9051 §6.3.6)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """Mailbox names as they are written (RFC 3501 §5.1, §5.1.3, §9 `mailbox`)."""
 
+import unicodedata
+
 from imap_server.wire import utf7
 from imap_server.wire.tokens import BadCommandError, Scanner
 from um.core.message import INBOX
@@ -24,6 +26,11 @@ def decoded(scan: Scanner, wire: bytes) -> str:
     if len(name) > MAX_NAME:
         raise BadCommandError("Mailbox name too long")
     return name
+
+
+def normalized(scan: Scanner, name: str) -> str:
+    """The name of a folder that is to be: Net-Unicode, if UTF-8 is spoken (RFC 9051 §5.1)."""
+    return canonical(unicodedata.normalize("NFC", name) if scan.utf8 else name)
 
 
 def mailbox(scan: Scanner) -> str:

@@ -13,7 +13,7 @@ from imap_server.wire.condstore import fetch_modifiers, select_parameters, store
 from imap_server.wire.fetch import parse_items
 from imap_server.wire.flags import MAX_FLAGS, storable
 from imap_server.wire.listing import parse_list, parse_lsub, parse_status
-from imap_server.wire.names import canonical, decoded, mailbox
+from imap_server.wire.names import canonical, decoded, mailbox, normalized
 from imap_server.wire.search import parse_return, parse_search, parse_with_charset
 from imap_server.wire.sort import parse_algorithm, parse_program
 from imap_server.wire.tokens import BadCommandError, Scanner
@@ -79,23 +79,29 @@ def _login(scan: Scanner) -> c.Login:
 def _select(*, read_only: bool) -> Callable[[Scanner], c.Select]:
     def parse(scan: Scanner) -> c.Select:
         scan.space()
-        name = mailbox(scan)
+        written = decoded(scan, scan.astring())
         condstore, known = select_parameters(scan)
-        return c.Select(name, read_only=read_only, condstore=condstore, known=known)
+        return c.Select(
+            canonical(written),
+            read_only=read_only,
+            condstore=condstore,
+            known=known,
+            written=written,
+        )
 
     return parse
 
 
 def _create(scan: Scanner) -> c.Create:
     scan.space()
-    name = canonical(decoded(scan, scan.astring()).removesuffix("/"))
+    written = decoded(scan, scan.astring()).removesuffix("/")
     uses: list[str] = []
     if scan.skip(b" (USE "):
         uses = scan.listed(scan.flag, empty=True)
         scan.expect(b")")
     if len(uses) > MAX_FLAGS:
         raise BadCommandError("Too many special uses")
-    return c.Create(name, tuple(dict.fromkeys(uses)))
+    return c.Create(normalized(scan, written), tuple(dict.fromkeys(uses)), written)
 
 
 def _enable(scan: Scanner) -> c.Enable:
@@ -109,7 +115,9 @@ def _enable(scan: Scanner) -> c.Enable:
 
 
 def _rename(scan: Scanner) -> c.Rename:
-    return c.Rename(_argument(scan, lambda: mailbox(scan)), _argument(scan, lambda: mailbox(scan)))
+    name = _argument(scan, lambda: mailbox(scan))
+    written = _argument(scan, lambda: decoded(scan, scan.astring()))
+    return c.Rename(name, normalized(scan, written), written)
 
 
 def _in_chunks(_scan: Scanner) -> c.Command:

@@ -73,11 +73,17 @@ def list_line(
     name: str,
     *,
     child_info: Sequence[bytes] = (),
+    old_name: str | None = None,
     utf8: bool = False,
 ) -> bytes:
-    """`* LIST (attributes) "/" name`, with CHILDINFO if there is any (RFC 5258 §3.5)."""
+    """`* LIST (attributes) "/" name`, with CHILDINFO or OLDNAME if there is any.
+
+    RFC 5258 §3.5, RFC 9051 §6.3.9.7.
+    """
     words = [word, parenthesized(attributes), b'"/"', mailbox(name, utf8=utf8)]
     if child_info:
         criteria = parenthesized(b'"' + name + b'"' for name in child_info)
         words.append(b'("CHILDINFO" ' + criteria + b")")
+    elif old_name is not None:
+        words.append(b'("OLDNAME" (' + mailbox(old_name, utf8=utf8) + b"))")
     return untagged(*words)

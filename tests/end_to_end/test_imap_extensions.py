@@ -2,12 +2,15 @@
 
 import base64
 import random
+import ssl
 from collections.abc import Iterator
 
+import imapclient
 import pytest
 
+from tests.support.imap_transcript import message
 from tests.support.imap_wire import ImapWire
-from tests.support.inbox import PASSWORD, connect
+from tests.support.inbox import PASSWORD, connect, send_lmtp
 from tests.support.server import Server
 
 pytestmark = pytest.mark.slow
@@ -19,6 +22,18 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         for name in ("alice", "bob", "carol", "dave"):
             running.add_account(name, password=PASSWORD)
         yield running
+
+
+def deliver(server: Server, name: str, *numbers: int) -> None:
+    for number in numbers:
+        raw = message(f"Message {number}", number=number)
+        assert send_lmtp(server, [f"{name}@um.example.net"], raw) == {}
+
+
+def trusted(server: Server) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(server.certificate))
+    context.check_hostname = False
+    return context
 
 
 def literal(octets: bytes) -> bytes:
@@ -70,6 +85,36 @@ def test_imaplib_speaks_utf_8(server):
         other.command(b"SELECT R&AOk-pondeur/&AMk-t&AOk-")
         (envelope, _) = other.command(b"FETCH 1 ENVELOPE")
         assert b'"=?utf-8?b?UmXDp3U=?="' in envelope
+
+
+def test_imapclient_turns_rev2_on(server):
+    """IMAP4rev2: a library enables it and goes on; ESEARCH, LIST and no RECENT are on the wire."""
+    deliver(server, "dave", 1, 2)
+    where = server.address("imaps")
+    with imapclient.IMAPClient(where.host, where.port, ssl_context=trusted(server)) as client:
+        client.login("dave", PASSWORD)
+        assert b"IMAP4REV2" in client.capabilities()
+        assert client.enable("IMAP4rev2") == [b"IMAP4rev2"]
+        client.create_folder("Ete")
+        assert [name for *_, name in client.list_folders()] == ["Ete", "INBOX", "Trash"]
+        selected = client.select_folder("inbox")
+        assert selected[b"EXISTS"] == 2
+        assert b"RECENT" not in selected
+        assert client.fetch("1:*", ["FLAGS"])[1][b"FLAGS"] == ()
+        client.move([1], "Ete")
+        assert client.folder_status("Ete", ["MESSAGES", "DELETED"]) == {
+            b"MESSAGES": 1,
+            b"DELETED": 0,
+        }
+    with ImapWire(server, "dave", PASSWORD) as wire:
+        wire.command(b"ENABLE IMAP4rev2")
+        wire.command('CREATE "Été"'.encode())
+        (line, _) = wire.command('LIST "" "É*"'.encode())
+        assert line == '* LIST (\\HasNoChildren) "/" "Été"\r\n'.encode()
+        told = wire.command(b"SELECT INBOX")
+        assert b'* LIST (\\HasNoChildren) "/" INBOX\r\n' in told
+        (found, _) = wire.command(b"UID SEARCH UNSEEN")
+        assert found == b'* ESEARCH (TAG "t6") UID ALL 2\r\n'
 
 
 def test_an_attachment_comes_decoded(server):

@@ -24,6 +24,10 @@ _USES = {use.lower(): use for use in ("\\Archive", "\\Drafts", "\\Junk", "\\Sent
 """RFC 6154 §2, without those of folders that show what lies elsewhere (`\\All`, `\\Flagged`)."""
 
 
+_REFUSED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Categories of characters that no name has: control, format and others (RFC 9051 §5.1)."""
+
+
 class NoTargetError(NotFoundError):
     """The folder that something shall go into is not there (RFC 3501 §7.1 TRYCREATE)."""
 
@@ -43,7 +47,7 @@ def check_name(name: str) -> None:
     levels = name.split(DELIMITER)
     if not all(levels) or len(name) > MAX_NAME or len(levels) > MAX_LEVELS:
         raise InvalidError("The folder name has empty levels or is too long")
-    if any(char in "*%" or unicodedata.category(char).startswith("C") for char in name):
+    if any(char in "*%" or unicodedata.category(char) in _REFUSED for char in name):
         raise InvalidError("The folder name has characters that are not allowed")
 
 

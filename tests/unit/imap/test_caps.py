@@ -117,7 +117,7 @@ def test_a_capability_may_be_hidden():
     play(
         """
         A= connect
-        A< * OK [CAPABILITY IMAP4rev1 SASL-IR ID ENABLE LITERAL+ AUTH=PLAIN] UM ready
+        A< * OK [CAPABILITY IMAP4rev1 IMAP4rev2 SASL-IR ID ENABLE LITERAL+ AUTH=PLAIN] UM ready
         """,
         settings=replace(
             ImapSettings(), disabled_capabilities=frozenset({"idle", "starttls", "imap4rev1"})
@@ -150,7 +150,7 @@ def test_literal_minus_takes_no_large_literal_unasked():
         """
         !! login A as alice
         A> a1 CAPABILITY
-        A< * CAPABILITY IMAP4rev1 SASL-IR ID ENABLE IDLE LITERAL- ...
+        A< * CAPABILITY IMAP4rev1 IMAP4rev2 SASL-IR ID ENABLE IDLE LITERAL- ...
         A< a1 OK CAPABILITY completed
         A>> a2 APPEND INBOX {4097+}\\r\\n
         A>> """

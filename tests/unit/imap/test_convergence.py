@@ -22,6 +22,7 @@ class Belief:
         self.uids: list[int | None] = []
         self.flags: list[frozenset[bytes] | None] = []
         self.commands = 0
+        self.rev2 = False
 
     def forget(self) -> None:
         """The mailbox is selected anew."""
@@ -87,6 +88,8 @@ STEPS = st.lists(
 )
 SILENT = {b"\\Flagged", b"\\Answered"}
 """What COMMANDS change with a silent STORE: who asked for it is told nothing."""
+RETIRED = re.compile(rb"^\* SEARCH|^\* \d+ RECENT|[\\]Recent|\[UNSEEN", re.MULTILINE)
+"""What IMAP4rev2 knows no more (RFC 9051 Appendix E)."""
 HOLDS = ("FETCH", "STORE", "SEARCH", "SORT")
 
 
@@ -103,6 +106,9 @@ async def say(stage: Stage, belief: Belief, command: str) -> bytes:
     if command.startswith(("SELECT", "EXAMINE")):
         belief.forget()
     belief.take(output, holds_expunge=command.startswith(HOLDS))
+    if belief.rev2:
+        assert not RETIRED.search(output), output
+    belief.rev2 = belief.rev2 or command == "ENABLE IMAP4rev2"
     return tagged[0]
 
 
@@ -122,7 +128,7 @@ async def in_the_store(stage: Stage, account_id, name: str):
     return await stage.house.store.read("truth", read_txn)
 
 
-async def story(steps) -> None:
+async def story(steps, enabled) -> None:
     stage = Stage()
     account = await stage.house.add("alice", None)
     beliefs = {}
@@ -130,6 +136,8 @@ async def story(steps) -> None:
         beliefs[name] = belief = Belief(name)
         await stage.connect(name)
         await say(stage, belief, f'LOGIN alice "{PASSWORD}"')
+        if name == "B" and enabled:
+            await say(stage, belief, f"ENABLE {enabled}")
         await say(stage, belief, "SELECT INBOX")
     for who, command, numbers in steps:
         if who == "deposit":
@@ -161,7 +169,7 @@ async def story(steps) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(STEPS)
-def test_three_sessions_converge(steps):
+@given(STEPS, st.sampled_from(["", "IMAP4rev2"]))
+def test_three_sessions_converge(steps, enabled):
     """Whatever three clients and the telephone do, each is told all, in terms it can follow."""
-    asyncio.run(story(steps))
+    asyncio.run(story(steps, enabled))
