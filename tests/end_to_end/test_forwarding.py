@@ -16,14 +16,14 @@ import pytest
 
 from tests.support.hook import Hook
 from tests.support.inbox import PASSWORD, connect, read_inbox, send_lmtp, wait_for_mail
-from tests.support.mail_sink import SILENT, Arrived, Fault, MailSink
+from tests.support.mail_sink import LATE, SILENT, Arrived, Fault, MailSink
 from tests.support.server import LOOPBACK, Server
 from um.core.steps import OUTBOX_STEPS
 
 pytestmark = pytest.mark.slow
 TARGET = "anna@example.org"
 ANNA = "anna@um.example.net"
-FAULTS = [fault for fault in Fault if fault not in {Fault.NONE, *SILENT}]
+FAULTS = [fault for fault in Fault if fault not in {Fault.NONE, *SILENT, *LATE}]
 
 
 def invoice(number: int) -> bytes:
@@ -38,13 +38,14 @@ def invoice(number: int) -> bytes:
     ).encode()
 
 
-def make_server(folder: Path, relay: str) -> Server:
+def make_server(folder: Path, relay: str, *, database: str | None = None) -> Server:
     web = {
         "listen_tls": [f"{LOOPBACK}:0"],
         "public_url": "https://portal.example.net",
         "webhook_networks": ["127.0.0.0/8"],
     }
-    return Server(folder, overrides={"smtp": {"relay": relay}, "web": web})
+    overrides = {"smtp": {"relay": relay}, "web": web}
+    return Server(folder, database=database, overrides=overrides)
 
 
 def path_of(link: str) -> str:

@@ -40,12 +40,17 @@ class Fault(Enum):
     RESET_AFTER_250 = "taken, said so, and the connection reset"
     SILENT_RCPT = "no answer to RCPT"
     SILENT_AFTER_DOT = "taken, and no answer"
+    SLOW = "taken, every answer late"
+    HELD = "taken, and its answer held back until `let_go`"
 
 
 TAKEN = frozenset({Fault.NONE, Fault.CUT_AFTER_DOT, Fault.RESET_AFTER_250, Fault.SILENT_AFTER_DOT})
+"""After these the mail has arrived."""
 SILENT = frozenset({Fault.SILENT_RCPT, Fault.SILENT_AFTER_DOT})
 """These end when the client loses patience."""
-"""After these the mail has arrived."""
+LATE = frozenset({Fault.SLOW, Fault.HELD})
+"""These are no faults but of speed."""
+LATE_SECONDS = 0.7
 
 
 @dataclass
@@ -116,6 +121,7 @@ class _Connection(SMTP):
     async def handle_MAIL(
         self, _s: Any, _session: Any, envelope: Envelope, address: str, options: Any
     ) -> str:
+        await self._be_late()
         if self.fault is Fault.REFUSED_MAIL:
             return "552 5.3.4 Too big"
         envelope.mail_from = address
@@ -127,6 +133,7 @@ class _Connection(SMTP):
     ) -> str:
         if self.fault is Fault.REFUSED_RCPT or address in self.sink.unknown:
             return "550 5.1.1 No such user"
+        await self._be_late()
         if self.fault is Fault.SILENT_RCPT:
             await asyncio.Event().wait()
         if self.fault is Fault.DEFERRED_RCPT:
@@ -155,7 +162,14 @@ class _Connection(SMTP):
             self._reset()
         if self.fault in {Fault.CUT_AFTER_DOT, Fault.SILENT_AFTER_DOT}:
             await asyncio.Event().wait()
+        if self.fault is Fault.HELD:
+            await self.sink.released.wait()
+        await self._be_late()
         return "250 OK"
+
+    async def _be_late(self) -> None:
+        if self.fault is Fault.SLOW:
+            await asyncio.sleep(LATE_SECONDS)
 
     def _reset(self) -> None:
         """RST, not FIN."""
@@ -190,6 +204,7 @@ class MailSink:
         self._tls, self._implicit, self._login = tls, implicit, login
         self._changed = threading.Condition()
         self._loop = asyncio.new_event_loop()
+        self.released = asyncio.Event()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._server: asyncio.Server | None = None
 
@@ -220,6 +235,10 @@ class MailSink:
         """Until so many connections came."""
         with self._changed:
             assert self._changed.wait_for(lambda: self.attempts >= count, seconds)
+
+    def let_go(self) -> None:
+        """Answer what was held back."""
+        self._loop.call_soon_threadsafe(self.released.set)
 
     def next_fault(self) -> Fault:
         """What becomes of the mail of a new connection."""
