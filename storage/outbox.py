@@ -14,7 +14,7 @@ from storage import schema
 from storage.instants import Instant
 from storage.statement import Among, Statement, Values, insert, value
 from storage.unit import Unit
-from um.core.forwarding import AfterCopy, CopyMode, OutboxEntry, OutboxState, Purpose
+from um.core.forwarding import FAILED, AfterCopy, CopyMode, OutboxEntry, OutboxState, Purpose
 from um.core.ids import AccountId, ContentId, OutboxId
 
 _t = schema.outbox.c
@@ -32,8 +32,13 @@ _DUE = (
     .order_by(_t.next_try, _t.id)
     .limit(value("limit", sa.Integer()))
 )
-_PICK = Statement(_DUE)
-_PICK_LOCKED = Statement(_DUE.with_for_update(skip_locked=True))
+_IS_WEBHOOK = _t.purpose == sa.literal(Purpose.WEBHOOK.value)
+_LANES = {None: sa.true(), True: _IS_WEBHOOK, False: sa.not_(_IS_WEBHOOK)}
+"""By what `webhooks` says."""
+_PICK = {lane: Statement(_DUE.where(of)) for lane, of in _LANES.items()}
+_PICK_LOCKED = {
+    lane: Statement(_DUE.where(of).with_for_update(skip_locked=True)) for lane, of in _LANES.items()
+}
 _LEASE = Statement(
     sa.update(schema.outbox)
     .where(Among(_t.id, "ids"))
@@ -73,7 +78,15 @@ _DUE_AT = sa.case(
     (sa.or_(_t.leased_until.is_(None), _t.leased_until < _t.next_try), _t.next_try),
     else_=_t.leased_until,
 )
-_NEXT_DUE = Statement(sa.select(_DUE_AT).where(_WAITING).order_by(_DUE_AT).limit(1))
+_NEXT_DUE = {
+    lane: Statement(sa.select(_DUE_AT).where(_WAITING, of).order_by(_DUE_AT).limit(1))
+    for lane, of in _LANES.items()
+}
+_ENDED_BADLY = Statement(
+    _ALL.where(_t.state.in_([sa.literal(each.value) for each in sorted(FAILED)]))
+    .order_by(_t.finished_at.desc(), _t.id.desc())
+    .limit(value("limit", sa.Integer()))
+)
 _HURRY = (
     sa.update(schema.outbox)
     .where(_WAITING, _t.next_try > _NOW, _FREE)
@@ -110,8 +123,10 @@ class SqlOutbox:
         row = self._unit.row(_GET, id=entry_id)
         return None if row is None else _entry(row)
 
-    def lease(self, now: datetime, until: datetime, *, limit: int) -> list[OutboxEntry]:
-        pick = _PICK_LOCKED if self._unit.locks else _PICK
+    def lease(
+        self, now: datetime, until: datetime, *, limit: int, webhooks: bool | None = None
+    ) -> list[OutboxEntry]:
+        pick = (_PICK_LOCKED if self._unit.locks else _PICK)[webhooks]
         ids = [row[0] for row in self._unit.rows(pick, now=now, limit=limit)]
         if not ids:
             return []
@@ -141,8 +156,11 @@ class SqlOutbox:
         row = self._unit.row(_COUNT)
         return 0 if row is None else int(row[0])
 
-    def next_due(self) -> datetime | None:
-        row = self._unit.row(_NEXT_DUE)
+    def ended_badly(self, *, limit: int = 1000) -> list[OutboxEntry]:
+        return [_entry(row) for row in self._unit.rows(_ENDED_BADLY, limit=limit)]
+
+    def next_due(self, *, webhooks: bool | None = None) -> datetime | None:
+        row = self._unit.row(_NEXT_DUE[webhooks])
         found: datetime | None = row[0] if row else None
         return found
 

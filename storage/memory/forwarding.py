@@ -5,7 +5,7 @@ from datetime import datetime
 
 from storage.memory.tables import Unit
 from um.core.errors import AlreadyExistsError, NotFoundError
-from um.core.forwarding import ForwardAddress, OutboxEntry, OutboxState
+from um.core.forwarding import FAILED, ForwardAddress, OutboxEntry, OutboxState, Purpose
 from um.core.ids import AccountId, AddressId, ContentId, OutboxId
 
 
@@ -71,10 +71,12 @@ class MemoryOutbox:
     def get(self, entry_id: OutboxId) -> OutboxEntry | None:
         return self._tables.outbox.get(entry_id)
 
-    def lease(self, now: datetime, until: datetime, *, limit: int) -> list[OutboxEntry]:
+    def lease(
+        self, now: datetime, until: datetime, *, limit: int, webhooks: bool | None = None
+    ) -> list[OutboxEntry]:
         due = [
             each
-            for each in self.waiting(limit=len(self._tables.outbox))
+            for each in self._lane(webhooks)
             if each.next_try <= now and (each.leased_until is None or each.leased_until <= now)
         ]
         leased = [replace(each, leased_until=until) for each in due[:limit]]
@@ -110,10 +112,22 @@ class MemoryOutbox:
     def count_waiting(self) -> int:
         return len(self.waiting(limit=len(self._tables.outbox)))
 
-    def next_due(self) -> datetime | None:
-        waiting = self.waiting(limit=len(self._tables.outbox))
+    def ended_badly(self, *, limit: int = 1000) -> list[OutboxEntry]:
+        found = [each for each in self._tables.outbox.values() if each.state in FAILED]
+        return sorted(found, key=lambda each: (each.finished_at, each.id), reverse=True)[:limit]
+
+    def next_due(self, *, webhooks: bool | None = None) -> datetime | None:
+        waiting = self._lane(webhooks)
         due = (max(each.next_try, each.leased_until or each.next_try) for each in waiting)
         return min(due, default=None)
+
+    def _lane(self, webhooks: bool | None) -> list[OutboxEntry]:
+        """What waits of webhooks, of all others, or of either."""
+        return [
+            each
+            for each in self.waiting(limit=len(self._tables.outbox))
+            if webhooks is None or webhooks is (each.purpose is Purpose.WEBHOOK)
+        ]
 
     def hurry(self, now: datetime, *, account_id: AccountId | None = None) -> int:
         found = [

@@ -144,6 +144,47 @@ def test_when_the_next_is_due(house):
     assert house.read(lambda tx: tx.outbox.next_due()) == first.created_at + 10 * MINUTE
 
 
+def test_webhooks_have_a_lane_of_their_own(house):
+    """Leased and due apart from mails; without a word both are meant."""
+    anna = house.account()
+    mail = row(house, anna, age=MINUTE)
+    hook = replace(mail, id=uuid.uuid4().hex, purpose=Purpose.WEBHOOK, next_try=house.now())
+    house.run(lambda tx: tx.outbox.add(hook))
+
+    def due(webhooks):
+        return house.read(lambda tx: tx.outbox.next_due(webhooks=webhooks))
+
+    assert (due(None), due(False)) == (mail.next_try, mail.next_try)
+    assert due(True) == hook.next_try
+    now, until = house.now(), house.now() + MINUTE
+    for webhooks, wanted in ((True, hook), (False, mail)):
+        taken = house.run(
+            lambda tx, lane=webhooks: tx.outbox.lease(now, until, limit=9, webhooks=lane)
+        )
+        assert [each.id for each in taken] == [wanted.id]
+    assert lease(house) == []
+
+
+def test_what_did_not_arrive_is_listed(house):
+    """Refused, given up and bounced, the last first; what went well or was cancelled is not."""
+    anna = house.account()
+    ends = [
+        OutboxState.REFUSED,
+        OutboxState.DONE,
+        OutboxState.GIVEN_UP,
+        OutboxState.CANCELLED,
+        OutboxState.BOUNCED,
+    ]
+    rows = [row(house, anna) for _ in ends]
+    for number, (each, state) in enumerate(zip(rows, ends, strict=True)):
+        at = house.now() + number * MINUTE
+        house.run(lambda tx, r=each, s=state, at=at: tx.outbox.settle(r.id, s, at, error="x"))
+    row(house, anna)
+    found = house.read(lambda tx: tx.outbox.ended_badly())
+    assert [each.id for each in found] == [rows[4].id, rows[2].id, rows[0].id]
+    assert house.read(lambda tx: tx.outbox.ended_badly(limit=1)) == found[:1]
+
+
 def test_how_a_row_goes_on(house):
     """A retry counts and ends the lease; a settled one is not tried again; one that is gone tells."""
     anna = house.account()

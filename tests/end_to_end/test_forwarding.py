@@ -216,6 +216,7 @@ def test_a_webhook(furnished: Path, tmp_path: Path) -> None:
         server = make_server(tmp_path, sink.url)
         shutil.copytree(furnished, server.data_dir)
         with server:
+            assert server.um("forward", "failures").stdout.strip() == "Everything arrived."
             shown = server.um("forward", "webhook", "anna", hook.url).stdout
             secret = re.search(r"^secret +(\S+)$", shown, re.MULTILINE)
             assert secret is not None
@@ -226,6 +227,11 @@ def test_a_webhook(furnished: Path, tmp_path: Path) -> None:
             wait_until_deferred(server)
             server.um("forward", "retry")
             (first, body), (second, again) = hook.wait(2)
+            hook.answers.append(410)
+            assert send_lmtp(server, [ANNA], invoice(6)) == {}
+            hook.wait(3)
+            sink.wait(2)
+            wait_for_metric(server, "um_webhooks_refused_total 1.0")
         assert body == again
         assert first["x-um-event-id"] == second["x-um-event-id"] == json.loads(body)["id"]
         assert json.loads(body)["subject"] == "No 5"
@@ -233,6 +239,10 @@ def test_a_webhook(furnished: Path, tmp_path: Path) -> None:
         signed = stamp.removeprefix("t=").encode() + b"." + body
         assert signature == hmac.new(secret[1].encode(), signed, "sha256").hexdigest()
         assert queue(server) == []
+        (failed,) = json.loads(server.um("forward", "failures", "--json").stdout)
+        wanted = ("anna", "webhook", hook.url, "refused", "The webhook answered 410 Gone")
+        names = ("account", "purpose", "target", "state", "last_error")
+        assert tuple(failed[each] for each in names) == wanted
 
 
 def test_the_command_line(furnished: Path, tmp_path: Path) -> None:
@@ -289,6 +299,14 @@ def test_the_command_line(furnished: Path, tmp_path: Path) -> None:
         done = server.um("forward", *wrong, check=False)
         assert done.returncode in (1, 2)
         assert len(done.stderr.splitlines()) == 1
+
+
+def wait_for_metric(server: Server, line: str) -> None:
+    """Until the metrics have that line."""
+    where, deadline = server.address("http"), time.monotonic() + 30
+    while line not in httpx.get(f"http://{where.host}:{where.port}/metrics").text:
+        assert time.monotonic() < deadline, server.tail()
+        select.select([], [], [], 0.1)
 
 
 def wait_until_deferred(server: Server) -> None:

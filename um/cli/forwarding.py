@@ -146,6 +146,23 @@ def queue(json: JsonOption = False, config: ConfigOption = None) -> None:
     )
 
 
+@forward.command("failures")
+def failures(json: JsonOption = False, config: ConfigOption = None) -> None:
+    """List what did not arrive in the last 14 days, webhooks among it, the last first."""
+    found = with_services(config, lambda services: services.forward.queue.failed())
+    if json:
+        print_json([_row_facts(row, name) | _end_facts(row) for row, name in found])
+        return
+    print_table(
+        ("account", "what", "target", "ended", "as", "attempts", "last answer"),
+        [
+            (n, r.purpose, r.target, r.finished_at, r.state, r.attempts, r.last_error)
+            for r, n in found
+        ],
+        empty="Everything arrived.",
+    )
+
+
 @forward.command("retry")
 def retry(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]")] = None,
@@ -185,3 +202,7 @@ def _row_facts(row: OutboxEntry, name: str) -> dict[str, object]:
         "attempts": row.attempts,
         "last_error": row.last_error,
     }
+
+
+def _end_facts(row: OutboxEntry) -> dict[str, object]:
+    return {"state": row.state, "finished_at": row.finished_at}

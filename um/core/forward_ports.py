@@ -49,10 +49,13 @@ class Outbox(Protocol):
 
     def get(self, entry_id: OutboxId) -> OutboxEntry | None: ...
 
-    def lease(self, now: datetime, until: datetime, *, limit: int) -> list[OutboxEntry]:
+    def lease(
+        self, now: datetime, until: datetime, *, limit: int, webhooks: bool | None = None
+    ) -> list[OutboxEntry]:
         """Take waiting rows that are due and not leased, the longest due first.
 
         No one else gets them before `until` (which may be on another node at the same time).
+        `webhooks` takes those only, or all others; None takes any.
         """
         ...
 
@@ -80,8 +83,15 @@ class Outbox(Protocol):
 
     def count_waiting(self) -> int: ...
 
-    def next_due(self) -> datetime | None:
-        """When the next waiting row that nobody has leased is due, or its lease ends."""
+    def ended_badly(self, *, limit: int = 1000) -> list[OutboxEntry]:
+        """What was refused, given up or came back, of all accounts, the last to end first."""
+        ...
+
+    def next_due(self, *, webhooks: bool | None = None) -> datetime | None:
+        """When the next waiting row that nobody has leased is due, or its lease ends.
+
+        `webhooks` as in `lease`.
+        """
         ...
 
     def hurry(self, now: datetime, *, account_id: AccountId | None = None) -> int:

@@ -90,6 +90,10 @@ class OutboxState(StrEnum):
     """There is no reason to send it any more."""
 
 
+FAILED = frozenset({OutboxState.REFUSED, OutboxState.GIVEN_UP, OutboxState.BOUNCED})
+"""How a row ends that did not arrive."""
+
+
 @dataclass(frozen=True, slots=True)
 class OutboxEntry:
     """One thing that leaves for one target. All instants are aware, in UTC."""

@@ -9,8 +9,10 @@ import pytest
 
 from tests.support.forwarding import DEFERRED, REFUSED, ForwardHouse
 from um.core.errors import InvalidError, NotFoundError
-from um.core.forwarding import OutboxState
+from um.core.forwarding import OutboxState, Purpose
+from um.policy.forwarding import GIVE_UP_AFTER
 from um.service.forward.rules import check_url
+from um.service.forward.sender import AT_ONCE
 
 URL = "https://crm.example.net/voicemail?x=1"
 
@@ -85,6 +87,54 @@ def test_another_url_has_another_secret_and_ends_what_waits():
         assert (await house.voice(alice, key="b")).outbox_rows == 0
         with pytest.raises(NotFoundError):
             await house.rules.webhook("f" * 32)
+
+    run(story)
+
+
+def test_a_program_that_hangs_holds_up_no_mail():
+    """Its events fill their own lane; copies go on leaving beside them."""
+
+    async def story(house, alice):
+        await house.confirmed(alice)
+        await house.rules.set_webhook(alice.id, URL)
+        hangs, ends = asyncio.Event(), asyncio.Event()
+
+        async def post(*_):
+            hangs.set()
+            await ends.wait()
+
+        house.webhooks.post = post
+        for number in range(2 * AT_ONCE):
+            await house.voice(alice, key=f"first-{number}")
+        ticking = asyncio.create_task(house.sender.tick())
+        await hangs.wait()
+        while len(house.relay.sent) < 2 * AT_ONCE:
+            await asyncio.sleep(0)
+        rows = [each for each in await house.rows(alice) if each.purpose is Purpose.WEBHOOK]
+        assert {each.state for each in rows} == {OutboxState.WAITING}
+        ends.set()
+        await ticking
+        assert await house.queue.waiting() == []
+
+    run(story)
+
+
+def test_five_days_of_a_program_that_is_down():
+    """Tried as a mail is, and then given up with a trace: the row, its reason, the metrics."""
+
+    async def story(house, alice):
+        await house.rules.set_webhook(alice.id, URL)
+        await house.voice(alice)
+        house.webhooks.answers.extend([DEFERRED] * 100)
+        while await house.queue.waiting():
+            await house.sender.tick()
+            house.clock.advance(hours=4)
+        ((row, name),) = await house.queue.failed()
+        assert (name, row.purpose, row.state) == ("alice", Purpose.WEBHOOK, OutboxState.GIVEN_UP)
+        assert row.last_error == DEFERRED.public
+        assert row.attempts > 20
+        assert row.finished_at - row.created_at >= GIVE_UP_AFTER
+        assert await house.notices(alice) == []
 
     run(story)
 

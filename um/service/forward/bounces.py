@@ -10,7 +10,7 @@ import asyncio
 
 import structlog
 
-from um.core.forwarding import OutboxEntry, OutboxState, Purpose
+from um.core.forwarding import FAILED, OutboxEntry, Purpose
 from um.core.ids import OutboxId
 from um.core.ports import Metrics, NoMetrics, Store
 from um.mime.report import DeliveryReport, read_report
@@ -19,8 +19,6 @@ from um.service.forward.failures import Failures
 from um.service.forward.settings import ForwardSettings
 
 log = structlog.get_logger(__name__)
-
-_OVER = frozenset({OutboxState.BOUNCED, OutboxState.REFUSED, OutboxState.GIVEN_UP})
 
 
 class Bounces:
@@ -62,7 +60,7 @@ class Bounces:
             status=report.status if report else None,
         )
         self._metrics.count("bounces")
-        if row is None or report is None or not report.is_final_failure or row.state in _OVER:
+        if row is None or report is None or not report.is_final_failure or row.state in FAILED:
             return
         await self._failures.bounced(row, _words(row, report), status=report.status)
 

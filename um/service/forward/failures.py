@@ -14,6 +14,7 @@ import structlog
 from um.core.account import Account
 from um.core.errors import UMError, UnavailableError
 from um.core.forwarding import (
+    FAILED,
     AddressState,
     AfterCopy,
     ForwardAddress,
@@ -31,8 +32,6 @@ from um.service.notice_texts import ADDRESS_DISABLED, COPY_GIVEN_UP, COPY_REFUSE
 from um.service.notices import deliver_notice
 
 log = structlog.get_logger(__name__)
-
-_OVER = frozenset({OutboxState.BOUNCED, OutboxState.REFUSED, OutboxState.GIVEN_UP})
 
 
 class Failures:
@@ -90,7 +89,7 @@ class Failures:
         def end_txn(tx: Transaction) -> ForwardAddress | None:
             tx.accounts.lock(row.account_id)  # failures are counted one after the other
             current = tx.outbox.get(row.id)
-            if current is None or current.state in _OVER:
+            if current is None or current.state in FAILED:
                 return None
             tx.outbox.settle(row.id, state, now, error=reason)
             if state is OutboxState.BOUNCED:
@@ -99,7 +98,16 @@ class Failures:
 
         shut = await self._store.run("end-copy", end_txn)
         self._metrics.count(f"outbox_{state.value.replace('-', '_')}")
-        log.info("copy failed", account=row.account_id, row=row.id, state=str(state))
+        if row.purpose is Purpose.WEBHOOK:
+            self._metrics.count(f"webhooks_{state.value.replace('-', '_')}")
+        log.warning(
+            "not arrived",
+            account=row.account_id,
+            row=row.id,
+            purpose=str(row.purpose),
+            state=str(state),
+            reason=reason,
+        )
         if shut is not None and account is not None:
             log.info("address disabled", account=row.account_id, address=shut.id)
             values = {"address": shut.address, "bounces": shut.bounces, "reason": reason}

@@ -41,15 +41,18 @@ class OutboxQueue:
 
     async def waiting(self, *, limit: int = 1000) -> list[tuple[OutboxEntry, str]]:
         """What waits, of all accounts, the next to be tried first; each with its account's name."""
+        return await self._store.read(
+            "list-outbox", lambda tx: _named_txn(tx, tx.outbox.waiting(limit=limit))
+        )
 
-        def waiting_txn(tx: Transaction) -> list[tuple[OutboxEntry, str]]:
-            found = []
-            for row in tx.outbox.waiting(limit=limit):
-                account = tx.accounts.get(row.account_id)
-                found.append((row, account.name if account else ""))
-            return found
+    async def failed(self, *, limit: int = 1000) -> list[tuple[OutboxEntry, str]]:
+        """What did not arrive, of all accounts, the last first; each with its account's name.
 
-        return await self._store.read("list-outbox", waiting_txn)
+        Rows are known for KEPT_AFTER_END after their end.
+        """
+        return await self._store.read(
+            "list-failed", lambda tx: _named_txn(tx, tx.outbox.ended_badly(limit=limit))
+        )
 
     async def of_account(self, account_id: AccountId, *, limit: int = 100) -> list[OutboxEntry]:
         """An account's rows, the newest first, those that ended among them."""
@@ -127,6 +130,14 @@ class OutboxQueue:
                         after=AfterCopy.SEEN,
                     )
                 )
+
+
+def _named_txn(tx: Transaction, rows: list[OutboxEntry]) -> list[tuple[OutboxEntry, str]]:
+    found = []
+    for row in rows:
+        account = tx.accounts.get(row.account_id)
+        found.append((row, account.name if account else ""))
+    return found
 
 
 def _unseen_txn(tx: Transaction, account: Account) -> list[Entry]:

@@ -9,8 +9,7 @@ Laws:
 """
 
 import asyncio
-from datetime import datetime, timedelta
-from functools import partial
+from datetime import timedelta
 
 import structlog
 
@@ -48,9 +47,16 @@ LEASE = timedelta(minutes=15)
 ATTEMPT_SECONDS = 600.0
 """The longest that one attempt may take: well within its lease."""
 AT_ONCE = 4
-"""Rows that one process tries at the same time: each may hold a fax of 20 MB."""
+"""Mails that one process tries at the same time, each of which may hold a fax of 20 MB, and webhooks.
+
+Each in a lane of its own: a program that hangs holds up no mail, and a relay no event.
+"""
 LOOK_AGAIN_SECONDS = 1.0
 """How soon a row that came while slow ones are being sent is looked for."""
+
+
+Lanes = dict[bool, set[asyncio.Task[None]]]
+"""What is being tried: webhooks (True) and all the rest (False)."""
 
 
 class Sender:
@@ -98,38 +104,48 @@ class Sender:
         written before the call is seen.
         """
         async with self._busy:
-            running: set[asyncio.Task[None]] = set()
+            lanes: Lanes = {False: set(), True: set()}
             try:
-                tried = await self._try_all(running)
+                tried = await self._try_all(lanes)
             finally:
-                for task in running:
+                for task in set().union(*lanes.values()):
                     task.cancel()
             waiting = await self._store.read("count-outbox", lambda tx: tx.outbox.count_waiting())
             self._metrics.gauge("outbox_waiting", waiting)
             return tried
 
-    async def _try_all(self, running: set[asyncio.Task[None]]) -> int:
-        """Try rows until none is due, AT_ONCE side by side: a slow one holds up no other."""
+    async def _try_all(self, lanes: Lanes) -> int:
+        """Try rows until none is due, AT_ONCE of a lane side by side: a slow one holds up no other."""
         tried = 0
         while True:
-            room = 0 if self._closing else AT_ONCE - len(running)
-            rows = await self._lease(room) if room else []
-            running |= {asyncio.create_task(self._attempt(row)) for row in rows}
-            tried += len(rows)
-            if not running:
+            for webhooks, running in lanes.items():
+                room = 0 if self._closing else AT_ONCE - len(running)
+                rows = await self._lease(room, webhooks=webhooks) if room else []
+                running.update(asyncio.create_task(self._attempt(row)) for row in rows)
+                tried += len(rows)
+            every = set().union(*lanes.values())
+            if not every:
                 return tried
             done, _ = await asyncio.wait(
-                running, timeout=LOOK_AGAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED
+                every, timeout=LOOK_AGAIN_SECONDS, return_when=asyncio.FIRST_COMPLETED
             )
-            running -= done
+            for running in lanes.values():
+                running.difference_update(done)
             for task in done:
                 task.result()
 
-    async def _lease(self, limit: int) -> list[OutboxEntry]:
+    async def _lease(self, limit: int, *, webhooks: bool) -> list[OutboxEntry]:
         now = self._clock.now()
-        lease = partial(_lease_txn, now=now, until=now + LEASE, limit=limit)
+
+        def is_due_txn(tx: Transaction) -> bool:
+            first = tx.outbox.next_due(webhooks=webhooks)
+            return first is not None and first <= now
+
+        def lease(tx: Transaction) -> list[OutboxEntry]:
+            return tx.outbox.lease(now, now + LEASE, limit=limit, webhooks=webhooks)
+
         # The look costs a reader only: most of the time nothing is due.
-        if not await self._store.read("due-outbox", lambda tx: _is_due_txn(tx, now)):
+        if not await self._store.read("due-outbox", is_due_txn):
             return []
         rows = await self._store.run("lease-outbox", lease)
         self._steps("outbox.leased")
@@ -217,6 +233,8 @@ class Sender:
             return
         log.info("outbox row deferred", row=row.id, attempts=row.attempts + 1, reason=reason)
         self._metrics.count("outbox_deferred")
+        if row.purpose is Purpose.WEBHOOK:
+            self._metrics.count("webhooks_deferred")
         await self._store.run(
             "retry-outbox", lambda tx: tx.outbox.retry_at(row.id, again, error=reason[:300])
         )
@@ -244,13 +262,6 @@ class Sender:
 
         await self._store.run("settle-outbox", settle_txn)
         self._metrics.count(f"outbox_{state}")
+        if row.purpose is Purpose.WEBHOOK:
+            self._metrics.count(f"webhooks_{state}")
         self._steps("outbox.settled")
-
-
-def _is_due_txn(tx: Transaction, now: datetime) -> bool:
-    first = tx.outbox.next_due()
-    return first is not None and first <= now
-
-
-def _lease_txn(tx: Transaction, *, now: datetime, until: datetime, limit: int) -> list[OutboxEntry]:
-    return tx.outbox.lease(now, until, limit=limit)
