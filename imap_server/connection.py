@@ -50,10 +50,10 @@ __all__ = [
 
 @dataclass(slots=True)
 class _Literal:
-    """A literal on its way in; `chunks` None: it is drained."""
+    """A literal on its way in; `data` None: it is drained."""
 
     left: int
-    chunks: list[bytes] | None
+    data: bytearray | None
     message: bool = False
     """It is a message's, not an argument."""
 
@@ -78,11 +78,15 @@ class Connection:
         self._forget_command()
 
     def _forget_command(self) -> None:
-        self._parts: list[bytes] = []
+        self._forget_parts()
         self._literal: _Literal | None = None
         self._append: Appending | None = None
         self._offered: tuple[int, bool] | None = None
         self._refusal: bytes | None = None
+
+    def _forget_parts(self) -> None:
+        self._parts: list[bytes] = []
+        self._line_octets = self._literal_octets = 0
 
     @property
     def buffered(self) -> int:
@@ -164,7 +168,7 @@ class Connection:
 
     def _take_line(self) -> bytes | None:
         limit = self._limits.line(logged_in=self._logged_in)
-        limit -= sum(len(part) for part in self._parts[::2])
+        limit -= self._line_octets
         end = self._buffer.find(b"\n", self._searched)
         if end > limit or (end < 0 and len(self._buffer) > limit):
             self.end("Command line too long")
@@ -176,24 +180,26 @@ class Connection:
         line = bytes(self._buffer[:end]).removesuffix(b"\r")
         del self._buffer[: end + 1]
         self._searched = 0
+        self._line_octets += end + 1
         return line
 
     def _fill(self, literal: _Literal) -> bool:
         """Move octets into the literal; whether it is complete (and then it is done with)."""
         taken = min(literal.left, len(self._buffer))
-        if literal.chunks is not None and taken:
-            literal.chunks.append(bytes(self._buffer[:taken]))
+        if literal.data is not None and taken:
+            literal.data += self._buffer[:taken]
         del self._buffer[:taken]
         self._searched = 0
         literal.left -= taken
         if literal.left:
             return False
-        if literal.chunks is not None:
-            data = b"".join(literal.chunks)
+        if literal.data is not None:
+            data = bytes(literal.data)
             if literal.message and self._append is not None:
                 self._append.take(data)
             else:
                 self._parts.append(data)
+                self._literal_octets += len(data)
         self._literal = None
         return True
 
@@ -206,6 +212,7 @@ class Connection:
     def _on_line(self, line: bytes) -> Event | None:
         if self._line_asked:
             self._line_asked = False
+            self._line_octets = 0
             return LineReceived(line)
         match = _LITERAL.search(line)
         if self._refusal is not None:
@@ -281,7 +288,7 @@ class Connection:
             elif match is not None:
                 self._check_size(match, message=True)
                 self._offered = int(match[1]), not match[2]
-                self._parts = []
+                self._forget_parts()
         except BadCommandError as problem:
             self._refuse(append.tag, str(problem), match)
             return AppendBroken() if append.begun else None
@@ -298,7 +305,7 @@ class Connection:
         if message:
             return  # the session decides, with APPENDLIMIT and quota
         limit = self._limits.literal(logged_in=self._logged_in)
-        if size + sum(len(part) for part in self._parts[1::2]) > limit:
+        if size + self._literal_octets > limit:
             raise BadCommandError("Literal too large")
 
     def _begin_argument(self, match: re.Match[bytes]) -> None:
@@ -308,7 +315,7 @@ class Connection:
     def _begin_literal(self, size: int, *, synchronizing: bool, message: bool = False) -> None:
         if synchronizing:
             self._output.append(responses.continuation(b"OK"))
-        self._literal = _Literal(size, [], message)
+        self._literal = _Literal(size, bytearray(), message)
 
     def _refuse(self, tag: bytes, problem: str, match: re.Match[bytes] | None) -> None:
         bad = responses.status(tag, b"BAD", problem)

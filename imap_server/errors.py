@@ -26,6 +26,7 @@ CODES: dict[str, bytes] = {
     "too-busy": b"LIMIT",
     "too-many-messages": b"LIMIT",
     "unknown-encoding": b"UNKNOWN-CTE",
+    "search-too-long": b"LIMIT",
 }
 """Codes that no one has a word for are SERVERBUG."""
 
@@ -65,6 +66,14 @@ class UnknownEncodingError(UMError):
 
     code = "unknown-encoding"
     default = "The Content-Transfer-Encoding is not known"
+
+
+class SearchTooLongError(UMError):
+    """The search would keep the server busy for too long."""
+
+    code = "search-too-long"
+    temporary = True
+    default = "The search takes too long; ask for less at once"
 
 
 class SessionOverError(Exception):

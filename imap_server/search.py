@@ -6,10 +6,10 @@ those still in doubt, and `NOT SEEN BODY x` reads no body of a message that was 
 """
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from email.utils import parsedate
 
+from imap_server.candidate import Candidate, folded
 from imap_server.wire.search import (
     All,
     And,
@@ -33,26 +33,11 @@ from imap_server.wire.search import (
 )
 from imap_server.wire.sequence import SequenceSet, contains
 from um.core.ids import ContentId
-from um.core.message import Entry
-from um.mime.headers import decode_text, get, select_fields
-from um.mime.text import Searchable
+from um.mime.headers import get
 from um.service.octet_cache import OctetCache
 
 REMEMBERED_OCTETS = 32 * 1024
 """Longer texts are folded anew for each search."""
-
-
-@dataclass(slots=True)
-class Candidate:
-    """A message under search; `header` and `text` are None until they are loaded."""
-
-    number: int
-    entry: Entry
-    recent: bool
-    header: bytes | None = None
-    """The header block."""
-    text: Searchable | None = None
-    """The text of the body, decoded."""
 
 
 class Question:
@@ -69,14 +54,15 @@ class Question:
         memory: OctetCache[ContentId] | None = None,
     ) -> None:
         self._memory = OctetCache(0) if memory is None else memory
+        self.weight = _weight(key)
+        """How many keys may have to be asked of one message."""
         self._key = key
         self._now = now
         self._saved = frozenset(saved)
         self._messages = messages
         self._largest_uid = largest_uid
         self._ranges: dict[SequenceSet, Sequence[tuple[int, int]]] = {}
-        self._folded: dict[str, str] = {}
-        self._folded_as_octets: dict[str, bytes] = {}
+        self._folded: dict[str, bytes] = {}
         self._groups: dict[str, bytes] = {}
 
     def matches(self, candidate: Candidate) -> bool | None:
@@ -163,7 +149,7 @@ class Question:
         if values is None:
             if message.header is None:
                 return None
-            values = _folded_values(message.header, key.name)
+            values = message.field_values(key.name)
             if len(values) <= REMEMBERED_OCTETS:
                 self._memory.put(group, message.entry.content_id, values)
         return self._folded_octets(key.text) in values if key.text else bool(values)
@@ -171,18 +157,12 @@ class Question:
     def _in_text(self, key: BodyContains, message: Candidate) -> bool | None:
         if not key.header:
             return self._in_body(key, message)
-        wanted = self._fold(key.text)
-        if message.header is not None:
-            fields = _values(message.header)
-            if any(wanted in _fold(decode_text(field)) for field in fields):
-                return True
-            if wanted in _fold(message.header.decode("utf-8", "replace")):
-                return True
+        wanted = self._folded_octets(key.text)
+        if message.header is not None and wanted in message.whole_header():
+            return True
         if message.text is None:
             return None
-        if wanted in _fold(message.text.fields):
-            return True
-        return wanted in _fold(message.text.body)
+        return wanted in message.parts() or wanted in message.body()
 
     def _in_body(self, key: BodyContains, message: Candidate) -> bool | None:
         content_id = message.entry.content_id
@@ -190,22 +170,28 @@ class Question:
         if body is None:
             if message.text is None:
                 return None
-            body = _octets(_fold(message.text.body))
+            body = message.body()
             if len(body) <= REMEMBERED_OCTETS:
                 self._memory.put(b"body", content_id, body)
         return self._folded_octets(key.text) in body
 
     def _folded_octets(self, text: str) -> bytes:
-        octets = self._folded_as_octets.get(text)
+        octets = self._folded.get(text)
         if octets is None:
-            octets = self._folded_as_octets[text] = _octets(_fold(text))
+            octets = self._folded[text] = folded(text)
         return octets
 
-    def _fold(self, text: str) -> str:
-        folded = self._folded.get(text)
-        if folded is None:
-            folded = self._folded[text] = _fold(text)
-        return folded
+
+def _weight(key: SearchKey) -> int:
+    match key:
+        case And():
+            return sum(map(_weight, key.keys))
+        case Or():
+            return _weight(key.left) + _weight(key.right)
+        case Not():
+            return _weight(key.key)
+        case _:
+            return 1
 
 
 def _is_within(key: Within, instant: datetime, now: datetime) -> bool:
@@ -230,34 +216,11 @@ def check_numbers(key: SearchKey, messages: int) -> bool:
             return True
 
 
-def _values(header: bytes) -> list[bytes]:
-    """The values of the fields of a header block, still folded."""
-    lines = header.replace(b"\r\n", b"\n").replace(b"\n ", b" ").replace(b"\n\t", b" ")
-    return [value for _, colon, value in (line.partition(b":") for line in lines.split(b"\n"))]
-
-
 def _has_flag(flags: frozenset[str], wanted: str) -> bool:
     if wanted in flags:
         return True
     folded = wanted.lower()
     return any(flag.lower() == folded for flag in flags)
-
-
-def _folded_values(header: bytes, name: str) -> bytes:
-    """The values of the fields of that name, each behind a NUL, which no search text holds."""
-    if get(header, name) is None:
-        return b""
-    values = _values(select_fields(header, [name]))
-    return b"\0" + b"\0".join(_octets(_fold(decode_text(value))) for value in values)
-
-
-def _octets(text: str) -> bytes:
-    """UTF-8, in which one text is within another just if its octets are."""
-    return text.encode("utf-8", "surrogatepass")
-
-
-def _fold(text: str) -> str:
-    return text.casefold()
 
 
 def _sent(key: SentDate, message: Candidate) -> bool | None:

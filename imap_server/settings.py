@@ -26,6 +26,8 @@ class ImapSettings:
     """A client that reads nothing for so long while we have something to say is gone."""
     max_incoming_octets: int = 268_435_456
     """Of all messages being appended at one instant: they are held in memory until stored."""
+    search_timeout_seconds: float = 30
+    """SEARCH, SORT and THREAD that look for longer end with NO [LIMIT]."""
     max_login_failures: int = 5
     """Then BYE. The delay before each answer doubles from one second."""
     compress: bool = False

@@ -1,7 +1,11 @@
 """SEARCH (RFC 3501 §6.4.4, RFC 4731, RFC 5182): the index first, headers of those in doubt, bodies of the rest."""
 
+import asyncio
+
+from imap_server.candidate import Candidate
 from imap_server.context import Context, Reply
-from imap_server.search import Candidate, Question, check_numbers
+from imap_server.errors import SearchTooLongError
+from imap_server.search import Question, check_numbers
 from imap_server.wire import commands as c
 from imap_server.wire.results import esearch_line, kept, search_line
 from imap_server.wire.search import Result, SearchKey, uses_modseq
@@ -10,6 +14,10 @@ from um.core.errors import NotFoundError, UMError
 from um.core.message import Entry
 
 BATCH = 200
+INLINE_OCTETS = 256 * 1024
+"""More than this to go through, over all keys, is gone through beside the loop."""
+KEYS_IN_A_ROW = 2_000
+"""Between two looks whether others wait: about 2 ms."""
 
 
 async def search(context: Context, command: c.Search) -> Reply:
@@ -68,48 +76,74 @@ async def matching(
 
 async def _all_matching(context: Context, key: SearchKey) -> list[Candidate]:
     view = context.view
-    question = Question(
-        key,
-        messages=len(view.uids),
-        largest_uid=view.uids[-1] if view.uids else 0,
-        now=context.services.clock.now(),
-        saved=view.saved,
-        memory=context.services.folded,
+    question, beside = (
+        Question(
+            key,
+            messages=len(view.uids),
+            largest_uid=view.uids[-1] if view.uids else 0,
+            now=context.services.clock.now(),
+            saved=view.saved,
+            memory=memory,
+        )
+        for memory in (context.services.folded, None)
     )
     found: list[Candidate] = []
+    clock = context.services.clock
+    deadline = clock.monotonic() + context.settings.search_timeout_seconds
     for start in range(0, len(view.uids), BATCH):
         candidates = [
             Candidate(number, view.entries[uid], uid in view.recent)
             for number, uid in enumerate(view.uids[start : start + BATCH], start + 1)
             if not view.is_gone(uid)
         ]
-        found += await _search(context, question, candidates)
+        found += await _search(context, question, beside, candidates, deadline)
         await context.drain()
     return found
 
 
 async def _search(
-    context: Context, question: Question, candidates: list[Candidate]
+    context: Context,
+    question: Question,
+    beside: Question,
+    candidates: list[Candidate],
+    deadline: float,
 ) -> list[Candidate]:
-    answers = [(each, question.matches(each)) for each in candidates]
-    doubtful = [each for each, answer in answers if answer is None]
-    found = {each.number for each, answer in answers if answer}
+    doubtful: list[Candidate] = []
+    found: set[int] = set()
+    in_a_row = max(1, KEYS_IN_A_ROW // question.weight)
+    for count, each in enumerate(candidates, 1):
+        answer = question.matches(each)
+        if answer is None:
+            doubtful.append(each)
+        elif answer:
+            found.add(each.number)
+        if count % in_a_row == 0:
+            await context.drain()
     if doubtful:
         contents = await context.mailboxes.contents([each.entry for each in doubtful])
         for each in doubtful:
             content = contents.get(each.entry.content_id)
             if content is None:
                 continue
+            if context.services.clock.monotonic() > deadline:
+                raise SearchTooLongError
             each.header = content.header
-            answer = question.matches(each)
+            answer = await _answer(question, beside, each)
             if answer is None:
                 try:
                     each.text = await context.mailboxes.text(content)
                 except NotFoundError:
                     continue
-                answer = question.matches(each)
-                each.text = None
+                answer = await _answer(question, beside, each)
+                each.forget_text()
                 await context.drain()
             if answer:
                 found.add(each.number)
     return [each for each in candidates if each.number in found]
+
+
+async def _answer(question: Question, beside: Question, message: Candidate) -> bool | None:
+    """What the message says to the question; `beside` asks the same without the shared memory."""
+    if question.weight * message.loaded > INLINE_OCTETS:
+        return await asyncio.to_thread(beside.matches, message)
+    return question.matches(message)

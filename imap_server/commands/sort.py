@@ -3,10 +3,10 @@
 import asyncio
 from collections.abc import Sequence
 
+from imap_server.candidate import Candidate
 from imap_server.commands.search import highest, matching
 from imap_server.context import Context, Reply
 from imap_server.ordering import Sortable, in_order
-from imap_server.search import Candidate
 from imap_server.threads import rendered, threads
 from imap_server.wire import commands as c
 from imap_server.wire import responses

@@ -1,6 +1,7 @@
 """Clients that keep copies, against a real server: what only imapclient, aioimaplib and zlib can ask."""
 
 import asyncio
+import imaplib
 import ssl
 import zlib
 from collections.abc import Iterator
@@ -94,30 +95,54 @@ async def ask(client: aioimaplib.IMAP4_SSL, name: str, rest: str, *, told: str) 
     return answer.lines
 
 
-def test_a_connection_is_compressed(tmp_path):
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with other settings than the defaults."""
+    imap = {"compress": True, "max_connections_per_address": 4, "max_connections_per_account": 2}
+    with Server(tmp_path_factory.mktemp("narrow"), overrides={"imap": imap}) as running:
+        for name in ("alice", "bob"):
+            running.add_account(name, password=PASSWORD)
+        yield running
+
+
+def test_connections_are_counted_as_configured(narrow):
+    """One too many of an account is refused, one too many of an address is not even listened to."""
+    first, second, third = (connect(narrow, name) for name in ("alice", "alice", "bob"))
+    where = narrow.address("imaps")
+    fourth = imaplib.IMAP4_SSL(where.host, where.port, ssl_context=trusted(narrow), timeout=60)
+    with pytest.raises(imaplib.IMAP4.error, match=r"\[LIMIT\] Too many connections of this"):
+        fourth.login("alice", PASSWORD)
+    with pytest.raises(imaplib.IMAP4.error, match="BYE Too many connections"):
+        connect(narrow, "bob")
+    first.logout()
+    fourth.login("alice", PASSWORD)
+    for client in (second, third, fourth):
+        client.logout()
+
+
+def test_a_connection_is_compressed(narrow):
     """COMPRESS: commands and messages cross folded by zlib, and garbage ends the connection only."""
-    with Server(tmp_path / "um", overrides={"imap": {"compress": True}}) as own:
-        own.add_account("alice", password=PASSWORD)
-        raw = message("Compressed", body="The same again.\r\n" * 5000)
-        assert send_lmtp(own, ["alice@um.example.net"], raw) == {}
-        client = connect(own, "alice")
-        assert "COMPRESS=DEFLATE" in client.capability()[1][0].decode()
-        client.send(b"x COMPRESS DEFLATE\r\n")
-        assert client.readline() == b"x OK DEFLATE active\r\n"
-        out = zlib.compressobj(9, zlib.DEFLATED, -15)
-        into = zlib.decompressobj(-15)
-        search = b'n SEARCH SUBJECT "' + b"x" * 8000 + b'"\r\n'
-        commands = b"y SELECT INBOX\r\nz FETCH 1 BODY.PEEK[]\r\n" + b"".join([search] * 60)
-        client.send(out.compress(commands) + out.flush(zlib.Z_SYNC_FLUSH))
-        received, crossed = b"", 0
-        while received.count(b"\r\nn OK ") < 60:
-            piece = client.sock.recv(1 << 16)
-            assert piece
-            crossed += len(piece)
-            received += into.decompress(piece)
-        assert raw in received
-        assert crossed < len(received) / 4
-        client.send(b"\xff" * 100)
-        while client.sock.recv(1 << 16):
-            pass
-        connect(own, "alice").logout()
+    own = narrow
+    raw = message("Compressed", body="The same again.\r\n" * 5000)
+    assert send_lmtp(own, ["alice@um.example.net"], raw) == {}
+    client = connect(own, "alice")
+    assert "COMPRESS=DEFLATE" in client.capability()[1][0].decode()
+    client.send(b"x COMPRESS DEFLATE\r\n")
+    assert client.readline() == b"x OK DEFLATE active\r\n"
+    out = zlib.compressobj(9, zlib.DEFLATED, -15)
+    into = zlib.decompressobj(-15)
+    search = b'n SEARCH SUBJECT "' + b"x" * 8000 + b'"\r\n'
+    commands = b"y SELECT INBOX\r\nz FETCH 1 BODY.PEEK[]\r\n" + b"".join([search] * 60)
+    client.send(out.compress(commands) + out.flush(zlib.Z_SYNC_FLUSH))
+    received, crossed = b"", 0
+    while received.count(b"\r\nn OK ") < 60:
+        piece = client.sock.recv(1 << 16)
+        assert piece
+        crossed += len(piece)
+        received += into.decompress(piece)
+    assert raw in received
+    assert crossed < len(received) / 4
+    client.send(b"\xff" * 100)
+    while client.sock.recv(1 << 16):
+        pass
+    connect(own, "alice").logout()

@@ -195,8 +195,8 @@ class Stage:
         self._futures[timer] = future
         return timer
 
-    async def connect(self, name: str, *, secure: bool = True) -> Client:
-        link = FakeLink(self, secure=secure)
+    async def connect(self, name: str, *, secure: bool = True, peer: str = "192.0.2.1") -> Client:
+        link = FakeLink(self, secure=secure, peer=peer)
         client = Client(link, Session(self.services, link))
         self.clients[name] = client
         await self.settle()

@@ -26,6 +26,7 @@ from um.core.errors import (
     AlreadyExistsError,
     NotFoundError,
     QuotaExceededError,
+    TooLargeError,
     UMError,
     UnavailableError,
 )
@@ -61,6 +62,8 @@ __all__ = ["Delivered", "Delivery", "Incoming", "Room", "Staged"]
 
 log = structlog.get_logger(__name__)
 
+MAX_HEADER_OCTETS = 256 * 1024
+"""The header of each message is in the index, where every list and search reads it."""
 SCAN_INLINE_OCTETS = 256 * 1024
 """Larger messages are scanned in a thread, so that the loop never waits long for one."""
 
@@ -104,9 +107,11 @@ class Delivery:
     async def stage(self, incoming: Incoming) -> Staged:
         """Make the body durable: `commit` or `discard` is to follow within hours.
 
-        Raises UnavailableError.
+        Raises TooLargeError for a header that no mail has, UnavailableError.
         """
         scanned = await _scan(incoming.data)
+        if len(scanned.header) > MAX_HEADER_OCTETS:
+            raise TooLargeError("The header of the message is too large")
         self._steps("message.rendered")
         content = self._content(incoming, scanned)
         await self._blobs.put(content.blob, incoming.data)

@@ -9,7 +9,7 @@ from imap_server.capabilities import AFTER_LOGIN, ALWAYS
 
 ROOT = Path(__file__).parents[3]
 MATRIX = (ROOT / "docs/protocols/imap.md").read_text()
-HEADS = ("| section |", "| capability |")
+HEADS = ("| section |", "| capability |", "| limit |")
 
 
 def rows() -> list[list[str]]:

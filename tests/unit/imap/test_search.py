@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imap_server.search import Candidate, Question
+from imap_server.candidate import Candidate
+from imap_server.search import Question
 from imap_server.wire.parser import parse_command
 from imap_server.wire.search import (
     All,
