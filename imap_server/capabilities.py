@@ -37,6 +37,7 @@ AFTER_LOGIN = (
     "MULTIAPPEND",
     "UTF8=ACCEPT",
     "BINARY",
+    "REPLACE",
     "QUOTA",
     "QUOTA=RES-STORAGE",
     "QUOTA=RES-MESSAGE",

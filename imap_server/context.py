@@ -14,9 +14,10 @@ from imap_server.selected import Selected
 from imap_server.settings import ImapSettings
 from imap_server.state import State
 from imap_server.wire import responses
+from imap_server.wire.tokens import BadCommandError
 from um.core.account import AccountState
 from um.core.errors import NotFoundError, UMError, UnavailableError
-from um.core.ids import AccountId, ContentId
+from um.core.ids import AccountId, ContentId, Uid
 from um.core.ports import Clock, Metrics
 from um.service.appending import Appending
 from um.service.authentication import Authenticator, Login
@@ -45,7 +46,10 @@ class Appended:
     """The messages of one APPEND so far."""
 
     messages: Appending
-    error: UMError | None = None
+    replaced: Uid | None = None
+    """The message of the selected mailbox that makes room for them (RFC 8508)."""
+    replaced_octets: int = 0
+    error: UMError | BadCommandError | None = None
     """Why there will be none."""
 
 

@@ -63,6 +63,8 @@ ALLOWED: dict[bytes, frozenset[State]] = {
     b"UID COPY": _SELECTED,
     b"MOVE": _SELECTED,
     b"UID MOVE": _SELECTED,
+    b"REPLACE": _SELECTED,
+    b"UID REPLACE": _SELECTED,
 }
 assert ALLOWED.keys() == GRAMMAR.keys(), "every command has its states"
 

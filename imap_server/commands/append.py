@@ -1,4 +1,4 @@
-"""APPEND (RFC 3501 §6.3.11, RFC 3502, RFC 4315 §3, RFC 7889): each message asked, received, staged.
+"""APPEND and REPLACE (RFC 3501 §6.3.11, 3502, 4315 §3, 7889, 8508): messages asked, received, staged.
 
 Laws:
 - Size, quota and mailbox are looked at before a message is asked for; the quota over all that the
@@ -8,7 +8,9 @@ Laws:
 """
 
 import asyncio
+from collections.abc import Sequence
 
+from imap_server.commands.condstore import expunged
 from imap_server.connection import MessageOffered, MessageReceived
 from imap_server.context import Appended, Context, Reply
 from imap_server.errors import (
@@ -17,21 +19,30 @@ from imap_server.errors import (
     UnknownEncodingError,
     refused,
 )
-from imap_server.wire.sequence import compress
-from um.core.errors import InvalidError, UMError
+from imap_server.wire import commands as c
+from imap_server.wire import responses
+from imap_server.wire.sequence import SequenceSet, compress
+from imap_server.wire.tokens import BadCommandError
+from um.core.errors import InvalidError, ReadOnlyError, UMError
+from um.core.ids import Uid
 from um.mime.transcode import without_nul
 from um.service.appending import Appending
+from um.service.delivery import Delivered
+from um.service.mailboxes import GoneError
 
 MAX_MESSAGES = 1000
 
 
 async def offered(context: Context, event: MessageOffered) -> None:
     """Decide before the client sends the message: size, quota, mailbox, state of the account."""
-    appended = _appended(context, event.append.mailbox)
+    appended = _appended(context, event.append)
     try:
         if appended.error is not None:
             raise appended.error
-        await _check(context, appended.messages, event)
+        await _check(context, appended, event)
+    except BadCommandError as problem:
+        context.connection.refuse_message(responses.status(event.tag, b"BAD", str(problem)))
+        await forget(context)
     except UMError as error:
         context.connection.refuse_message(refused(event.tag, error))
         await forget(context)
@@ -39,18 +50,41 @@ async def offered(context: Context, event: MessageOffered) -> None:
         context.connection.accept_message()
 
 
-def _appended(context: Context, mailbox: str) -> Appended:
+def _appended(context: Context, append: c.Append) -> Appended:
     if context.append is None:
-        context.append = Appended(context.mailboxes.appending(context.account_id, mailbox))
+        messages = context.mailboxes.appending(context.account_id, append.mailbox)
+        context.append = Appended(messages)
+        if append.replaced is not None:
+            _find_replaced(context, context.append, append.replaced, by_uid=append.by_uid)
     return context.append
 
 
-async def _check(context: Context, messages: Appending, event: MessageOffered) -> None:
+def _find_replaced(
+    context: Context, appended: Appended, replaced: SequenceSet, *, by_uid: bool
+) -> None:
+    """Which message REPLACE means; numbers do not change until it has ended."""
+    view = context.view
+    try:
+        uids = view.resolve(replaced, by_uid=by_uid)
+    except BadCommandError as problem:
+        appended.error = problem
+        return
+    if view.read_only:
+        appended.error = ReadOnlyError()
+    elif not uids or view.is_gone(uids[0]):
+        appended.error = GoneError()
+    else:
+        appended.replaced = uids[0]
+        appended.replaced_octets = view.entries[uids[0]].size_octets
+
+
+async def _check(context: Context, appended: Appended, event: MessageOffered) -> None:
+    messages = appended.messages
     await context.mailboxes.may_append(
         context.account_id,
         event.append.mailbox,
         event.size_octets,
-        before_octets=messages.size_octets,
+        before_octets=messages.size_octets - appended.replaced_octets,
     )
     if messages.messages >= MAX_MESSAGES:
         raise TooManyMessagesError
@@ -60,7 +94,7 @@ async def _check(context: Context, messages: Appending, event: MessageOffered) -
 
 async def received(context: Context, event: MessageReceived) -> None:
     """Stage it; what speaks against it is said when the client can hear it."""
-    appended = _appended(context, event.append.mailbox)
+    appended = _appended(context, event.append)
     try:
         if appended.error is None:
             await appended.messages.add(
@@ -96,14 +130,32 @@ async def ended(context: Context) -> Reply:
     try:
         if appended.error is not None:
             raise appended.error
+        if appended.replaced is not None:
+            return await _replace(context, appended.messages, appended.replaced)
         delivered = await appended.messages.commit()
     finally:
         await forget(context)
+    return Reply("APPEND completed", code=_append_uid(context, delivered))
+
+
+async def _replace(context: Context, messages: Appending, replaced: Uid) -> Reply:
+    """RFC 8508 §3.4; APPENDUID comes before the EXPUNGE (§4.3)."""
+    view = context.view
+    delivered = await context.mailboxes.replace(
+        context.account_id, view.mailbox_id, replaced, messages
+    )
+    code = _append_uid(context, delivered)
+    context.write(responses.status(b"*", b"OK", "Replacement stored", code=code))
+    view.expunged([replaced])
+    return await expunged(context, Reply("REPLACE completed"))
+
+
+def _append_uid(context: Context, delivered: Sequence[Delivered]) -> bytes:
     first = delivered[0]
     if context.selected is not None and context.selected.mailbox_id == first.mailbox_id:
         context.expect_change()
     uids = compress(each.uid for each in delivered)
-    return Reply("APPEND completed", code=b"APPENDUID %d %b" % (first.uidvalidity, uids))
+    return b"APPENDUID %d %b" % (first.uidvalidity, uids)
 
 
 async def forget(context: Context) -> None:

@@ -17,6 +17,7 @@ from imap_server.wire.dates import parse_date_time
 from imap_server.wire.flags import appended
 from imap_server.wire.names import mailbox
 from imap_server.wire.parser import parse_name
+from imap_server.wire.sequence import SequenceSet
 from imap_server.wire.tokens import BadCommandError, Scanner
 
 _DATE_TIME = re.compile(rb'"([ 0-9][0-9]-[^"]{0,40})"')
@@ -117,10 +118,14 @@ class _Chunk:
         scan = self._scan
         scan.tag()
         scan.space()
-        parse_name(scan)
+        name = parse_name(scan)
         scan.space()
+        replaced = None
+        if name != b"APPEND":
+            replaced = _one_message(scan)
+            scan.space()
         self._argument()
-        self.append = Append(mailbox(scan))
+        self.append = Append(mailbox(scan), replaced, by_uid=name.startswith(b"UID "))
         return _Place.MESSAGE
 
     def message(self) -> _Place:
@@ -128,6 +133,8 @@ class _Chunk:
             self.steps.append(AppendEnd())
             self._waits = True
             return _Place.END
+        if self.append is not None and self.append.replaced is not None and self.messages:
+            raise BadCommandError("One message is replaced by one")
         self._scan.space()
         self.messages += 1
         self.steps.append(self._heading())
@@ -181,6 +188,14 @@ class _Chunk:
     def _argument(self) -> None:
         if self._literal and self._scan.at_end():
             raise _ArgumentComesError
+
+
+def _one_message(scan: Scanner) -> SequenceSet:
+    """A message number or UID, or `*`."""
+    messages = scan.sequence_set()
+    if len(messages.ranges) != 1 or messages.ranges[0][0] != messages.ranges[0][1]:
+        raise BadCommandError("Expected one message")
+    return messages
 
 
 _READ: Mapping[_Place, Callable[[_Chunk], _Place]] = {

@@ -160,9 +160,14 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Append:
-    """RFC 3501 §6.3.11; the messages come behind it, one by one (RFC 3502)."""
+    """RFC 3501 §6.3.11; the messages come behind it, one by one (RFC 3502).
+
+    With `replaced`, one message of the selected mailbox, it is RFC 8508's REPLACE.
+    """
 
     mailbox: str
+    replaced: SequenceSet | None = None
+    by_uid: bool = False
 
 
 @dataclass(frozen=True, slots=True)

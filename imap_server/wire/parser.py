@@ -262,9 +262,11 @@ GRAMMAR: dict[bytes, Callable[[Scanner], c.Command]] = {
     b"UID COPY": _copy(move=False, by_uid=True),
     b"MOVE": _copy(move=True, by_uid=False),
     b"UID MOVE": _copy(move=True, by_uid=True),
+    b"REPLACE": _in_chunks,
+    b"UID REPLACE": _in_chunks,
 }
 
-APPENDS = frozenset({b"APPEND"})
+APPENDS = frozenset({b"APPEND", b"REPLACE", b"UID REPLACE"})
 """Commands whose messages are offered one by one: read by `wire.append`."""
 
 

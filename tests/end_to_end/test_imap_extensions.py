@@ -132,3 +132,23 @@ def test_an_attachment_comes_decoded(server):
             assert b"BINARY.SIZE[1] 3000000 BINARY[1] ~{3000000}\r\n" + sound + b")" in answer
         (told, *_) = client.command(b"FETCH 2 BODY.PEEK[1]")
         assert base64.b64decode(told.partition(b"\r\n")[2].rpartition(b")")[0]) == sound
+
+
+def test_a_draft_is_replaced_in_one_step(server):
+    """REPLACE: the neighbour sees the new draft come and the old one go, and no moment without."""
+    with (
+        ImapWire(server, "alice", PASSWORD) as client,
+        ImapWire(server, "alice", PASSWORD) as other,
+    ):
+        client.command(b"CREATE Drafts")
+        client.command(b"APPEND Drafts (\\Draft) " + literal(b"Subject: one\r\n\r\n"))
+        for session in (client, other):
+            session.command(b"SELECT Drafts")
+        form = b"UID REPLACE 1 Drafts (\\Draft) " + literal(b"Subject: two\r\n\r\n")
+        told = client.command(form)
+        assert told[0].startswith(b"* OK [APPENDUID ")
+        assert told[1:3] == [b"* 1 EXPUNGE\r\n", b"* 1 EXISTS\r\n"]
+        assert other.command(b"NOOP")[:2] == told[1:3]
+        (subject, _) = other.command(b"FETCH 1 (UID BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
+        assert subject.startswith(b"* 1 FETCH (UID 2 ")
+        assert b"Subject: two" in subject

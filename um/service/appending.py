@@ -8,7 +8,7 @@ from um.core.ids import AccountId, IngestKey
 from um.core.message import MessageKind
 from um.core.ports import Transaction
 from um.service.delivery import Delivered, Delivery, Incoming, Staged
-from um.service.mailbox_folders import NoTargetError
+from um.service.mailbox_folders import GoneError, NoTargetError
 
 
 class Appending:
@@ -68,6 +68,8 @@ class Appending:
         staged, self._staged = self._staged, []
         try:
             return await self._delivery.commit(staged, before=before)
+        except GoneError:
+            raise
         except NotFoundError as error:
             raise NoTargetError from error
 

@@ -28,6 +28,13 @@ _REFUSED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Categories of characters that no name has: control, format and others (RFC 9051 §5.1)."""
 
 
+class GoneError(NotFoundError):
+    """Some of the messages have been expunged meanwhile (RFC 5530 EXPUNGEISSUED)."""
+
+    code = "gone"
+    default = "Some of the messages no longer exist"
+
+
 class NoTargetError(NotFoundError):
     """The folder that something shall go into is not there (RFC 3501 §7.1 TRYCREATE)."""
 

@@ -31,6 +31,7 @@ from um.service.appending import Appending, check_size
 from um.service.delivery import Delivered, Delivery
 from um.service.mailbox_folders import (
     TRASH_USE,
+    GoneError,
     NoTargetError,
     check_deletable_txn,
     create_txn,
@@ -57,13 +58,6 @@ T = TypeVar("T")
 APPEND_OCTETS = 25 * 1024 * 1024
 FEW = 20
 """Up to so many messages are looked up one by one."""
-
-
-class GoneError(NotFoundError):
-    """Some of the messages have been expunged meanwhile (RFC 5530 EXPUNGEISSUED)."""
-
-    code = "gone"
-    default = "Some of the messages no longer exist"
 
 
 @dataclass(frozen=True, slots=True)
@@ -302,6 +296,23 @@ class MailboxService(MailboxView):
             limit_octets=self.append_octets,
             new_id=self._new_id,
         )
+
+    async def replace(
+        self, account_id: AccountId, mailbox_id: MailboxId, uid: Uid, messages: Appending
+    ) -> list[Delivered]:
+        """Store what was added in place of a message, which goes for good, in one transaction.
+
+        Raises GoneError, LegalHoldError, and as `Appending.commit`; then nothing has changed.
+        """
+
+        def remove_txn(tx: Transaction) -> None:
+            _check_writable(tx.accounts.lock(account_id))
+            owned_txn(tx, account_id, mailbox_id)
+            check_deletable_txn(tx, account_id)
+            if not tx.messages.expunge(mailbox_id, [uid]):
+                raise GoneError
+
+        return await messages.commit(before=remove_txn)
 
     async def append(
         self,

@@ -21,6 +21,7 @@ from imap_server.state import ALLOWED, State, refusal
 from imap_server.wire import commands as c
 from imap_server.wire.commands import Idle, StartTls
 from imap_server.wire.limits import Limits
+from imap_server.wire.parser import APPENDS
 
 LIMITS = Limits()
 
@@ -162,7 +163,7 @@ def test_every_command_is_defined_in_every_state(state, name):
     answer = connection.data_to_send()
     if reason is not None:
         assert answer == b"t BAD " + reason.encode() + b"\r\n"
-    elif name != b"APPEND":
+    elif name not in APPENDS:
         assert answer == b"+ OK\r\n"
 
 
