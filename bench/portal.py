@@ -20,10 +20,12 @@ from tests.support.server import Server
 
 MESSAGES = 1000
 ASKED = 60
+TEXT = "We meet at the quay on Saturday at nine, in front of the old customs house. " * 12
 PAGES = (
     ("list of 1000 messages", "/"),
     ("list by kind", "/?kind=invoice"),
-    ("search in 1000 messages", "/?q=harbour"),
+    ("search in 1000 messages, nothing found", "/?q=harbour"),
+    ("search in 1000 messages, by a word of the text", "/?q=quay"),
     ("bill statements", "/statements"),
     ("telephone", "/telephone"),
 )
@@ -33,7 +35,7 @@ def fill(server: Server) -> None:
     server.add_account("anna", password=PASSWORD, numbers=["+15551230001"])
     bill = invoice_mail("anna@um.example.net", invoice_pdf(), when=datetime.now(UTC))
     for index in range(MESSAGES):
-        letter = f"From: Bob {index} <bob@example.org>\r\nSubject: Letter {index}\r\n\r\nx\r\n"
+        letter = f"From: Bob {index} <bob@example.org>\r\nSubject: Letter {index}\r\n\r\n{TEXT}\r\n"
         data = bill.replace(b"0042.", b"%04d." % index) if index % 10 == 0 else letter.encode()
         sender = "billing@example.net" if index % 10 == 0 else "bob@example.org"
         send_lmtp(server, ["anna@um.example.net"], data, sender=sender)

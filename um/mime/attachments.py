@@ -9,6 +9,7 @@ import quopri
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from um.mime.charsets import decode_octets
 from um.mime.clean import clean_filename
@@ -28,6 +29,7 @@ _CONTENT_FIELDS = (
     "Content-ID",
     "Content-Language",
 )
+_NAME = re.compile(r'\b(?:file)?name(\*?)[0-9]*\*?\s*=\s*("[^"]*"|[^;\s]+)', re.IGNORECASE)
 _ENDINGS = {"audio/mpeg": ".mp3", "audio/wav": ".wav", "application/pdf": ".pdf"}
 
 
@@ -65,6 +67,15 @@ def plain_text(data: bytes) -> str:
     """The text of a message that is one text part."""
     root = parse_structure(data)
     return decode_octets(content(data, _leaf(root, (1,), "text")), None)
+
+
+def file_names(fields: str) -> list[str]:
+    """The names of files in the header fields of parts, as far as they can be read (RFC 2183, RFC 2231)."""
+    found = []
+    for star, value in _NAME.findall(fields):
+        text = value.strip('"')
+        found.append(unquote(text.rpartition("'")[2], errors="replace") if star else text)
+    return found
 
 
 def parts_to_copy(data: bytes, *, without_text: bool) -> list[bytes]:

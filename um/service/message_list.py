@@ -3,27 +3,27 @@
 Laws:
 - A page is of one instant; the cursor names the last message of a page, so that what arrives or
   goes meanwhile neither repeats nor hides another.
-- Without a search only the messages of the page are looked at.
+- Without a search only the messages of the page are looked at; with one bodies of those alone whose
+  headings leave a word missing. Everything that is looked at is of the one account that is named.
+- What is read once is kept: a header or text never changes.
 """
 
-import asyncio
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from um.core.errors import InvalidError
 from um.core.ids import AccountId, ContentId, MailboxId, Uid
 from um.core.message import FLAGGED, INBOX, SEEN, Content, Entry, MessageKind
-from um.mime.authors import first_author
-from um.mime.clean import clean_text
-from um.mime.fields import Fields, parse_fields
-from um.mime.headers import decode_text
+from um.service.headings import Heading, Headings, read_heading
+from um.service.mailbox_index import rank
 from um.service.mailbox_view import MailboxView
+from um.service.searched_texts import SearchedTexts
 
 MAX_PAGE = 200
-MAX_SUBJECT = 300
-FEW = 200
+BATCH = 200
+"""Messages whose texts are in hand at once."""
 _CURSOR = re.compile(r"(-?[0-9]{1,18})\.([0-9]{1,10})")
 
 
@@ -69,7 +69,7 @@ class Wanted:
     kinds: Collection[MessageKind] = ()
     """Empty: all."""
     search: str = ""
-    """Words that sender and subject must have, all of them, in any case."""
+    """Words that sender, subject and text must have, all of them, in any case."""
     limit: int = 50
     after: str | None = None
     """A page's `next`."""
@@ -80,6 +80,8 @@ class MessageList:
 
     def __init__(self, mailboxes: MailboxView) -> None:
         self._mailboxes = mailboxes
+        self._headings = Headings()
+        self._texts = SearchedTexts(mailboxes)
 
     async def page(self, account_id: AccountId, wanted: Wanted) -> Page:
         """Raises NotFoundError for a folder that is not there, InvalidError for a wrong cursor."""
@@ -87,90 +89,73 @@ class MessageList:
             raise InvalidError(f"A page has 1 to {MAX_PAGE} messages")
         after = _read_cursor(wanted.after) if wanted.after is not None else None
         snapshot = await self._mailboxes.open(account_id, wanted.folder)
-        fitting = sorted(
-            (each for each in snapshot.entries if not wanted.kinds or each.kind in wanted.kinds),
-            key=_rank,
-            reverse=True,
-        )
-        known: dict[ContentId, Content] = {}
+        fitting = snapshot.index.newest_first
+        if wanted.kinds:
+            fitting = [each for each in fitting if each.kind in wanted.kinds]
         if words := wanted.search.casefold().split():
-            known = await self._mailboxes.contents(fitting)
-            fitting = await _found(fitting, known, words)
-        rest = fitting if after is None else [each for each in fitting if _rank(each) < after]
+            fitting = await self._found(fitting, words)
+        rest = fitting if after is None else [each for each in fitting if rank(each) < after]
         shown = rest[: wanted.limit]
-        if not words:
-            known = await self._mailboxes.contents(shown)
+        known = await self._mailboxes.contents(shown)
+        headings = await self._headings.of(list(known.values()))
         return Page(
             folder=snapshot.mailbox.name,
-            messages=[listed(each, known[each.content_id]) for each in shown if _in(each, known)],
+            messages=[
+                _listed(each, known[each.content_id], headings[each.content_id])
+                for each in shown
+                if each.content_id in known  # it may have been expunged since the snapshot
+            ],
             total=len(fitting),
             unseen=sum(SEEN not in each.flags for each in fitting),
             next=_cursor(shown[-1]) if len(rest) > len(shown) else None,
         )
 
+    async def _found(self, entries: Sequence[Entry], words: Sequence[str]) -> list[Entry]:
+        """Those that have all the words, in heading or text. Texts are read of those in doubt only."""
+        known = await self._mailboxes.contents(entries)
+        headings = await self._headings.of(list(known.values()))
+        found: set[ContentId] = set()
+        doubtful: list[tuple[Content, list[str]]] = []
+        for content_id, content in known.items():
+            missing = [word for word in words if word not in headings[content_id].folded]
+            if missing:
+                doubtful.append((content, missing))
+            else:
+                found.add(content_id)
+        for start in range(0, len(doubtful), BATCH):
+            batch = doubtful[start : start + BATCH]
+            texts = await self._texts.of([content for content, _ in batch])
+            for (content, missing), text in zip(batch, texts, strict=True):
+                if all(word in text for word in missing):
+                    found.add(content.id)
+        return [each for each in entries if each.content_id in found]
+
 
 def listed(entry: Entry, content: Content) -> Listed:
     """A message as the list shows it."""
-    fields = parse_fields(content.header)
-    sender, address = first_author(fields)
+    return _listed(entry, content, read_heading(content.header))
+
+
+def _listed(entry: Entry, content: Content, heading: Heading) -> Listed:
     return Listed(
         mailbox_id=entry.mailbox_id,
         uid=entry.uid,
         kind=entry.kind,
-        subject=_subject(fields),
-        sender=sender,
-        sender_address=address,
+        subject=heading.subject,
+        sender=heading.sender,
+        sender_address=heading.sender_address,
         at=entry.internal_date,
         size_octets=entry.size_octets,
         seen=SEEN in entry.flags,
-        urgent=FLAGGED in entry.flags or _is_urgent(fields),
+        urgent=FLAGGED in entry.flags or heading.urgent,
         trashed_at=entry.trashed_at,
         duration_seconds=content.duration_seconds,
         pages=content.pages,
     )
 
 
-async def _found(
-    entries: list[Entry], known: Mapping[ContentId, Content], words: Sequence[str]
-) -> list[Entry]:
-    """Those that have the words; many are looked at in a thread: the loop has others to serve."""
-
-    def look() -> list[Entry]:
-        return [each for each in entries if _has(each, known, words)]
-
-    return look() if len(entries) <= FEW else await asyncio.to_thread(look)
-
-
-def _in(entry: Entry, known: Mapping[ContentId, Content]) -> bool:
-    """Whether it has not been expunged since the snapshot."""
-    return entry.content_id in known
-
-
-def _has(entry: Entry, known: Mapping[ContentId, Content], words: Sequence[str]) -> bool:
-    content = known.get(entry.content_id)
-    if content is None:
-        return False
-    fields = parse_fields(content.header)
-    text = " ".join((_subject(fields), *first_author(fields))).casefold()
-    # A number is written with spaces; who looks for one may leave them out.
-    packed = text.replace(" ", "").replace("-", "")
-    return all(word in text or word in packed for word in words)
-
-
-def _subject(fields: Fields) -> str:
-    return clean_text(decode_text(fields.first(b"subject") or b""), MAX_SUBJECT)
-
-
-def _is_urgent(fields: Fields) -> bool:
-    return (fields.first(b"importance") or b"").strip().lower() == b"high"
-
-
-def _rank(entry: Entry) -> tuple[int, int]:
-    return int(entry.internal_date.timestamp() * 1_000_000), entry.uid
-
-
 def _cursor(entry: Entry) -> str:
-    instant, uid = _rank(entry)
+    instant, uid = rank(entry)
     return f"{instant}.{uid}"
 
 

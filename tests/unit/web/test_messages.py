@@ -11,6 +11,7 @@ from um.core.ids import IngestKey
 from um.core.message import MessageKind
 from um.mime.build import FaxFacts, VoiceFacts, fax_message, voice_message
 from um.service.delivery import Incoming
+from um.service.searched_texts import LARGEST, SearchedTexts
 
 MESSAGES = "/api/v1/me/messages"
 AUDIO = bytes(range(256)) * 40
@@ -115,6 +116,102 @@ def test_search_looks_at_sender_and_subject(box, words, found):
     box.voice(caller="Café Übersee", number="+15550000000")
     box.fax()
     assert box.list(f"?search={words}")["total"] == found
+
+
+LETTER = (
+    b"From: Carol <carol@example.org>\r\nSubject: Saturday\r\nMIME-Version: 1.0\r\n"
+    b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+    b"--b\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+    + base64.b64encode("Die Karten liegen im Büro am Hafen.".encode())
+    + b"\r\n--b\r\nContent-Type: application/pdf; name=tickets.pdf\r\nContent-Disposition: attachment; filename*=utf-8''Eintritt%20%C3%BC.pdf\r\n"
+    b"Content-Transfer-Encoding: base64\r\n\r\n"
+    + base64.b64encode(b"%PDF hidden words")
+    + b"\r\n--b--\r\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("hafen", 1),
+        ("b%C3%BCro hafen", 1),
+        ("carol karten", 1),
+        ("saturday HAFEN", 1),
+        ("hafen nowhere", 0),
+        ("tickets.pdf", 1),
+        ("eintritt", 1),
+        ("%C3%BC.pdf", 1),
+        ("hidden", 0),
+        ("base64", 0),
+    ],
+)
+def test_search_looks_at_the_text_too(box, words, found):
+    """Decoded; a word here and a word there; what is no text is not searched; once as the second time."""
+    box.deliver(MessageKind.MAIL, LETTER)
+    box.voice()
+    for _ in range(2):
+        page = box.list(f"?search={words}")
+        assert (page["total"], len(page["messages"])) == (found, found)
+
+
+def test_search_reads_nothing_of_another_account(box, monkeypatch):
+    """Not even a body is looked at; what heading and folder settle costs no body either."""
+    other = run(box.web.house.add("bob", "+15551230002"))
+    run(
+        box.web.house.delivery.deliver(Incoming(other.id, MessageKind.MAIL, LETTER, IngestKey("o")))
+    )
+    box.deliver(MessageKind.MAIL, LETTER.replace(b"Saturday", b"Sunday"))
+    box.voice()
+    text, read = box.web.services.mailboxes.text, []
+
+    async def noted(content):
+        read.append(content)
+        return await text(content)
+
+    monkeypatch.setattr(box.web.services.mailboxes, "text", noted)
+    assert box.list("?search=sunday")["total"] == 1
+    assert [each.kind for each in read] == [MessageKind.VOICE]
+    assert box.list("?search=hafen")["total"] == 1
+    assert {each.account_id for each in read} == {box.account.id}
+    count = len(read)
+    assert box.list("?search=hafen")["total"] == 1
+    assert len(read) == count
+
+
+def test_a_message_whose_body_is_gone_is_found_by_its_heading_only(box):
+    """Its blob is missing: that hides no other."""
+    box.deliver(MessageKind.MAIL, LETTER)
+    box.deliver(MessageKind.MAIL, LETTER.replace(b"Saturday", b"Sunday"))
+
+    async def lose():
+        blobs = box.web.house.blobs
+        first = min([each async for each in blobs.scan()], key=lambda each: each[2])
+        await blobs.delete([first[0]])
+
+    run(lose())
+    assert box.list("?search=hafen")["total"] == 1
+    assert box.list("?search=carol")["total"] == 2
+
+
+def test_texts_are_kept_while_there_is_room(box):
+    """The least used go; one that is too large is read each time; the answers are the same."""
+    texts = SearchedTexts(box.web.services.mailboxes, limit_octets=3000)
+    large = b"Subject: L\r\n\r\n" + b"word " * (LARGEST // 4) + b"\r\n"
+    for number in range(12):
+        box.deliver(MessageKind.MAIL, b"Subject: x\r\n\r\nNumber %d\r\n" % number + b"y" * 500)
+    box.deliver(MessageKind.MAIL, large)
+
+    async def story():
+        mailboxes = box.web.services.mailboxes
+        snapshot = await mailboxes.open(box.account.id, "INBOX")
+        contents = list((await mailboxes.contents(snapshot.entries)).values())
+        for _ in range(2):
+            found = await texts.of(contents)
+            assert sum("number" in each for each in found) == 12
+            assert sum("word word" in each for each in found) == 1
+            assert texts.used_octets <= 3000
+
+    run(story())
 
 
 def test_a_message_is_opened_with_its_documents(box):

@@ -118,8 +118,13 @@ async def list_folders(visitor: Customer, services: Services) -> list[FolderDocu
     """List the folders, by name."""
     account_id = visitor.account.id
     found = []
-    for folder in await services.mailboxes.folders(account_id):
-        status = await services.mailboxes.status(account_id, folder.mailbox.name)
+    folders = await services.mailboxes.folders(account_id)
+    names = [each.mailbox.name for each in folders]
+    statuses = await services.mailboxes.statuses(account_id, names)
+    for folder in folders:
+        status = statuses.get(folder.mailbox.name)
+        if status is None:  # removed this instant
+            continue
         found.append(
             FolderDocument(
                 name=folder.mailbox.name,
@@ -142,7 +147,7 @@ async def list_messages(
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
     after: Annotated[str | None, Query(max_length=40)] = None,
 ) -> MessagePage:
-    """List a folder, the newest first; `search` looks for words in sender and subject."""
+    """List a folder, the newest first; `search` looks for words in sender, subject and text."""
     wanted = Wanted(
         folder=_folder_name(folder), kinds=frozenset(kind), search=search, limit=limit, after=after
     )

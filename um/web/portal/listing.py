@@ -11,7 +11,6 @@ from fastapi import APIRouter, Query, Request, Response
 from um.core.errors import InvalidError, NotFoundError
 from um.core.ids import AccountId, MailboxId, Uid
 from um.core.message import INBOX, SEEN, TRASH, FlagOperation, MessageKind
-from um.service.mailbox_view import Folder
 from um.service.message_list import Wanted
 from um.web.api.messages import read_id
 from um.web.guards import Customer
@@ -139,25 +138,18 @@ async def _folders(
     services: WebServices, account_id: AccountId, words: Wording, current: str
 ) -> Sequence[Choice]:
     choices = []
-    for folder in _sorted(await services.mailboxes.folders(account_id)):
-        name = folder.mailbox.name
-        status = await services.mailboxes.status(account_id, name)
+    folders = [each.mailbox.name for each in await services.mailboxes.folders(account_id)]
+    statuses = await services.mailboxes.statuses(account_id, folders)
+    for name in sorted(statuses, key=_place):
         icon = {INBOX: "inbox", TRASH: "trash"}.get(name, "folder")
-        unseen = 0 if name == TRASH else status.unseen
+        unseen = 0 if name == TRASH else statuses[name].unseen
         choices.append(Choice(folder_name(words, name), href(name), name == current, icon, unseen))
     return choices
 
 
-def _sorted(folders: Sequence[Folder]) -> list[Folder]:
+def _place(name: str) -> tuple[bool, bool, str]:
     """The inbox first, Trash last."""
-    return sorted(
-        folders,
-        key=lambda each: (
-            each.mailbox.name != INBOX,
-            each.mailbox.name == TRASH,
-            each.mailbox.name.casefold(),
-        ),
-    )
+    return name != INBOX, name == TRASH, name.casefold()
 
 
 def _kinds(words: Wording, folder: str, current: str, q: str) -> list[Choice]:

@@ -19,6 +19,7 @@ class Row:
 
     id: str
     kind: str
+    kind_name: str
     href: str
     who: str
     address: str
@@ -28,6 +29,8 @@ class Row:
     length: str
     seen: bool
     urgent: bool
+    pick: str
+    """What a check box before it is called."""
 
 
 class Rows:
@@ -53,12 +56,13 @@ class Rows:
 
     def of(self, message: Listed) -> Row:
         """The line of a message."""
-        named = message_id(message.mailbox_id, message.uid)
+        named, who = message_id(message.mailbox_id, message.uid), self.who(message)
         return Row(
             id=named,
             kind=message.kind,
+            kind_name=self._words(f"kind.{message.kind}"),
             href=f"/messages/{named}",
-            who=self.who(message),
+            who=who,
             address=self.address(message),
             what=self.what(message),
             when=self.near(message.at),
@@ -66,6 +70,7 @@ class Rows:
             length=self.length(message),
             seen=message.seen,
             urgent=message.urgent,
+            pick=self._words("list.pick", who=who),
         )
 
     def who(self, message: Listed) -> str:
