@@ -139,3 +139,15 @@ def numbers_of(view: Selected, uids: Sequence[Uid]) -> Sequence[int]:
     if list(view.uids[first - 1 : first - 1 + len(uids)]) == list(uids):
         return range(first, first + len(uids))
     return [view.number(uid) for uid in uids]
+
+
+def flag_lines(view: Selected, uids: Sequence[Uid]) -> bytes:
+    """`* n FETCH (UID u FLAGS (…))` of each, with MODSEQ for who has turned that on."""
+    if not uids:
+        return b""
+    items = [Attribute.UID, Attribute.FLAGS]
+    if view.condstore:
+        items.append(Attribute.MODSEQ)
+    entries = view.entries.many(uids)
+    batch = Batch(view, entries, [NO_CONTENT] * len(entries))
+    return b"".join(Rows(items, utf8=False).lines(numbers_of(view, uids), batch))

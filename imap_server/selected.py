@@ -142,6 +142,11 @@ class Selected:
         self.entries[entry.uid] = entry
         self._newest = max(self._newest, entry.modseq)
 
+    def caught_up(self, since: ModSeq, modseq: ModSeq) -> None:
+        """Everything that changed between the two has been taken in: skip it when refreshing."""
+        if self.modseq == since:
+            self.modseq = modseq
+
     def rebase(self, index: MailboxIndex | None) -> None:
         """Share `index` instead of holding an own copy, if it is just what the client was told."""
         if index is None or index.modseq != self.modseq or self._newest > index.modseq:

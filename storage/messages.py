@@ -5,9 +5,10 @@ that one order, so that UIDs, MODSEQs and the octets used are counted one after 
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from operator import attrgetter
 
 from storage import flags as flag_sets
 from storage import message_statements as sql
@@ -16,7 +17,15 @@ from storage.statement import Statement, Values
 from storage.unit import Unit
 from um.core.errors import AlreadyExistsError, InvalidError, NotFoundError
 from um.core.ids import AccountId, BlobKey, ContentId, IngestKey, MailboxId, ModSeq, Uid
-from um.core.message import Content, Copied, Entry, FlagOperation, MessageKind, Vanished
+from um.core.message import (
+    Content,
+    Copied,
+    Entry,
+    FlagOperation,
+    MessageKind,
+    Vanished,
+    with_flags,
+)
 
 
 class SqlMessages:
@@ -113,22 +122,35 @@ class SqlMessages:
         flags: Collection[str],
         *,
         unchanged_since: ModSeq | None = None,
+        known: Mapping[Uid, Entry] | None = None,
     ) -> tuple[list[Entry], list[Uid]]:
         given = flag_sets.canonical(flags)
         failed: list[Uid] = []
         after: list[Entry] = []
         changed: list[Entry] = []
-        for entry in self._present(mailbox_id, uids):
+        outcome: dict[frozenset[str], frozenset[str]] = {}
+        for entry in self._present_or_known(mailbox_id, uids, known):
             if unchanged_since is not None and entry.modseq > unchanged_since:
                 failed.append(entry.uid)
                 continue
-            new = flag_sets.changed(entry.flags, operation, given)
-            (after if new == entry.flags else changed).append(replace(entry, flags=new))
+            new = outcome.get(entry.flags)
+            if new is None:
+                new = outcome[entry.flags] = flag_sets.changed(entry.flags, operation, given)
+            (after if new == entry.flags else changed).append(entry)
         if changed:
             _, modseq = self._bump(mailbox_id)
+            changed = [with_flags(entry, outcome[entry.flags], modseq) for entry in changed]
             self._write_flags(mailbox_id, changed, modseq)
-            after += [replace(entry, modseq=modseq) for entry in changed]
-        return sorted(after, key=lambda entry: entry.uid), failed
+            after = sorted(after + changed, key=attrgetter("uid")) if after else changed
+        return after, failed
+
+    def _present_or_known(
+        self, mailbox_id: MailboxId, uids: Collection[Uid], known: Mapping[Uid, Entry] | None
+    ) -> list[Entry]:
+        if known is None:
+            return self._present(mailbox_id, uids)
+        self.hold(mailbox_id)
+        return [known[uid] for uid in sorted(set(uids)) if uid in known]
 
     def copy(
         self, mailbox_id: MailboxId, uids: Collection[Uid], target: MailboxId, now: datetime

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from imap_server.context import Context, Reply
+from imap_server.rows import flag_lines
 from imap_server.selected import Selected
 from imap_server.wire import commands as c
 from imap_server.wire import responses
@@ -28,8 +29,7 @@ async def resynchronise(context: Context, view: Selected, known: c.Known, uidval
     _write_vanished(context, gone)
     missed = [uid for uid in view.uids if view.entries[uid].modseq > known.modseq]
     for start in range(0, len(missed), BATCH):
-        lines = [view.fetch_flags(uid) for uid in missed[start : start + BATCH]]
-        context.write(b"".join(lines))
+        context.write(flag_lines(view, missed[start : start + BATCH]))
         await context.drain()
 
 

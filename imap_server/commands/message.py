@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from imap_server.commands.condstore import expunged, modified
 from imap_server.context import Context, Reply
+from imap_server.rows import flag_lines
 from imap_server.wire import commands as c
 from imap_server.wire import responses
 from imap_server.wire.sequence import compress
@@ -62,7 +63,7 @@ async def store(context: Context, command: c.Store) -> Reply:
     entries: list[Entry] = []
     failed: list[Uid] = []
     if uids:
-        entries, failed = await context.mailboxes.store_flags(
+        stored = await context.mailboxes.store_flags(
             context.account_id,
             view.mailbox_id,
             uids=uids,
@@ -70,13 +71,15 @@ async def store(context: Context, command: c.Store) -> Reply:
             flags=command.flags,
             unchanged_since=_modseq(command.unchanged_since),
         )
-    tell = view.stored(entries, command.operation, command.flags, silent=command.silent)
-    context.write(b"".join([view.fetch_flags(uid) for uid in tell]))
+        entries, failed = stored.entries, stored.failed
+        tell = view.stored(entries, command.operation, command.flags, silent=command.silent)
+        view.caught_up(stored.since, stored.modseq)
+        context.write(flag_lines(view, tell))
     if view.condstore:
         context.expect_change()
         if command.silent:
-            stored = [each.uid for each in entries if each.uid in view.entries]
-            context.write(b"".join([view.fetch_modseq(uid) for uid in stored]))
+            there = [each.uid for each in entries if each.uid in view.entries]
+            context.write(b"".join([view.fetch_modseq(uid) for uid in there]))
     if len(entries) + len(failed) < len(named) and not command.by_uid and not command.silent:
         context.expect_change()
         raise GoneError

@@ -1,6 +1,6 @@
 """`Messages` in memory."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -119,6 +119,7 @@ class MemoryMessages:
         flags: Collection[str],
         *,
         unchanged_since: ModSeq | None = None,
+        known: Mapping[Uid, Entry] | None = None,  # noqa: ARG002 - it has all in memory
     ) -> tuple[list[Entry], list[Uid]]:
         given = flag_sets.canonical(flags)
         failed: list[Uid] = []

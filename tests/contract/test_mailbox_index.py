@@ -9,11 +9,14 @@ from hypothesis import strategies as st
 from storage.database import open_store
 from storage.memory import MemoryBlobStore
 from um.core.message import DELETED, SEEN, FlagOperation
+from um.service.delivery import Delivery
+from um.service.events import LocalEventBus
 from um.service.mailbox_index import MailboxIndex, MailboxIndexes
-from um.service.mailbox_view import MailboxView
+from um.service.mailboxes import MailboxService
 
 FOLDERS = ("INBOX", "Other")
 OPERATIONS = (
+    "store",
     "deliver",
     "seen",
     "unseen",
@@ -88,6 +91,17 @@ class Account:
         return work
 
 
+async def store_flags(view, account, name, uids):
+    """A STORE by the service, which may know the entries by its index, and says what changed."""
+    mailbox = await view.find(account.account.id, name)
+    stored = await view.store_flags(
+        account.account.id, mailbox.id, uids=uids, operation=FlagOperation.ADD, flags=[SEEN]
+    )
+    changed = [each.uid for each in stored.entries if each.modseq > stored.since]
+    assert stored.modseq - stored.since == bool(changed)
+    assert {each.modseq for each in stored.entries if each.uid in changed} <= {stored.modseq}
+
+
 async def agrees(view, store, account, name):
     """What the view shows is what lies in the tables."""
     snapshot = await view.open(account.account.id, name)
@@ -115,10 +129,22 @@ def test_an_index_is_never_wrong(persistent, steps, limit):
         other = open_store(house.url, publish=lambda _: None, clock=house.clock)
         stores = (house.store, other)
         blobs = MemoryBlobStore()
-        views = [MailboxView(each, blobs, house.clock, index_entries=limit) for each in stores]
+        views = [
+            MailboxService(
+                each,
+                blobs,
+                Delivery(each, blobs, LocalEventBus(), house.clock),
+                house.clock,
+                index_entries=limit,
+            )
+            for each in stores
+        ]
         known = {}
         for who, operation, name, uids, looks in steps:
-            await stores[who].run("change", account.change_txn(operation, name, uids))
+            if operation == "store":
+                await store_flags(views[who], account, name, uids)
+            else:
+                await stores[who].run("change", account.change_txn(operation, name, uids))
             for looker, where in looks:
                 snapshot = await views[looker].open(account.account.id, where)
                 before = known.get((looker, where))

@@ -104,6 +104,23 @@ class Entry:
     trashed_at: datetime | None = None
 
 
+def with_flags(entry: Entry, flags: frozenset[str], modseq: ModSeq) -> Entry:
+    """The entry after a change of its flags; `dataclasses.replace` takes three times as long."""
+    return Entry(
+        entry.mailbox_id,
+        entry.uid,
+        entry.account_id,
+        entry.content_id,
+        entry.kind,
+        entry.size_octets,
+        modseq,
+        flags,
+        entry.internal_date,
+        entry.saved_at,
+        entry.trashed_at,
+    )
+
+
 class FlagOperation(StrEnum):
     """STORE's three forms (RFC 3501 §6.4.6)."""
 

@@ -269,12 +269,14 @@ class Messages(Protocol):
         flags: Collection[str],
         *,
         unchanged_since: ModSeq | None = None,
+        known: Mapping[Uid, Entry] | None = None,
     ) -> tuple[list[Entry], list[Uid]]:
         """Carry out a STORE.
 
         Returns the entries after the change (those that are there) and the UIDs that failed
         `unchanged_since` (RFC 7162 §3.1.3). One new MODSEQ for all that really changed; an entry
-        whose flags are already so keeps its MODSEQ.
+        whose flags are already so keeps its MODSEQ. `known`: all entries of the mailbox as they are
+        in this transaction, for who has them.
         """
         ...
 

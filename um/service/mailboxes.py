@@ -40,6 +40,7 @@ from um.service.mailbox_folders import (
     rename_txn,
     target_txn,
 )
+from um.service.mailbox_index import ENTRIES_KEPT
 from um.service.mailbox_view import CACHE_OCTETS, Changes, Folder, MailboxView, Snapshot
 from um.service.unique import UniqueIds
 
@@ -68,6 +69,20 @@ class Transfer:
     messages: list[Copied]
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a STORE did."""
+
+    entries: list[Entry]
+    """Those that are there, as they are now, without those left alone."""
+    failed: list[Uid]
+    """Left alone: they changed after UNCHANGEDSINCE."""
+    since: ModSeq
+    """The mailbox's HIGHESTMODSEQ before, in the same transaction."""
+    modseq: ModSeq
+    """And after: `entries` has everything that changed in between."""
+
+
 class MailboxService(MailboxView):
     """Use cases over one account's mailboxes: the view, and every change. One serves a process."""
 
@@ -80,9 +95,12 @@ class MailboxService(MailboxView):
         *,
         append_octets: int = APPEND_OCTETS,
         cache_octets: int = CACHE_OCTETS,
+        index_entries: int = ENTRIES_KEPT,
         new_id: Callable[[], str] | None = None,
     ) -> None:
-        super().__init__(store, blobs, clock, cache_octets=cache_octets)
+        super().__init__(
+            store, blobs, clock, cache_octets=cache_octets, index_entries=index_entries
+        )
         self.append_octets = append_octets
         """The largest message that APPEND takes."""
         self._delivery = delivery
@@ -135,10 +153,10 @@ class MailboxService(MailboxView):
         flags: Collection[str],
     ) -> list[Entry]:
         """Set, add or remove flags; returns the entries that are there, as they are now."""
-        entries, _ = await self.store_flags(
+        stored = await self.store_flags(
             account_id, mailbox_id, uids=uids, operation=operation, flags=flags
         )
-        return entries
+        return stored.entries
 
     async def store_flags(
         self,
@@ -149,19 +167,34 @@ class MailboxService(MailboxView):
         operation: FlagOperation,
         flags: Collection[str],
         unchanged_since: ModSeq | None = None,
-    ) -> tuple[list[Entry], list[Uid]]:
-        """As `change_flags`; what changed after `unchanged_since` is left alone (RFC 7162 §3.1.3).
+    ) -> Stored:
+        """As `change_flags`; what changed after `unchanged_since` is left alone (RFC 7162 §3.1.3)."""
 
-        Returns the entries that are there, without those left alone, and the UIDs of these.
-        """
-
-        def change_flags_txn(tx: Transaction) -> tuple[list[Entry], list[Uid]]:
-            owned_txn(tx, account_id, mailbox_id)
-            return tx.messages.change_flags(
-                mailbox_id, uids, operation, flags, unchanged_since=unchanged_since
+        def change_flags_txn(tx: Transaction) -> Stored:
+            mailbox = owned_txn(tx, account_id, mailbox_id)
+            index = self._indexes.find(mailbox_id)
+            exact = index is not None and index.modseq == mailbox.highest_modseq
+            entries, failed = tx.messages.change_flags(
+                mailbox_id,
+                uids,
+                operation,
+                flags,
+                unchanged_since=unchanged_since,
+                known=index.entries if index is not None and exact else None,
             )
+            before = mailbox.highest_modseq
+            after = max((entry.modseq for entry in entries), default=before)
+            return Stored(entries, failed, before, max(before, after))
 
-        return await self._change("change-flags", account_id, change_flags_txn)
+        stored = await self._change("change-flags", account_id, change_flags_txn)
+        self._indexes.advance(
+            mailbox_id,
+            since=stored.since,
+            modseq=stored.modseq,
+            entries=[entry for entry in stored.entries if entry.modseq > stored.since],
+            vanished=(),
+        )
+        return stored
 
     async def expunge(
         self, account_id: AccountId, mailbox_id: MailboxId, *, uids: Collection[Uid] | None = None
