@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from imap_server.events import AppendEnded, Event, MessageOffered, MessageReceived
-from imap_server.wire.append import AppendParser, Heading, MessageEnd, Octets
+from imap_server.wire.append import AppendParser, Heading, MessageEnd, Octets, Url
 from imap_server.wire.commands import Append
 
 
@@ -16,7 +16,8 @@ class Appending:
         """Whether the session has heard of it."""
         self._parser = AppendParser(utf8=utf8)
         self._heading = Heading((), None)
-        self._data = b""
+        self._pieces: list[bytes | Url] = []
+        self._held = 0
         self._binary = False
 
     def chunk(self, parts: Sequence[bytes], literal_octets: int | None) -> list[Event] | None:
@@ -35,8 +36,11 @@ class Appending:
                 case Heading():
                     self._heading = step
                 case Octets():
-                    self._binary = step.binary
-                    events.append(MessageOffered(self.tag, append, literal_octets or 0))
+                    self._binary = self._binary or step.binary
+                    size = literal_octets or 0
+                    events.append(MessageOffered(self.tag, append, size, self._held, step.is_part))
+                case Url():
+                    self._pieces.append(step)
                 case MessageEnd():
                     events.append(self._message(append))
                 case _:
@@ -45,9 +49,11 @@ class Appending:
         return events
 
     def _message(self, append: Append) -> MessageReceived:
-        data, self._data = self._data, b""
-        return MessageReceived(self.tag, append, self._heading, data, self._binary)
+        pieces, binary = self._pieces, self._binary
+        self._pieces, self._held, self._binary = [], 0, False
+        return MessageReceived(self.tag, append, self._heading, pieces, binary)
 
     def take(self, data: bytes) -> None:
         """The octets that were offered."""
-        self._data = data
+        self._pieces.append(data)
+        self._held += len(data)

@@ -38,6 +38,7 @@ AFTER_LOGIN = (
     "UTF8=ACCEPT",
     "BINARY",
     "REPLACE",
+    "CATENATE",
     "QUOTA",
     "QUOTA=RES-STORAGE",
     "QUOTA=RES-MESSAGE",

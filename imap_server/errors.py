@@ -1,5 +1,7 @@
 """`UMError` in the words of IMAP: one table of response codes (RFC 3501 §7.1, RFC 5530, RFC 9208)."""
 
+from urllib.parse import quote_from_bytes
+
 from imap_server.wire import responses
 from um.core.errors import UMError
 
@@ -26,9 +28,13 @@ CODES: dict[str, bytes] = {
     "too-busy": b"LIMIT",
     "too-many-messages": b"LIMIT",
     "unknown-encoding": b"UNKNOWN-CTE",
+    "bad-url": b"BADURL",
     "search-too-long": b"LIMIT",
 }
 """Codes that no one has a word for are SERVERBUG."""
+MAX_URL_TOLD = 1000
+_URL_TEXT = "!\"#$%&'()*+,-./:;<=>?@[^_`{|}~"
+"""What stays as the client wrote it: printable, and no `]` (RFC 4469 §5)."""
 
 
 class PrivacyRequiredError(UMError):
@@ -76,6 +82,18 @@ class SearchTooLongError(UMError):
     default = "The search takes too long; ask for less at once"
 
 
+class BadUrlError(UMError):
+    """A URL that leads to no message of the account (RFC 4469 §4.1)."""
+
+    code = "bad-url"
+    default = "There is no such message or part"
+
+    def __init__(self, url: bytes) -> None:
+        super().__init__()
+        self.url = quote_from_bytes(url[:MAX_URL_TOLD], safe=_URL_TEXT).encode("ascii")
+        """As it may stand in a response code."""
+
+
 class SessionOverError(Exception):
     """The session ends now; the text goes into the BYE."""
 
@@ -91,4 +109,6 @@ class LinkLostError(Exception):
 def refused(tag: bytes, error: UMError) -> bytes:
     """The tagged NO that says `error`."""
     code = CODES.get(error.code, b"SERVERBUG")
+    if isinstance(error, BadUrlError):
+        code += b" " + error.url
     return responses.status(tag, b"NO", error.public, code=code)

@@ -1,8 +1,9 @@
 """What the engine of a connection tells its session."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from imap_server.wire.append import Heading
+from imap_server.wire.append import Heading, Url
 from imap_server.wire.commands import Append, Command
 
 
@@ -22,6 +23,10 @@ class MessageOffered:
     tag: bytes
     append: Append
     size_octets: int
+    held_octets: int = 0
+    """Of the same message, received before (RFC 4469)."""
+    is_part: bool = False
+    """It is a piece of a message, and may be empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +36,8 @@ class MessageReceived:
     tag: bytes
     append: Append
     heading: Heading
-    data: bytes = field(repr=False)
+    pieces: Sequence[bytes | Url] = field(repr=False)
+    """Its octets, and what URLs stand for (RFC 4469)."""
     binary: bool = False
     """It may hold NUL (RFC 3516 §4.4)."""
 

@@ -10,6 +10,7 @@ Laws:
 import asyncio
 from collections.abc import Sequence
 
+from imap_server.commands.catenate import put_together
 from imap_server.commands.condstore import expunged
 from imap_server.connection import MessageOffered, MessageReceived
 from imap_server.context import Appended, Context, Reply
@@ -80,15 +81,14 @@ def _find_replaced(
 
 async def _check(context: Context, appended: Appended, event: MessageOffered) -> None:
     messages = appended.messages
+    size = event.held_octets + event.size_octets
     await context.mailboxes.may_append(
         context.account_id,
         event.append.mailbox,
-        event.size_octets,
+        max(size, 1) if event.is_part else size,
         before_octets=messages.size_octets - appended.replaced_octets,
     )
-    if messages.messages >= MAX_MESSAGES:
-        raise TooManyMessagesError
-    if not context.expect_message(event.size_octets):
+    if not context.expect_message(size):
         raise TooBusyError
 
 
@@ -96,9 +96,11 @@ async def received(context: Context, event: MessageReceived) -> None:
     """Stage it; what speaks against it is said when the client can hear it."""
     appended = _appended(context, event.append)
     try:
+        if appended.messages.messages >= MAX_MESSAGES:
+            raise TooManyMessagesError
         if appended.error is None:
             await appended.messages.add(
-                await _storable(event),
+                await _storable(context, event),
                 flags=event.heading.flags,
                 internal_date=event.heading.internal_date,
             )
@@ -108,19 +110,20 @@ async def received(context: Context, event: MessageReceived) -> None:
         context.expect_message(0)
 
 
-async def _storable(event: MessageReceived) -> bytes:
+async def _storable(context: Context, event: MessageReceived) -> bytes:
     """The message without NUL: no literal may hold one (RFC 3501 §9 CHAR8), so none could be fetched.
 
     What came as a `literal8` has its binary parts put into base64 (RFC 3516 §4.4).
     """
-    if b"\0" not in event.data:
-        return event.data
+    data = await put_together(context, event.pieces)
+    if b"\0" not in data:
+        return data
     if not event.binary:
         raise InvalidError("A message with NUL in it cannot be stored")
-    data = await asyncio.to_thread(without_nul, event.data)
-    if data is None:
+    stored = await asyncio.to_thread(without_nul, data)
+    if stored is None:
         raise UnknownEncodingError("NUL is allowed in binary parts only")
-    return data
+    return stored
 
 
 async def ended(context: Context) -> Reply:

@@ -9,7 +9,6 @@ Laws:
 """
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 from imap_server.commands.binary import Surveyed, pieces, start_of, survey_all
 from imap_server.commands.condstore import changed
@@ -17,13 +16,12 @@ from imap_server.commands.preview import preview
 from imap_server.context import Context, Reply
 from imap_server.errors import BrokenResponseError, UnknownEncodingError
 from imap_server.rows import NO_CONTENT, Batch, Rows, numbers_of
+from imap_server.sections import chosen_fields, partial, span_of
 from imap_server.wire import commands as c
 from imap_server.wire.fetch import Attribute, Binary, FetchItem, Preview, Section
 from um.core.errors import NotFoundError, ReadOnlyError, UMError
 from um.core.ids import BlobKey, Uid
 from um.core.message import SEEN, Content, FlagOperation
-from um.mime.headers import select_fields
-from um.mime.index import PartIndex
 from um.service.mailboxes import GoneError
 
 BATCH = 100
@@ -35,8 +33,6 @@ WRITE_OCTETS = 64 * 1024
 FEW_PIECES = 16
 """More are joined: bodies are few and large, rows many and small."""
 MAX_ITEMS = 100
-SPANS = 4096
-"""Places of parts that are remembered: at most 3 kB each."""
 _NEEDS_CONTENT = (Attribute.ENVELOPE, Attribute.BODY, Attribute.BODYSTRUCTURE)
 
 
@@ -253,18 +249,18 @@ class _Fetch:
         header = piece
         while start + len(header) < end:
             header += await self._read(content, start + len(header), end)
-        return _partial(_selected_fields(header, section), section)
+        return partial(chosen_fields(header, section), section)
 
     def _span(self, content: Content, section: Section) -> tuple[int, int] | bytes | None:
         """Where the section's octets are: in the blob, at hand, or nowhere."""
         if section.path or section.what != "HEADER":
-            return _span(content, section)
+            return span_of(content, section)
         if section.fields is None:
-            return _partial(content.header, section)
+            return partial(content.header, section)
         name = b"%b %d" % (section.label, section.count)
         chosen = self._context.services.fields.get(name, content.id)
         if chosen is None:
-            chosen = _partial(_selected_fields(content.header, section), section)
+            chosen = partial(chosen_fields(content.header, section), section)
             self._context.services.fields.put(name, content.id, chosen)
         return chosen
 
@@ -282,7 +278,7 @@ class _Fetch:
             return
         wanted = []
         for content in contents:
-            span = _span(content, section)
+            span = span_of(content, section)
             if span is not None and span[0] < span[1]:
                 wanted.append((content, span[0], min(span[1] - span[0], SLICE_OCTETS)))
         if len(wanted) < 2 or self._at_hand(*wanted[0]):
@@ -323,34 +319,6 @@ class _Fetch:
                 raise BrokenResponseError from error
             self._put(piece)
             start += len(piece)
-
-
-def _span(content: Content, section: Section) -> tuple[int, int] | None:
-    """Where the section's octets are in the blob."""
-    if not section.path and not section.what:
-        whole: tuple[int, int] | None = (0, content.size_octets)
-    else:
-        whole = _span_of_part(content.structure, section.path, section.what)
-    if whole is None or section.start is None or section.fields is not None:
-        return whole
-    start = min(whole[0] + section.start, whole[1])
-    return start, min(start + section.count, whole[1])
-
-
-@lru_cache(maxsize=SPANS)
-def _span_of_part(structure: bytes, path: tuple[int, ...], what: str) -> tuple[int, int] | None:
-    return PartIndex.decode(structure).span(path, what)
-
-
-def _selected_fields(header: bytes, section: Section) -> bytes:
-    names = [name.decode("ascii") for name in section.fields or ()]
-    return select_fields(header, names, negate=section.negate)
-
-
-def _partial(octets: bytes, section: Section) -> bytes:
-    if section.start is None:
-        return octets
-    return octets[section.start : section.start + section.count]
 
 
 def _literal(label: bytes, size: int) -> bytes:

@@ -21,6 +21,8 @@ from imap_server.wire.sequence import SequenceSet
 from imap_server.wire.tokens import BadCommandError, Scanner
 
 _DATE_TIME = re.compile(rb'"([ 0-9][0-9]-[^"]{0,40})"')
+MAX_PARTS = 1000
+"""Of one message."""
 NO_LITERAL = "The message must be a literal"
 
 
@@ -38,6 +40,15 @@ class Octets:
 
     binary: bool = False
     """It is written `~{n}` and may hold NUL (RFC 3516 §4.4)."""
+    is_part: bool = False
+    """It is a piece of a message (RFC 4469)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """A piece of the message is what this names (RFC 4469 §3)."""
+
+    written: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +61,7 @@ class AppendEnd:
     """The command is complete."""
 
 
-Step = Heading | Octets | MessageEnd | AppendEnd
+Step = Heading | Octets | Url | MessageEnd | AppendEnd
 
 
 class _Place(Enum):
@@ -62,6 +73,10 @@ class _Place(Enum):
     DATA = auto()
     AFTER_DATA = auto()
     AFTER_UTF8 = auto()
+    PART = auto()
+    """Before a part of CATENATE."""
+    AFTER_PART = auto()
+    AFTER_UTF8_PART = auto()
     END = auto()
 
 
@@ -78,31 +93,31 @@ class AppendParser:
         """What the command itself says, once that is read."""
         self._place = _Place.COMMAND
         self._messages = 0
+        self._parts = 0
 
     def read(self, parts: Sequence[bytes], *, literal: bool) -> list[Step] | None:
         """Read one chunk; `literal` says whether a literal follows it, else the line ends.
 
         None: that literal is an argument, and the chunk is to be read again with it.
         """
-        chunk = _Chunk(
-            Scanner(parts, utf8=self._utf8), self.append, self._messages, literal=literal
-        )
+        chunk = _Chunk(Scanner(parts, utf8=self._utf8), self.append, literal=literal)
+        chunk.messages, chunk.parts = self._messages, self._parts
         try:
             place = chunk.walk(self._place)
         except _ArgumentComesError:
             return None
-        self.append, self._messages, self._place = chunk.append, chunk.messages, place
+        self.append, self._place = chunk.append, place
+        self._messages, self._parts = chunk.messages, chunk.parts
         return chunk.steps
 
 
 class _Chunk:
     """One walk over a chunk."""
 
-    def __init__(
-        self, scan: Scanner, append: Append | None, messages: int, *, literal: bool
-    ) -> None:
+    def __init__(self, scan: Scanner, append: Append | None, *, literal: bool) -> None:
         self.append = append
-        self.messages = messages
+        self.messages = 0
+        self.parts = 0
         self.steps: list[Step] = []
         self._scan = scan
         self._literal = literal
@@ -153,6 +168,8 @@ class _Chunk:
         return Heading(flags, date)
 
     def data(self) -> _Place:
+        if self._scan.skip(b"CATENATE ("):
+            return _Place.PART
         if self._scan.skip(b"UTF8 ("):
             self._utf8_literal()
             return _Place.AFTER_UTF8
@@ -165,7 +182,35 @@ class _Chunk:
 
     def after_data(self) -> _Place:
         self.steps.append(MessageEnd())
+        self.parts = 0
         return _Place.MESSAGE
+
+    def part(self) -> _Place:
+        """RFC 4469 §5 `cat-part`."""
+        scan = self._scan
+        self.parts += 1
+        if self.parts > MAX_PARTS:
+            raise BadCommandError("Too many parts")
+        if scan.skip(b"URL "):
+            self._argument()
+            self.steps.append(Url(scan.astring()))
+            return _Place.AFTER_PART
+        if scan.skip(b"UTF8 ("):
+            self._utf8_literal()
+            return _Place.AFTER_UTF8_PART
+        scan.expect(b"TEXT ")
+        self._octets()
+        return _Place.AFTER_PART
+
+    def after_part(self) -> _Place:
+        if self._scan.skip(b")"):
+            return self.after_data()
+        self._scan.space()
+        return _Place.PART
+
+    def after_utf8_part(self) -> _Place:
+        self._scan.expect(b")")
+        return _Place.AFTER_PART
 
     def end(self) -> _Place:
         raise BadCommandError("Unexpected extra arguments")
@@ -182,7 +227,7 @@ class _Chunk:
         binary = self._scan.skip(b"~")
         if not (self._literal and self._scan.at_end()):
             raise BadCommandError(NO_LITERAL)
-        self.steps.append(Octets(binary))
+        self.steps.append(Octets(binary, is_part=self.parts > 0))
         self._waits = True
 
     def _argument(self) -> None:
@@ -204,5 +249,8 @@ _READ: Mapping[_Place, Callable[[_Chunk], _Place]] = {
     _Place.DATA: _Chunk.data,
     _Place.AFTER_DATA: _Chunk.after_data,
     _Place.AFTER_UTF8: _Chunk.after_utf8,
+    _Place.PART: _Chunk.part,
+    _Place.AFTER_PART: _Chunk.after_part,
+    _Place.AFTER_UTF8_PART: _Chunk.after_utf8_part,
     _Place.END: _Chunk.end,
 }

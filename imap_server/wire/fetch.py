@@ -102,7 +102,7 @@ def _name(scan: Scanner) -> bytes:
 
 def _item(scan: Scanner, name: bytes) -> FetchItem:
     if name in {b"BODY", b"BODY.PEEK"} and scan.next_is(b"["):
-        return _section(scan, peek=name == b"BODY.PEEK")
+        return parse_section(scan, peek=name == b"BODY.PEEK")
     if name in _BINARY and scan.next_is(b"["):
         return _binary(scan, name)
     if name == b"PREVIEW":
@@ -121,7 +121,8 @@ def _is_lazy(scan: Scanner) -> bool:
     return True
 
 
-def _section(scan: Scanner, *, peek: bool) -> Section:
+def parse_section(scan: Scanner, *, peek: bool) -> Section:
+    """`[…]<…>` behind BODY, or as a URL names it."""
     scan.expect(b"[")
     label, path = _path(scan)
     what, names = "", None

@@ -152,3 +152,24 @@ def test_a_draft_is_replaced_in_one_step(server):
         (subject, _) = other.command(b"FETCH 1 (UID BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
         assert subject.startswith(b"* 1 FETCH (UID 2 ")
         assert b"Subject: two" in subject
+
+
+def test_an_attachment_is_sent_on_without_fetching_it(server):
+    """CATENATE: a new text with the old attachment, octet for octet."""
+    sound = base64.encodebytes(random.Random(5).randbytes(2_000_000)).replace(b"\n", b"\r\n")
+    head = b"Subject: Fwd\r\nContent-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\n\r\nSee this.\r\n--q\r\n"
+    part = b"Content-Type: audio/mpeg\r\nContent-Transfer-Encoding: base64\r\n\r\n" + sound
+    whole = b"Content-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\n" + part + b"\r\n--q--\r\n"
+    with ImapWire(server, "bob", PASSWORD) as client:
+        client.command(b"APPEND INBOX " + literal(whole))
+        form = b"APPEND INBOX CATENATE (TEXT %b URL %b URL %b TEXT %b)" % (
+            literal(head),
+            b'"/INBOX/;UID=1/;SECTION=1.MIME"',
+            b'"/INBOX/;UID=1/;SECTION=1"',
+            literal(b"\r\n--q--\r\n"),
+        )
+        client.command(form)
+        client.command(b"SELECT INBOX")
+        (told, _) = client.command(b"FETCH 2 BODY.PEEK[]")
+        assert told.partition(b"\r\n")[2].removesuffix(b")\r\n") == head + part + b"\r\n--q--\r\n"
+        assert b"\\Seen" not in client.command(b"FETCH 1 FLAGS")[0]

@@ -59,6 +59,7 @@ SCRIPT = (
     + b"\r\n"
     b"g LOGIN {3+}\r\nabc {4+}\r\nabcd\r\nh APPEND INBOX {3+}\r\nabc junk {2+}\r\nzz\r\n"
     b"m APPEND {5+}\r\nINBOX {1}\r\n1 (\\Seen) {2+}\r\n22 {3}\r\n333\r\n"
+    b"o APPEND INBOX CATENATE (URL {2+}\r\n/a TEXT {1}\r\n4 TEXT ~{1+}\r\n5) (\\Seen) {1+}\r\n6\r\n"
     b"n APPEND INBOX {1+}\r\n1 {2000+}\r\n" + b"x" * 2000 + b" {1+}\r\n3\r\n"
     b"i SEARCH SUBJECT {70000+}\r\n" + b"j NOOP\r\n" * 8750 + b"\r\nk BLA\r\nl NOOP\r\n"
 )
@@ -82,8 +83,10 @@ def test_what_the_script_means():
     commands = [event.tag for event in events if isinstance(event, CommandReceived)]
     assert commands == [b"a", b"b", b"d", b"l"]
     received = [event for event in events if isinstance(event, MessageReceived)]
-    assert [event.data for event in received] == [
-        *(b"hello", b"abcd", b"1", b"22", b"333"),
+    assert [
+        b"".join(piece for piece in event.pieces if isinstance(piece, bytes)) for event in received
+    ] == [
+        *(b"hello", b"abcd", b"1", b"22", b"333", b"45", b"6"),
         b"1",  # of n, which is refused with its second message
     ]
     assert [event.heading.flags for event in received[3:5]] == [("\\Seen",), ()]
@@ -93,11 +96,12 @@ def test_what_the_script_means():
         AppendEnded(b"e", c.Append("INBOX")),
         AppendBroken(),
         AppendEnded(b"m", c.Append("INBOX")),
+        AppendEnded(b"o", c.Append("INBOX")),
     ]
     assert [event.line for event in events if isinstance(event, LineReceived)] == [b"DONE"]
     assert output == (
         b"+ OK\r\n+ OK\r\nf NO refused\r\ng BAD Already logged in\r\n"
-        b"h BAD The message must be a literal\r\n+ OK\r\n+ OK\r\nn NO refused\r\ni BAD Literal too large\r\n"
+        b"h BAD The message must be a literal\r\n+ OK\r\n+ OK\r\n+ OK\r\nn NO refused\r\ni BAD Literal too large\r\n"
         b"k BAD Unknown command\r\n"
     )
 

@@ -18,6 +18,7 @@ from imap_server.wire.parser import GRAMMAR, parse_command
 from imap_server.wire.search import And, BadCharsetError, BodyContains, HasFlag, Not, Numbers, Or
 from imap_server.wire.sequence import LARGEST, SequenceSet, compress, contains, merge
 from imap_server.wire.tokens import BadCommandError, Scanner
+from imap_server.wire.url import InvalidUrlError, parse_url
 from um.core.message import FlagOperation
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
@@ -327,3 +328,39 @@ def test_a_string_is_read_back(value):
             Scanner(parts).astring()
     else:
         assert Scanner(parts).astring() == value
+
+
+URL_PIECES = st.sampled_from(
+    [
+        "/",
+        "INBOX",
+        "%C3%89",
+        "%ff",
+        ";UID=",
+        "7",
+        "/;SECTION=",
+        "1.MIME",
+        "/;PARTIAL=",
+        "3",
+        ".",
+        "0",
+    ]
+)
+
+
+@given(st.lists(URL_PIECES | st.text(max_size=3), max_size=10).map("".join))
+def test_any_text_is_a_message_url_or_none(text):
+    """RFC 5092: nothing but `InvalidUrlError` leaves the reader."""
+    with contextlib.suppress(InvalidUrlError):
+        found = parse_url(text.encode())
+        assert found.uid > 0
+
+
+def test_message_urls_are_read():
+    found = parse_url(b"/%C3%89t%C3%A9%20/a;uidvalidity=3/;uid=20/;section=1.2.mime/;partial=5.9")
+    assert found.mailbox == "Été /a"
+    assert (found.uidvalidity, found.uid) == (3, 20)
+    assert (found.section.path, found.section.what) == ((1, 2), "MIME")
+    assert (found.section.start, found.section.count) == (5, 9)
+    assert parse_url(b"/inbox/;UID=1").mailbox == "INBOX"
+    assert parse_url(b"/;UID=1").mailbox is None
