@@ -26,6 +26,8 @@ from um.service.mailboxes import GoneError
 
 BATCH = 100
 """Messages between two looks at the loop; their contents are read together."""
+BATCH_OF_ENTRIES = 1000
+"""Where no content is asked for: a quarter of a millisecond."""
 SLICE_OCTETS = 128 * 1024
 AHEAD = 8
 """Messages whose first slices are read side by side: about a megabyte."""
@@ -51,8 +53,8 @@ async def fetch(context: Context, command: c.Fetch) -> Reply:
     if command.by_uid and Attribute.UID not in items:
         items.insert(0, Attribute.UID)
     writer = _Fetch(context, items)
-    for start in range(0, len(uids), BATCH):
-        await writer.batch(uids[start : start + BATCH])
+    for start in range(0, len(uids), writer.batch_size):
+        await writer.batch(uids[start : start + writer.batch_size])
     await writer.flush()
     if writer.unknown_encoding:
         raise UnknownEncodingError
@@ -91,13 +93,17 @@ class _Fetch:
         self._output: list[bytes] = []
         self._size = 0
 
+    @property
+    def batch_size(self) -> int:
+        """How many messages are rendered between two looks at the loop."""
+        return BATCH if self._needs_content else BATCH_OF_ENTRIES
+
     async def batch(self, uids: Sequence[Uid]) -> None:
         """Fetch these messages."""
         seen_now = await self._mark_seen(uids) if self._marks_seen else frozenset()
         numbers, batch = await self._load(uids)
         if not self._sections and not self._previews:
-            for line in self._rows.lines(numbers, batch):
-                self._put(line)
+            self._put(b"".join(self._rows.lines(numbers, batch)))
         else:
             await self._messages(numbers, batch, seen_now)
         await self.flush()
