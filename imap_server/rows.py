@@ -126,10 +126,13 @@ class Rows:
         values = [column(batch) for column in self._columns]
         return [self._template % row for row in zip(*values, strict=True)]
 
-    def lines(self, numbers: Sequence[int], batch: Batch) -> list[bytes]:
-        """Whole responses: `* n FETCH (…)`."""
-        template = b"* %d FETCH (" + self._template + b")\r\n"
-        values = [column(batch) for column in self._columns]
+    def lines(
+        self, numbers: Sequence[int], batch: Batch, more: Sequence[Iterable[bytes]] = ()
+    ) -> list[bytes]:
+        """Whole responses: `* n FETCH (…)`; `more` are columns of items behind the others."""
+        items = [self._template] if self._template else []
+        template = b"* %d FETCH (" + b" ".join([*items, *[b"%b"] * len(more)]) + b")\r\n"
+        values = [*(column(batch) for column in self._columns), *more]
         return [template % row for row in zip(numbers, *values, strict=True)]
 
 

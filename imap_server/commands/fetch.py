@@ -89,6 +89,11 @@ class _Fetch:
         self._marks_seen = not self._view.read_only and any(
             not section.peek for section in self._sections
         )
+        self._is_indexed = not (self._previews or self._marks_seen) and all(
+            isinstance(item, Section) and not item.path and item.what == "HEADER"
+            for item in self._sections
+        )
+        """Whether nothing but the index is looked at: whole rows are put together at once."""
         self._ahead: dict[tuple[BlobKey, int], bytes] = {}
         self._output: list[bytes] = []
         self._size = 0
@@ -102,8 +107,9 @@ class _Fetch:
         """Fetch these messages."""
         seen_now = await self._mark_seen(uids) if self._marks_seen else frozenset()
         numbers, batch = await self._load(uids)
-        if not self._sections and not self._previews:
-            self._put(b"".join(self._rows.lines(numbers, batch)))
+        if self._is_indexed:
+            headers = [self._headers(section, batch.contents) for section in self._sections]
+            self._put(b"".join(self._rows.lines(numbers, batch, headers)))
         else:
             await self._messages(numbers, batch, seen_now)
         await self.flush()
@@ -263,12 +269,24 @@ class _Fetch:
             return span_of(content, section)
         if section.fields is None:
             return partial(content.header, section)
+        return partial(chosen_fields(content.header, section), section)
+
+    def _headers(self, section: Section | Binary, contents: Sequence[Content]) -> list[bytes]:
+        """The item of each message; what was chosen of a header is kept for the next FETCH."""
+        assert isinstance(section, Section)
+        fields = self._context.services.fields
         name = b"%b %d" % (section.label, section.count)
-        chosen = self._context.services.fields.get(name, content.id)
-        if chosen is None:
-            chosen = partial(chosen_fields(content.header, section), section)
-            self._context.services.fields.put(name, content.id, chosen)
-        return chosen
+        if section.fields is None:
+            return [_whole(section, partial(each.header, section)) for each in contents]
+        items = []
+        for content in contents:
+            item = fields.get(name, content.id)
+            if item is None:
+                chosen = partial(chosen_fields(content.header, section), section)
+                item = _whole(section, chosen)
+                fields.put(name, content.id, item)
+            items.append(item)
+        return items
 
     async def _read_ahead(self, contents: Sequence[Content]) -> None:
         """Read the first slice of the first section of these messages, all at once.
@@ -325,6 +343,10 @@ class _Fetch:
                 raise BrokenResponseError from error
             self._put(piece)
             start += len(piece)
+
+
+def _whole(section: Section, octets: bytes) -> bytes:
+    return b"%b {%d}\r\n%b" % (section.label, len(octets), octets)
 
 
 def _literal(label: bytes, size: int) -> bytes:
