@@ -39,6 +39,7 @@ AFTER_LOGIN = (
     "BINARY",
     "REPLACE",
     "CATENATE",
+    "METADATA",
     "QUOTA",
     "QUOTA=RES-STORAGE",
     "QUOTA=RES-MESSAGE",

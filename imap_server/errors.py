@@ -4,6 +4,7 @@ from urllib.parse import quote_from_bytes
 
 from imap_server.wire import responses
 from um.core.errors import UMError
+from um.service.annotations import MAX_VALUE_OCTETS
 
 CODES: dict[str, bytes] = {
     "not-found": b"NONEXISTENT",
@@ -29,6 +30,8 @@ CODES: dict[str, bytes] = {
     "too-many-messages": b"LIMIT",
     "unknown-encoding": b"UNKNOWN-CTE",
     "bad-url": b"BADURL",
+    "note-too-large": b"METADATA MAXSIZE %d" % MAX_VALUE_OCTETS,
+    "too-many-notes": b"METADATA TOOMANY",
     "search-too-long": b"LIMIT",
 }
 """Codes that no one has a word for are SERVERBUG."""

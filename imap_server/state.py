@@ -43,6 +43,8 @@ ALLOWED: dict[bytes, frozenset[State]] = {
     b"NAMESPACE": _AFTER_LOGIN,
     b"GETQUOTA": _AFTER_LOGIN,
     b"GETQUOTAROOT": _AFTER_LOGIN,
+    b"GETMETADATA": _AFTER_LOGIN,
+    b"SETMETADATA": _AFTER_LOGIN,
     b"IDLE": _AFTER_LOGIN,
     b"CHECK": _SELECTED,
     b"CLOSE": _SELECTED,

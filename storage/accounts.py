@@ -128,6 +128,7 @@ _DELETE = (
     _of_account(schema.content),
     _of_account(schema.mailboxes),
     _of_account(schema.subscriptions),
+    _of_account(schema.annotations),
     _of_account(schema.preferences),
     _of_account(schema.ingests),
     _of_account(schema.reservations),

@@ -49,6 +49,12 @@ _RENAME = Statement(
 _FORGET_VANISHED = Statement(
     sa.delete(schema.vanished).where(schema.vanished.c.mailbox_id == value("key"))
 )
+_FORGET_NOTES = Statement(
+    sa.delete(schema.annotations).where(
+        schema.annotations.c.account_id == value("id"),
+        schema.annotations.c.mailbox_id == value("key"),
+    )
+)
 _DELETE = Statement(sa.delete(schema.mailboxes).where(_t.id == value("key")))
 
 
@@ -135,6 +141,7 @@ class SqlMailboxes:
         messages.expunge(mailbox_id, [entry.uid for entry in messages.entries(mailbox_id)])
         gone = self._locked(mailbox_id)
         self._unit.do(_FORGET_VANISHED, key=mailbox_id)
+        self._unit.do(_FORGET_NOTES, id=gone.account_id, key=mailbox_id)
         self._unit.do(_DELETE, key=mailbox_id)
         self._note(gone)
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from storage.instants import Instant
 
-REVISION = "0004"
+REVISION = "0005"
 """The revision of `storage.migrations` that this module describes."""
 
 metadata = sa.MetaData(
@@ -121,6 +121,16 @@ subscriptions = sa.Table(
     metadata,
     _account(primary_key=True),
     sa.Column("name", sa.Text, primary_key=True),
+)
+
+annotations = sa.Table(
+    "annotations",
+    metadata,
+    _account(primary_key=True),
+    # Empty for what is the account's own: then there is no folder to refer to.
+    sa.Column("mailbox_id", Id, primary_key=True),
+    sa.Column("entry", sa.Text, primary_key=True),
+    sa.Column("value", sa.LargeBinary, nullable=False),
 )
 
 content = sa.Table(

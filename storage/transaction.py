@@ -1,6 +1,7 @@
 """The repositories of one transaction, made when they are first asked for."""
 
 from storage.accounts import SqlAccounts
+from storage.annotations import SqlAnnotations
 from storage.credentials import SqlCredentials
 from storage.forward_addresses import SqlForwardAddresses
 from storage.mailboxes import SqlMailboxes
@@ -47,3 +48,7 @@ class SqlTransaction:
     @property
     def outbox(self) -> SqlOutbox:
         return SqlOutbox(self._unit)
+
+    @property
+    def annotations(self) -> SqlAnnotations:
+        return SqlAnnotations(self._unit)

@@ -190,6 +190,25 @@ class GetQuotaRoot:
 
 
 @dataclass(frozen=True, slots=True)
+class GetMetadata:
+    """RFC 5464 §4.2; entries in lower case, the mailbox `""` is the account."""
+
+    mailbox: str
+    entries: tuple[str, ...]
+    max_octets: int | None = None
+    depth: int | None = 0
+    """Levels below the entries; None: all."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetMetadata:
+    """RFC 5464 §4.3; None removes an entry."""
+
+    mailbox: str
+    values: tuple[tuple[str, bytes | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Idle:
     """RFC 2177."""
 
@@ -300,6 +319,8 @@ Command = (
     | Namespace
     | GetQuota
     | GetQuotaRoot
+    | GetMetadata
+    | SetMetadata
     | Idle
     | Check
     | Close

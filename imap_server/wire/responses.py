@@ -24,6 +24,15 @@ def astring(value: bytes) -> bytes:
     return quoted(value)
 
 
+def nstring8(value: bytes | None) -> bytes:
+    """NIL, a string, or a `literal8` if there is NUL in it (RFC 3516 §4.3)."""
+    if value is None:
+        return b"NIL"
+    if b"\0" in value:
+        return b"~{%d}\r\n" % len(value) + value
+    return quoted(value)
+
+
 def mailbox(name: str, *, utf8: bool = False) -> bytes:
     """A mailbox name, in modified UTF-7, or in UTF-8 for who has turned that on (RFC 6855 §3)."""
     if not utf8 or name.isascii():

@@ -112,15 +112,19 @@ class Scanner:
         """A quoted string or literal (RFC 3501 §4.3)."""
         if self._text.startswith(b'"', self._position):
             return self._quoted()
-        if self._position == len(self._text) and self._part + 1 < len(self._parts):
-            literal = self._parts[self._part + 1]
-            self._part += 2
-            self._text = self._parts[self._part]
-            self._position = 0
-            if b"\0" in literal:
-                raise BadCommandError("NUL is not allowed")
-            return literal
-        raise BadCommandError("Expected a string")
+        literal = self._literal()
+        if b"\0" in literal:
+            raise BadCommandError("NUL is not allowed")
+        return literal
+
+    def _literal(self) -> bytes:
+        if self._position != len(self._text) or self._part + 1 >= len(self._parts):
+            raise BadCommandError("Expected a string")
+        literal = self._parts[self._part + 1]
+        self._part += 2
+        self._text = self._parts[self._part]
+        self._position = 0
+        return literal
 
     def _quoted(self) -> bytes:
         written = self.match(_QUOTED, "Invalid quoted string")[1]
@@ -151,6 +155,13 @@ class Scanner:
             return self.string()
         self._position = match.end()
         return None
+
+    def value(self) -> bytes | None:
+        """RFC 5464 §5 `value`: NIL, a string, or a `literal8`, which may hold NUL."""
+        if self._text.startswith(b"~", self._position):
+            self._position += 1
+            return self._literal()
+        return self.nstring()
 
     def flag(self) -> str:
         """One flag as written; what it may be is the command's business."""

@@ -107,6 +107,7 @@ class MemoryAccounts:
         tables.uidvalidity.pop(account_id, None)
         tables.preferences = _without(tables.preferences, lambda k, _: k[0] == account_id)
         tables.subscriptions = {each for each in tables.subscriptions if each[0] != account_id}
+        tables.annotations = _without(tables.annotations, lambda k, _: k[0] == account_id)
         tables.mailboxes = _without(tables.mailboxes, lambda k, _: k in folders)
         tables.entries = _without(tables.entries, lambda k, _: k[0] in folders)
         tables.vanished = _without(tables.vanished, lambda k, _: k[0] in folders)

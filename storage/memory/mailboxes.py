@@ -3,6 +3,7 @@
 import uuid
 from dataclasses import replace
 
+from storage.memory.annotations import MemoryAnnotations
 from storage.memory.messages import MemoryMessages
 from storage.memory.tables import Unit
 from um.core.errors import AlreadyExistsError, NotFoundError
@@ -71,6 +72,8 @@ class MemoryMailboxes:
         messages.expunge(mailbox_id, [entry.uid for entry in messages.entries(mailbox_id)])
         for tombstone in messages.vanished(mailbox_id):
             del self._tables.vanished[mailbox_id, tombstone.uid]
+        for entry in MemoryAnnotations(self._unit).of(mailbox.account_id, mailbox_id):
+            del self._tables.annotations[mailbox.account_id, mailbox_id, entry]
         gone = self._tables.mailboxes.pop(mailbox_id)
         self._unit.note_mailbox(mailbox.account_id, mailbox_id, gone.highest_modseq)
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from storage.memory.accounts import MemoryAccounts, MemoryNumbers
+from storage.memory.annotations import MemoryAnnotations
 from storage.memory.credentials import MemoryCredentials
 from storage.memory.forwarding import MemoryForwardAddresses, MemoryOutbox
 from storage.memory.mailboxes import MemoryMailboxes
@@ -35,6 +36,7 @@ class MemoryTransaction:
         self.credentials = MemoryCredentials(unit)
         self.addresses = MemoryForwardAddresses(unit)
         self.outbox = MemoryOutbox(unit)
+        self.annotations = MemoryAnnotations(unit)
 
 
 class MemoryStore:

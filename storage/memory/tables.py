@@ -38,6 +38,7 @@ class Tables:
     aliases: dict[str, E164] = field(default_factory=dict)
     mailboxes: dict[MailboxId, Mailbox] = field(default_factory=dict)
     subscriptions: set[tuple[AccountId, str]] = field(default_factory=set)
+    annotations: dict[tuple[AccountId, MailboxId | None, str], bytes] = field(default_factory=dict)
     contents: dict[ContentId, Content] = field(default_factory=dict)
     discarded: dict[BlobKey, tuple[AccountId, datetime]] = field(default_factory=dict)
     entries: dict[tuple[MailboxId, Uid], Entry] = field(default_factory=dict)

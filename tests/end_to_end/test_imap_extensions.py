@@ -173,3 +173,14 @@ def test_an_attachment_is_sent_on_without_fetching_it(server):
         (told, _) = client.command(b"FETCH 2 BODY.PEEK[]")
         assert told.partition(b"\r\n")[2].removesuffix(b")\r\n") == head + part + b"\r\n--q--\r\n"
         assert b"\\Seen" not in client.command(b"FETCH 1 FLAGS")[0]
+
+
+def test_notes_are_kept(server):
+    """METADATA: what one program notes another finds, in the database and not in memory."""
+    value = random.Random(7).randbytes(10_000)
+    with ImapWire(server, "carol", PASSWORD) as client:
+        client.command(b"SETMETADATA INBOX (/private/comment ~" + literal(value) + b")")
+    server.restart()
+    with ImapWire(server, "carol", PASSWORD) as client:
+        (told, _) = client.command(b"GETMETADATA INBOX /PRIVATE/Comment")
+        assert told == b"* METADATA INBOX (/private/comment ~{10000}\r\n" + value + b")\r\n"

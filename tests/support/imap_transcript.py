@@ -302,6 +302,10 @@ async def _erase(stage: Stage) -> None:
     stage.house.blobs.blobs.clear()
 
 
+async def _send(stage: Stage, client: str, octets: str) -> None:
+    stage.clients[client].send(b"x" * int(octets))
+
+
 async def _count(stage: Stage, number: str) -> None:
     assert len(stage.house.blobs.blobs) == int(number)
 
@@ -321,6 +325,7 @@ COMMANDS: list[tuple[str, Callable[..., Awaitable[object]]]] = [
     (r"quota of (\w+) is (\d+)", _quota),
     (r"blobs are lost", _erase),
     (r"blobs number (\d+)", _count),
+    (r"client (\w) sends (\d+) octets", _send),
 ]
 
 

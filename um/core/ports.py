@@ -28,6 +28,7 @@ from um.core.account import (
     Totals,
     Usage,
 )
+from um.core.annotation_ports import Annotations
 from um.core.credentials import (
     AppPassword,
     LinkPurpose,
@@ -531,6 +532,8 @@ class Transaction(Protocol):
     def addresses(self) -> ForwardAddresses: ...
     @property
     def outbox(self) -> Outbox: ...
+    @property
+    def annotations(self) -> Annotations: ...
 
 
 class Store(Protocol):

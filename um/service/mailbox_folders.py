@@ -147,6 +147,7 @@ def rename_txn(
         created = create_txn(tx, account_id, target)
         uids = [entry.uid for entry in tx.messages.entries(inbox.id)]
         tx.messages.move(inbox.id, uids, created.id, now)
+        tx.annotations.put(account_id, created.id, tx.annotations.of(account_id, inbox.id))
         return
     mailboxes = tx.mailboxes.of_account(account_id)
     moving = [each for each in mailboxes if each.name == name or is_below(each.name, name)]

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from um.core.account import Account
-from um.core.errors import InvalidError, NotFoundError, QuotaExceededError
+from um.core.errors import InvalidError, QuotaExceededError
 from um.core.ids import AccountId, MailboxId, ModSeq, Uid
 from um.core.message import (
     DELETED,
@@ -25,8 +24,8 @@ from um.core.message import (
     Mailbox,
 )
 from um.core.ports import BlobStore, Clock, Store, Transaction
-from um.policy.lifecycle import Door, refusal
 from um.policy.quota import copy_fits, fits
+from um.service.annotations import AnnotationService
 from um.service.appending import Appending, check_size
 from um.service.delivery import Delivered, Delivery
 from um.service.mailbox_folders import (
@@ -43,6 +42,7 @@ from um.service.mailbox_folders import (
 from um.service.mailbox_index import ENTRIES_KEPT
 from um.service.mailbox_view import CACHE_OCTETS, Changes, Folder, MailboxView, Snapshot
 from um.service.unique import UniqueIds
+from um.service.writable import check_writable
 
 __all__ = [
     "Changes",
@@ -103,6 +103,8 @@ class MailboxService(MailboxView):
         )
         self.append_octets = append_octets
         """The largest message that APPEND takes."""
+        self.annotations = AnnotationService(store)
+        """The notes on its folders."""
         self._delivery = delivery
         self._new_id = new_id or UniqueIds()
 
@@ -313,7 +315,7 @@ class MailboxService(MailboxView):
         now = self._clock.now()
 
         def may_append_txn(tx: Transaction) -> None:
-            _check_writable(tx.accounts.get(account_id))
+            check_writable(tx.accounts.get(account_id))
             target_txn(tx, account_id, name)
             if not fits(before_octets + size_octets, tx.accounts.usage(account_id, now)):
                 raise QuotaExceededError
@@ -339,7 +341,7 @@ class MailboxService(MailboxView):
         """
 
         def remove_txn(tx: Transaction) -> None:
-            _check_writable(tx.accounts.lock(account_id))
+            check_writable(tx.accounts.lock(account_id))
             owned_txn(tx, account_id, mailbox_id)
             check_deletable_txn(tx, account_id)
             if not tx.messages.expunge(mailbox_id, [uid]):
@@ -368,17 +370,10 @@ class MailboxService(MailboxView):
         """Do `work` in one transaction if the account's state lets its owner write."""
 
         def change_txn(tx: Transaction) -> T:
-            _check_writable(tx.accounts.lock(account_id))
+            check_writable(tx.accounts.lock(account_id))
             return work(tx)
 
         return await self._store.run(name, change_txn)
-
-
-def _check_writable(account: Account | None) -> None:
-    if account is None:
-        raise NotFoundError("There is no such account")
-    if error := refusal(account, Door.IMAP):
-        raise error
 
 
 def _present_txn(tx: Transaction, mailbox_id: MailboxId, uids: Collection[Uid]) -> list[Entry]:

@@ -1,0 +1,66 @@
+"""`Annotations` in the database; the account's own have the empty folder id."""
+
+from collections.abc import Mapping
+
+import sqlalchemy as sa
+
+from storage import schema
+from storage.statement import Statement, upsert, value
+from storage.unit import Unit
+from um.core.errors import NotFoundError
+from um.core.ids import AccountId, MailboxId
+
+_t = schema.annotations.c
+_HERE = (_t.account_id == value("id"), _t.mailbox_id == value("box"))
+_OF = Statement(sa.select(_t.entry, _t.value).where(*_HERE))
+_TOTAL = Statement(
+    sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(sa.func.length(_t.value)), 0)).where(
+        _t.account_id == value("id")
+    )
+)
+_PUT = Statement(upsert(schema.annotations))
+_REMOVE = Statement(sa.delete(schema.annotations).where(*_HERE, _t.entry == value("key")))
+_ACCOUNT = Statement(sa.select(schema.accounts.c.id).where(schema.accounts.c.id == value("id")))
+_FOLDER = Statement(
+    sa.select(schema.mailboxes.c.id).where(
+        schema.mailboxes.c.account_id == value("id"), schema.mailboxes.c.id == value("box")
+    )
+)
+
+
+class SqlAnnotations:
+    """`um.core.annotation_ports.Annotations`."""
+
+    def __init__(self, unit: Unit) -> None:
+        self._unit = unit
+
+    def of(self, account_id: AccountId, mailbox_id: MailboxId | None) -> dict[str, bytes]:
+        rows = self._unit.rows(_OF, id=account_id, box=mailbox_id or "")
+        return {entry: bytes(octets) for entry, octets in rows}
+
+    def total(self, account_id: AccountId) -> tuple[int, int]:
+        row = self._unit.row(_TOTAL, id=account_id)
+        assert row is not None
+        return int(row[0]), int(row[1])
+
+    def put(
+        self,
+        account_id: AccountId,
+        mailbox_id: MailboxId | None,
+        values: Mapping[str, bytes | None],
+    ) -> None:
+        there = (
+            self._unit.row(_ACCOUNT, id=account_id)
+            if mailbox_id is None
+            else self._unit.row(_FOLDER, id=account_id, box=mailbox_id)
+        )
+        if there is None:
+            raise NotFoundError("There is no such folder")
+        box = mailbox_id or ""
+        for entry, octets in values.items():
+            if octets is None:
+                self._unit.do(_REMOVE, id=account_id, box=box, key=entry)
+            else:
+                self._unit.do(
+                    _PUT, account_id=account_id, mailbox_id=box, entry=entry, value=octets
+                )

@@ -1,0 +1,31 @@
+"""The port of notes on folders and accounts (RFC 5464); the laws of `um.core.ports` hold here too."""
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from um.core.ids import AccountId, MailboxId
+
+
+class Annotations(Protocol):
+    """Named values of a folder, or of the account itself (`mailbox_id` None).
+
+    Names are in lower case. They go with their folder and with their account, and follow a folder
+    that is renamed.
+    """
+
+    def of(self, account_id: AccountId, mailbox_id: MailboxId | None) -> dict[str, bytes]:
+        """All entries, by name."""
+        ...
+
+    def total(self, account_id: AccountId) -> tuple[int, int]:
+        """How many entries there are in all folders together, and the octets of their values."""
+        ...
+
+    def put(
+        self,
+        account_id: AccountId,
+        mailbox_id: MailboxId | None,
+        values: Mapping[str, bytes | None],
+    ) -> None:
+        """Set entries; None removes one. Raises NotFoundError if the account or folder is gone."""
+        ...
