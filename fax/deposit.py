@@ -25,7 +25,7 @@ from fax.settings import FaxSettings
 from um.core.account import Account
 from um.core.errors import NotFoundError, RefusedDocumentError
 from um.core.ids import E164, IngestKey
-from um.core.message import MessageKind
+from um.core.message import KEYWORDS, MessageKind
 from um.core.ports import Clock, Metrics, NoMetrics, Quarantine, SpoolEntry, Store
 from um.core.steps import Steps, no_steps
 from um.service import history
@@ -201,5 +201,6 @@ class FaxDeposits:
             internal_date=call.started_at,
             reservation_id=call.reservation_id,
             room=room,
+            flags=(KEYWORDS[MessageKind.FAX],),
             pages=document.pages,
         )

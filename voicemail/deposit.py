@@ -18,7 +18,7 @@ import structlog
 from um.core.account import Account
 from um.core.errors import NotFoundError, UnavailableError
 from um.core.ids import E164, IngestKey
-from um.core.message import FLAGGED, MessageKind
+from um.core.message import FLAGGED, KEYWORDS, MessageKind
 from um.core.ports import Clock, Metrics, NoMetrics, SpoolEntry, Store
 from um.core.steps import Steps, no_steps
 from um.service import history
@@ -172,5 +172,5 @@ class Deposits:
             reservation_id=facts.reservation_id,
             room=room,
             duration_seconds=recording.whole_seconds,
-            flags=(FLAGGED,) if facts.urgent else (),
+            flags=(KEYWORDS[MessageKind.VOICE], *((FLAGGED,) if facts.urgent else ())),
         )

@@ -21,7 +21,7 @@ from um.core.errors import (
     NotFoundError,
     ReadOnlyError,
 )
-from um.core.message import FLAGGED, INBOX, SEEN, Entry, FlagOperation, MessageKind
+from um.core.message import FLAGGED, INBOX, SEEN, Entry, FlagOperation, Mailbox, MessageKind
 from um.core.ports import Transaction
 from um.mime.headers import decode_text, get
 from um.policy.calendar import zone
@@ -162,8 +162,18 @@ class Desk:
         return ask.Listing(tuple(items), self._office.clock.now().astimezone(clock).date())
 
     async def _entries(self, mailbox: str) -> list[Entry]:
+        """What lies there; INBOX stands for all folders that new messages are put into."""
+        names = [mailbox]
+        if mailbox == INBOX:
+            names = [each.name for each in await self._office.mailboxes.inboxes(self.account.id)]
+        found = [entry for name in names for entry in await self._entries_of(name)]
+        if len(names) > 1:
+            found.sort(key=lambda entry: entry.internal_date)
+        return found
+
+    async def _entries_of(self, name: str) -> list[Entry]:
         try:
-            return (await self._office.mailboxes.open(self.account.id, mailbox)).entries
+            return (await self._office.mailboxes.open(self.account.id, name)).entries
         except NotFoundError:  # a folder that nothing was saved to yet
             return []
 
@@ -230,19 +240,30 @@ class Desk:
 
     async def _move(self, item: ask.Item, folder: Folder) -> ask.Item:
         mailboxes, account_id = self._office.mailboxes, self.account.id
-        try:
-            target = await mailboxes.find(account_id, folder.mailbox)
-        except NotFoundError:
-            try:
-                target = await mailboxes.create(account_id, folder.mailbox)
-            except AlreadyExistsError:  # made by another session just now
-                target = await mailboxes.find(account_id, folder.mailbox)
+        target = await self._target(folder)
         if target.id == item.mailbox_id:
             return item
+        if folder.mailbox == INBOX:
+            inboxes = await mailboxes.inboxes(account_id)
+            if any(each.id == item.mailbox_id for each in inboxes):
+                return item  # new and saved ones lie together, in whichever of these folders
         moved = await mailboxes.move(
-            account_id, item.mailbox_id, uids=[item.uid], target=folder.mailbox
+            account_id, item.mailbox_id, uids=[item.uid], target=target.name
         )
         return _moved(item, moved, deleted=False)
+
+    async def _target(self, folder: Folder) -> Mailbox:
+        """The mailbox behind a folder of the telephone, made if it is missing."""
+        mailboxes, account_id = self._office.mailboxes, self.account.id
+        if folder.mailbox == INBOX:
+            return await mailboxes.home(account_id, MessageKind.VOICE)
+        try:
+            return await mailboxes.find(account_id, folder.mailbox)
+        except NotFoundError:
+            try:
+                return await mailboxes.create(account_id, folder.mailbox)
+            except AlreadyExistsError:  # made by another session just now
+                return await mailboxes.find(account_id, folder.mailbox)
 
     # ---- forwarding
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 from um.core.account import Account, Number
 from um.core.errors import RefusedDocumentError
 from um.core.ids import IngestKey
-from um.core.message import MessageKind
+from um.core.message import KEYWORDS, MessageKind
 from um.mime.build import AudioFormat, VoiceFacts, voice_message
 from um.mime.headers import decode_text, get
 from um.service.delivery import Incoming
@@ -66,6 +66,7 @@ def forwarded(
         data=data,
         ingest_key=IngestKey(f"{key}:{account.id}"),
         internal_date=now,
+        flags=(KEYWORDS[MessageKind.VOICE],),
         duration_seconds=recording.whole_seconds,
     )
 

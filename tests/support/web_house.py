@@ -36,6 +36,7 @@ from um.service.profile import Profiles
 from um.service.purge_clock import PurgeClock
 from um.service.recipients import Directory
 from um.service.retention import Retention
+from um.service.views import Views
 from um.service.web_sessions import WebSessions
 from um.smtp.reception import Client, Limits, Reception
 from um.web.application import bare_app, guarded
@@ -119,6 +120,7 @@ def web_services(
         purge_clock=PurgeClock(store, clock),
         records=HouseRecords(store, settings),
         retention=Retention(store, clock, settings, rules),
+        views=Views(store, clock, settings),
         sessions=WebSessions(store, clock),
         streams=Streams(house.bus, beat_seconds=0.05),
         tokens=OperatorTokens(store, clock),

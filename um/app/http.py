@@ -118,6 +118,7 @@ def web_services(services: Services) -> WebServices:
         purge_clock=services.purge_clock,
         records=services.records,
         retention=services.retention,
+        views=services.views,
         sessions=services.sessions,
         streams=Streams(ports.bus),
         tokens=services.tokens,

@@ -26,6 +26,7 @@ from um.service.retention import Retention
 from um.service.routing import CallDoor
 from um.service.security_notices import SecurityNotices
 from um.service.settings import AccountSettings
+from um.service.views import Views
 from um.service.web_sessions import WebSessions
 
 
@@ -69,6 +70,7 @@ class Services:
             bus=ports.bus,
         )
         self.profiles = Profiles(store, clock, self.settings)
+        self.views = Views(store, clock, self.settings)
         self.records = HouseRecords(store, self.settings)
         self.password_reset = PasswordReset(
             store, clock, self._hasher, self.forward.signer, security, self.settings

@@ -16,6 +16,7 @@ from um.cli.run import guarded
 from um.cli.serve import serve
 from um.cli.telephone import phone, pin
 from um.cli.tokens import tokens
+from um.cli.views import account_views
 
 app = typer.Typer(
     name="um",
@@ -30,6 +31,7 @@ app.add_typer(accounts, name="account")
 accounts.command("pin")(pin)
 accounts.command("phone")(phone)
 accounts.command("retention")(account_retention)
+accounts.command("views")(account_views)
 accounts.command("hold")(hold)
 app.add_typer(numbers, name="number")
 app.add_typer(deliver, name="deliver")

@@ -1,8 +1,10 @@
 """Mailboxes, messages and their flags, in the words of RFC 3501, 7162 and 8474."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 
 from um.core.ids import AccountId, BlobKey, ContentId, MailboxId, ModSeq, Uid
 
@@ -26,6 +28,12 @@ class MessageKind(StrEnum):
     INVOICE = "invoice"
     MAIL = "mail"
     NOTICE = "notice"
+
+
+KEYWORDS: Mapping[MessageKind, str] = MappingProxyType(
+    {MessageKind.VOICE: "Voicemail", MessageKind.FAX: "Fax", MessageKind.INVOICE: "Invoice"}
+)
+"""A flag by which mail programs tell the kinds apart; the owner may take it away."""
 
 
 @dataclass(frozen=True, slots=True)

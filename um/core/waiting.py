@@ -14,6 +14,14 @@ class Waiting:
     urgent_new: int = 0
     urgent_old: int = 0
 
+    def __add__(self, other: "Waiting") -> "Waiting":
+        return Waiting(
+            self.new + other.new,
+            self.old + other.old,
+            self.urgent_new + other.urgent_new,
+            self.urgent_old + other.urgent_old,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Lamp:

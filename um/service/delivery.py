@@ -38,7 +38,7 @@ from um.core.ids import (
     ReservationId,
     blob_key,
 )
-from um.core.message import Content, MessageKind
+from um.core.message import INBOX, Content, Mailbox, MessageKind
 from um.core.ports import BlobStore, Clock, EventBus, Metrics, NoMetrics, Store, Transaction
 from um.core.steps import Steps, no_steps
 from um.mime.scan import Scanned, scan
@@ -47,6 +47,7 @@ from um.policy.quota import Room, crossed_percent, fits, refusal_is_over, refusa
 from um.policy.retention import ingest_dated
 from um.service.forward.plan import Stored, write_outbox_txn
 from um.service.history import mail_line
+from um.service.homes import home_txn
 from um.service.ingest import (
     Delivered,
     Incoming,
@@ -256,7 +257,7 @@ class Delivery:
         _check_door(account, door, promised=promised)
         if not fits(content.size_octets, before, room=incoming.room, own_octets=own_octets):
             raise QuotaExceededError
-        mailbox = tx.mailboxes.by_name(account.id, incoming.mailbox)
+        mailbox = _mailbox_txn(tx, incoming)
         if mailbox is None:
             raise NotFoundError("There is no such mailbox")
         tx.messages.add_content(content)
@@ -327,6 +328,13 @@ async def _scan(data: bytes) -> Scanned:
     if len(data) <= SCAN_INLINE_OCTETS:
         return scan(data)
     return await asyncio.to_thread(scan, data)
+
+
+def _mailbox_txn(tx: Transaction, incoming: Incoming) -> Mailbox | None:
+    """The folder that is named; of what comes into INBOX by itself, the one that its owner chose."""
+    if incoming.by_owner or incoming.mailbox != INBOX:
+        return tx.mailboxes.by_name(incoming.account_id, incoming.mailbox)
+    return home_txn(tx, incoming.account_id, incoming.kind)
 
 
 def _forget_refusal(tx: Transaction, account_id: AccountId, before: Usage) -> None:

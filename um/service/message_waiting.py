@@ -1,7 +1,8 @@
 r"""What waits in the mailboxes, number by number, and who asked to be told of it.
 
 Laws:
-- New is not \Seen, urgent is \Flagged; counted is INBOX alone, so nothing in Trash is.
+- New is not \Seen, urgent is \Flagged; counted are INBOX and the folders that
+  kinds of messages have or had of their own, so nothing in Trash is.
 - One lamp a voice number; the numbers of one account show the same, for it has one mailbox.
 - A closed account, and one whose purge has begun, has no lamp.
 - Subscriptions are kept with their account and go with it; each node keeps those made at its own
@@ -18,9 +19,10 @@ import structlog
 
 from um.core.account import Account, AccountState, Number, NumberUse
 from um.core.ids import AccountId, MailboxId, ModSeq
-from um.core.message import FLAGGED, INBOX, SEEN, Entry, MessageKind
+from um.core.message import FLAGGED, SEEN, Entry, Mailbox, MessageKind
 from um.core.ports import Store, Transaction
 from um.core.waiting import Lamp, Waiting
+from um.service.homes import inboxes_txn
 from um.service.numbers import find_number
 from um.service.settings import AccountSettings
 
@@ -36,7 +38,7 @@ Subscriptions = Sequence[dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Tally:
-    """What INBOX holds of the kinds that have a lamp."""
+    """What folders hold of the kinds that have a lamp."""
 
     voice: Waiting = NOTHING
     fax: Waiting = NOTHING
@@ -44,24 +46,27 @@ class Tally:
 
 @dataclass(slots=True)
 class Tallies:
-    """Counts of INBOX, kept while its MODSEQ stands still. Used from several database threads."""
+    """Counts of folders, kept while their MODSEQ stands still. Used from several database threads."""
 
     _known: OrderedDict[MailboxId, tuple[ModSeq, Tally]] = field(default_factory=OrderedDict)
 
     def of_account(self, tx: Transaction, account_id: AccountId) -> Tally:
         """The counts as the transaction sees them."""
-        inbox = tx.mailboxes.by_name(account_id, INBOX)
-        if inbox is None:
-            return Tally()
-        modseq, tally = self._known.get(inbox.id, (ModSeq(0), Tally()))
-        if modseq != inbox.highest_modseq:
-            tally = _tally(tx.messages.entries(inbox.id))
-            self._keep(inbox.id, inbox.highest_modseq, tally)
+        tallies = [self._of_mailbox(tx, each) for each in inboxes_txn(tx, account_id)]
+        if len(tallies) == 1:
+            return tallies[0]
+        return Tally(_sum(each.voice for each in tallies), _sum(each.fax for each in tallies))
+
+    def _of_mailbox(self, tx: Transaction, mailbox: Mailbox) -> Tally:
+        modseq, tally = self._known.get(mailbox.id, (ModSeq(0), Tally()))
+        if modseq != mailbox.highest_modseq:
+            tally = _tally(tx.messages.entries(mailbox.id))
+            self._keep(mailbox.id, mailbox.highest_modseq, tally)
         return tally
 
-    def _keep(self, inbox: MailboxId, modseq: ModSeq, tally: Tally) -> None:
+    def _keep(self, mailbox: MailboxId, modseq: ModSeq, tally: Tally) -> None:
         # Each step is atomic by itself; two threads that count the same folder do no harm.
-        self._known[inbox] = (modseq, tally)
+        self._known[mailbox] = (modseq, tally)
         while len(self._known) > REMEMBERED_MAILBOXES:
             try:
                 self._known.popitem(last=False)
@@ -153,6 +158,10 @@ def _has_lamp(number: Number) -> bool:
 
 def _e164(number: Number) -> str:
     return number.e164
+
+
+def _sum(counts: Iterable[Waiting]) -> Waiting:
+    return sum(counts, start=NOTHING)
 
 
 def _tally(entries: Iterable[Entry]) -> Tally:

@@ -17,7 +17,7 @@ import structlog
 from um.core.account import Account
 from um.core.errors import NotFoundError, UMError, UnavailableError
 from um.core.ids import AccountId, IngestKey, OutboxId
-from um.core.message import MessageKind
+from um.core.message import KEYWORDS, MessageKind
 from um.core.ports import Clock, Metrics
 from um.mime.fingerprint import fingerprint
 from um.mime.trace import (
@@ -202,6 +202,7 @@ class Reception:
             kind=prepared.kind,
             data=prepared.data,
             ingest_key=key or IngestKey(f"mail:{prepared.fingerprint}:{account.id}"),
+            flags=(KEYWORDS[MessageKind.INVOICE],) if prepared.kind is MessageKind.INVOICE else (),
             in_history=True,
         )
         try:

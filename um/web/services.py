@@ -26,6 +26,7 @@ from um.service.password_reset import PasswordReset
 from um.service.profile import Profiles
 from um.service.purge_clock import PurgeClock
 from um.service.retention import Retention
+from um.service.views import Views
 from um.service.web_sessions import WebSessions
 from um.web.streams import Streams
 
@@ -57,6 +58,7 @@ class WebServices:
     sessions: WebSessions
     streams: Streams
     tokens: OperatorTokens
+    views: Views
     webhook_trials: WebhookTrials
 
 

@@ -11,11 +11,13 @@ from um.core.account import GreetingKind
 from um.core.errors import AuthenticationError
 from um.core.message import SEEN, FlagOperation, MessageKind
 from um.policy.quota import Room
+from um.service.views import Views
 from um.telephony.application import EndReason
 from voicemail import preferences, spoken
 
 MIB = 1024 * 1024
 PROMISED = Room.PROMISED
+BOTH = ("INBOX", "Voicemail")
 
 
 def story(tell, **account):
@@ -452,6 +454,38 @@ def test_guesses_at_the_same_moment_lock_and_tell_once():
         for call in calls:
             await call.settle()
         assert [each.kind for each in await entries(exchange, account)] == [MessageKind.NOTICE]
+
+    story(tell)
+
+
+def test_a_folder_of_their_own_changes_nothing_by_phone():
+    """Old ones in INBOX, new ones in their folder: one list; nothing is moved by hearing or saving."""
+
+    async def tell(exchange, account):
+        house = exchange.house
+        await leave_message(exchange, account)
+        views = Views(house.store, house.clock, house.settings)
+        await views.choose("alice", MessageKind.VOICE, None)
+        await leave_message(exchange, account)
+        call = await OwnerCall(exchange, account).begin()
+        said = await call.press(f"{PIN}#")
+        assert said[:3] == ["vm-youhave", "digits/2", "vm-INBOX"]
+        await call.press("1")
+        await call.listen()
+        assert [len(await entries(exchange, account, name)) for name in BOTH] == [1, 1]
+        ((first,),) = [await entries(exchange, account)]
+        assert SEEN in first.flags
+        assert await call.press("6") != []
+        await call.listen()
+        ((second,),) = [await entries(exchange, account, "Voicemail")]
+        assert SEEN in second.flags
+        assert "Voicemail" in second.flags
+        await call.press("90")
+        assert [len(await entries(exchange, account, name)) for name in BOTH] == [1, 1]
+        await call.press("7")
+        assert [len(await entries(exchange, account, name)) for name in BOTH] == [1, 0]
+        await call.press("7")
+        assert [len(await entries(exchange, account, name)) for name in BOTH] == [1, 1]
 
     story(tell)
 

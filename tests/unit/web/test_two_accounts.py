@@ -32,6 +32,7 @@ BODIES = {
     },
     ("PUT", "/api/v1/me/forwarding/rules/{kind}"): {"mode": "attach"},
     ("PUT", "/api/v1/me/retention/{kind}"): {"older_than_days": 30},
+    ("PUT", "/api/v1/me/views/{kind}"): {"folder": "Mine"},
     ("POST", "/api/v1/session"): {"name": "alice", "password": PASSWORD},
 }
 

@@ -22,12 +22,13 @@ from um.core.forwarding import (
     OutboxState,
     Purpose,
 )
-from um.core.message import INBOX, TRASH
+from um.core.message import TRASH
 from um.core.ports import Clock, Metrics, NoMetrics, Store, Transaction
 from um.mime.clean import clean_text
 from um.mime.headers import decode_text, get
 from um.policy.forwarding import GIVE_UP_AFTER, HARD_BOUNCES, blames_address, bounces_now
 from um.service.delivery import Delivery
+from um.service.homes import home_txn
 from um.service.notice_texts import ADDRESS_DISABLED, COPY_GIVEN_UP, COPY_REFUSED, NoticeText
 from um.service.notices import deliver_notice
 
@@ -161,9 +162,10 @@ def _count_bounce_txn(tx: Transaction, row: OutboxEntry, now: datetime) -> Forwa
 def _bring_back_txn(tx: Transaction, row: OutboxEntry, now: datetime) -> None:
     """Out of Trash again, if the copy's acceptance had put the message there."""
     trash = tx.mailboxes.by_name(row.account_id, TRASH)
-    inbox = tx.mailboxes.by_name(row.account_id, INBOX)
-    if row.after is not AfterCopy.TRASH or trash is None or inbox is None:
+    if row.after is not AfterCopy.TRASH or trash is None or row.content_id is None:
         return
-    uids = [each.uid for each in tx.messages.entries(trash.id) if each.content_id == row.content_id]
-    if uids and row.content_id is not None:
-        tx.messages.move(trash.id, uids[:1], inbox.id, now)
+    here = (each for each in tx.messages.entries(trash.id) if each.content_id == row.content_id)
+    entry = next(here, None)
+    home = home_txn(tx, row.account_id, entry.kind) if entry is not None else None
+    if entry is not None and home is not None:
+        tx.messages.move(trash.id, [entry.uid], home.id, now)

@@ -15,11 +15,12 @@ from um.core.forwarding import (
     Purpose,
 )
 from um.core.ids import AccountId, OutboxId
-from um.core.message import INBOX, SEEN, Entry, MessageKind
+from um.core.message import SEEN, Entry, MessageKind
 from um.core.ports import Clock, EventBus, Store, Transaction
 from um.policy.forwarding import KEPT_AFTER_END, may_copy, targets
 from um.policy.lifecycle import Door, refusal
 from um.service.forward.plan import own_addresses, read_trace
+from um.service.homes import inboxes_txn
 from um.service.unique import UniqueIds
 
 
@@ -141,9 +142,9 @@ def _named_txn(tx: Transaction, rows: list[OutboxEntry]) -> list[tuple[OutboxEnt
 
 
 def _unseen_txn(tx: Transaction, account: Account) -> list[Entry]:
-    """The unseen messages of the inbox that may be sent on."""
-    inbox = tx.mailboxes.by_name(account.id, INBOX)
-    entries = tx.messages.entries(inbox.id) if inbox else []
+    """The unseen messages that came and may be sent on."""
+    inboxes = inboxes_txn(tx, account.id)
+    entries = [entry for inbox in inboxes for entry in tx.messages.entries(inbox.id)]
     unseen = [each for each in entries if SEEN not in each.flags]
     contents = tx.messages.contents([each.content_id for each in unseen])
     own = own_addresses(tx, account)

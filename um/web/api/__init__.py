@@ -21,6 +21,7 @@ from um.web.api import (
     password_reset,
     purging,
     retention,
+    views,
 )
 from um.web.problems import MEDIA_TYPE, Problem
 
@@ -36,11 +37,13 @@ FAMILIES = (
     own_app_passwords.router,
     own_forwarding.router,
     retention.own,
+    views.own,
     own_export.router,
     accounts.router,
     numbers.router,
     forwarding.router,
     retention.router,
+    views.router,
     invoices.router,
     house.router,
     purging.router,

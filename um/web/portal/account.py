@@ -1,4 +1,4 @@
-"""The account: contact data, language, time zone, user name, and what its closing means."""
+"""The account: contact data, language, time zone, user name, folders, and what its closing means."""
 
 from functools import cache
 from zoneinfo import available_timezones
@@ -6,6 +6,8 @@ from zoneinfo import available_timezones
 from fastapi import APIRouter, Request, Response
 
 from um.core.errors import AlreadyExistsError, InvalidError
+from um.core.message import INBOX
+from um.policy.views import usual_name
 from um.service.profile import CONTACT_KEYS, ProfileChange
 from um.service.recipients import by_id
 from um.service.web_sessions import Visitor
@@ -55,6 +57,19 @@ def account_pages(desk: PortalDesk) -> APIRouter:
             return await _refused(desk, request, form.visitor, services, error)
         return moved(PATH, "renamed")
 
+    @router.post(f"{PATH}/folders")
+    async def change_folders(request: Request, form: WritableForm, services: Services) -> Response:
+        name = by_id(form.visitor.account.id)
+        before = await services.views.chosen(name)
+        try:
+            for kind, folder in before.items():
+                wanted = form.text(f"folder-{kind}", most=255) or INBOX
+                if wanted != folder:
+                    await services.views.choose(name, kind, wanted, actor=OWNER)
+        except InvalidError as error:
+            return await _refused(desk, request, form.visitor, services, error)
+        return moved(PATH, "saved")
+
     return router
 
 
@@ -80,7 +95,9 @@ async def _page(
     error: str = "",
     status: int = 200,
 ) -> Response:
+    language = visitor.account.language
     contact = await services.profiles.contact(by_id(visitor.account.id))
+    views = await services.views.chosen(by_id(visitor.account.id))
     return await page(
         request,
         visitor,
@@ -90,6 +107,10 @@ async def _page(
         path=PATH,
         account=visitor.account,
         contact=contact,
+        folders=[
+            (kind.value, "" if folder == INBOX else folder, usual_name(kind, language))
+            for kind, folder in views.items()
+        ],
         zones=_zones(),
         purge_months=desk.purge_months,
     )
