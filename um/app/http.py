@@ -30,6 +30,7 @@ from um.web.health import (
     purge_held,
 )
 from um.web.metrics import PrometheusMetrics
+from um.web.patience import Patience
 from um.web.plain import plain_app
 from um.web.portal import error_page, portal_pages
 from um.web.server import HttpServer
@@ -70,8 +71,19 @@ class WebEdge:
         self._streams, self._exporter = web.streams, web.exporter
         self._alone = is_alone(ports.config)
         self._timers = Timers()
-        self._plain = [HttpServer(plain, address) for address in config.listen]
-        self._secure = [HttpServer(secure, address, tls=tls) for address in config.listen_tls]
+
+        def patience() -> Patience:
+            return Patience(
+                per_address=config.max_connections_per_address,
+                trusted=lambda host: contains(config.trusted_clients, host),
+                metrics=metrics,
+            )
+
+        self._plain = [HttpServer(plain, address, patience=patience()) for address in config.listen]
+        self._secure = [
+            HttpServer(secure, address, tls=tls, patience=patience())
+            for address in config.listen_tls
+        ]
 
     async def start(self) -> Bound:
         """Listen. Raises OSError if an address is taken."""
@@ -122,7 +134,9 @@ def web_services(services: Services) -> WebServices:
         sessions=services.sessions,
         streams=Streams(ports.bus),
         tokens=services.tokens,
-        webhook_trials=WebhookTrials(forward.rules, HttpWebhooks(), ports.clock),
+        webhook_trials=WebhookTrials(
+            forward.rules, HttpWebhooks(allowed=ports.config.web.webhook_networks), ports.clock
+        ),
     )
 
 

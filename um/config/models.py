@@ -250,7 +250,9 @@ class WebConfig(Section):
     listen: tuple[ListenAddress, ...] = written(("127.0.0.1:8080",))
     """Plain: /healthz, /metrics and /core."""
     trusted_clients: tuple[NetworkAddress, ...] = written(("127.0.0.0/8", "::1/128"))
-    """Who may use the plain port."""
+    """Who may use the plain port, and holds any number of connections (a proxy)."""
+    max_connections_per_address: Positive = 200
+    """To each listener; per /64 of IPv6."""
     webhook_networks: tuple[NetworkAddress, ...] = ()
     """Where webhooks may be posted although it is not public, such as a CRM in 10.0.0.0/8."""
     core_token_file: FilePath | None = None

@@ -1,4 +1,4 @@
-"""uvicorn as a guest in our loop: our socket, our signals, our logs."""
+"""uvicorn as a guest in our loop: our socket, our signals, our logs, our patience."""
 
 import asyncio
 import contextlib
@@ -10,6 +10,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from um.config import Listen
+from um.web.patience import HANDSHAKE_SECONDS, Patience, PatientProtocol
 
 DRAIN_SECONDS = 5
 MAX_CONNECTIONS = 2000
@@ -19,23 +20,57 @@ MAX_CONNECTIONS = 2000
 class _Guest(uvicorn.Server):
     """uvicorn, without its signal handling: the process has one owner, and it is not uvicorn."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, patience: Patience) -> None:
         super().__init__(config)
         self.serving = asyncio.Event()
+        self._patience = patience
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
+        """Listen as uvicorn does, but wait for a TLS handshake no longer than we mean to."""
+        await self.lifespan.startup()
+        loop, config = asyncio.get_running_loop(), self.config
+
+        def protocol() -> asyncio.Protocol:
+            return PatientProtocol(
+                self._patience,
+                config=config,
+                server_state=self.server_state,
+                app_state=self.lifespan.state,
+            )
+
+        self.servers = [
+            await loop.create_server(
+                protocol,
+                sock=each,
+                ssl=config.ssl,
+                ssl_handshake_timeout=HANDSHAKE_SECONDS if config.ssl else None,
+                backlog=config.backlog,
+            )
+            for each in sockets or ()
+        ]
+        self.started = True
         self.serving.set()
 
 
 class HttpServer:
-    """One HTTP or, with `tls`, HTTPS listener as a task of the running loop."""
+    """One HTTP or, with `tls`, HTTPS listener as a task of the running loop.
 
-    def __init__(self, app: ASGIApp, listen: Listen, *, tls: ssl.SSLContext | None = None) -> None:
+    `patience` is this listener's own: it counts its connections.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        listen: Listen,
+        *,
+        tls: ssl.SSLContext | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        self._patience = patience or Patience()
         self._app = app
         self._listen = listen
         self._tls = tls
@@ -55,7 +90,7 @@ class HttpServer:
             limit_concurrency=MAX_CONNECTIONS,
             ssl_context_factory=(lambda _, __: tls) if tls is not None else None,
         )
-        self._server = _Guest(config)
+        self._server = _Guest(config, self._patience)
         self._task = asyncio.create_task(self._server.serve([bound]), name="http")
         serving = asyncio.create_task(self._server.serving.wait())
         await asyncio.wait({self._task, serving}, return_when=asyncio.FIRST_COMPLETED)
