@@ -1,13 +1,17 @@
 """Owners' calls on `*98`: the whole server, a scripted telephone, and a mail program beside it."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.end_to_end.test_forwarding import TARGET, confirm, invoice, make_server
 from tests.support.inbox import PASSWORD, connect
+from tests.support.invoice import invoice_pdf
+from tests.support.mail_sink import MailSink
 from tests.support.server import Server
-from tests.support.speech import correlates, say
+from tests.support.speech import correlates, save_wav, say
 from tests.support.telephone import (
     CallReport,
     HangUp,
@@ -119,3 +123,37 @@ def test_another_telephone_and_the_lock(server: Server) -> None:
     locked = retrieve(server, Silence(0.5), Press(f"{PIN}#"), WaitForHangUp(20))
     assert locked.hung_up_by_server
     assert server.log_text().count("retrieval.opened") == before
+
+
+def test_faxes_and_invoices_leave_by_a_key(tmp_path: Path) -> None:
+    """Advanced options, 6: to the confirmed addresses, attached, then they count as read.
+
+    Before an address is confirmed the same keys send nothing, and the call goes on.
+    """
+    with MailSink() as sink, make_server(tmp_path / "um", sink.url) as server:
+        server.add_account("anna", password=PASSWORD, numbers=[NUMBER])
+        server.um("account", "pin", "anna", "--pin-stdin", stdin=f"{PIN}\n")
+        (tmp_path / "fax.pdf").write_bytes(invoice_pdf("F-77"))
+        server.um("deliver", "fax", "anna", str(tmp_path / "fax.pdf"), "--from", "+15559870001")
+        server.um("deliver", "voice", "anna", str(save_wav(say(), tmp_path / "v.wav")))
+        (tmp_path / "bill.eml").write_bytes(invoice(7))
+        server.um("deliver", "invoice", "anna", str(tmp_path / "bill.eml"))
+        keys = [Silence(0.5), Press(f"{PIN}#"), Silence(1), Press("3"), Silence(0.5), Press("6")]
+        retrieve(server, *keys, Silence(2), HangUp())
+        assert sink.arrived == []
+        assert "retrieval.sent-outside" not in server.log_text()
+
+        confirm(server, sink, rule=False)
+        retrieve(server, *keys, Silence(2), HangUp())
+        arrived = sink.wait(2)
+        assert {mail.recipients[0] for mail in arrived} == {TARGET}
+        pdfs = sorted((mail.part("application/pdf") for mail in arrived), key=len)
+        assert pdfs[0] == b"%PDF-1.4"
+        assert b"/Producer (um)" in pdfs[1]
+        assert len({mail.sender for mail in arrived}) == 2
+        deadline = time.monotonic() + 30
+        while [b"\\Seen" in flags for flags in folder(server, "INBOX")] != [True, False, True]:
+            assert time.monotonic() < deadline, server.tail()
+        retrieve(server, *keys, Silence(2), HangUp())
+        assert '"messages": 0' in server.log_text().rpartition("retrieval.sent-outside")[2]
+        assert len(sink.arrived) == 2
