@@ -18,7 +18,7 @@ def zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ValueError, OSError, KeyError) as error:  # ZoneInfoNotFoundError is a KeyError
-        raise InvalidError(f"There is no time zone {name!r}") from error
+        raise InvalidError(f"There is no time zone {name!r}", why="zone", name=name) from error
 
 
 def add_months(start: datetime, months: int, zone_name: str) -> datetime:

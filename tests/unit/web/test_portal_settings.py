@@ -16,6 +16,7 @@ from um.policy.lifecycle import Door
 from um.policy.retention import Choice
 from um.service.mailbox_folders import NoSuchUseError
 from um.web.portal import history
+from um.web.portal.agents import agent_name
 
 LINES = history.LINES
 NEW = "a better password"
@@ -332,6 +333,67 @@ def test_a_rule_that_deletes_for_good_is_not_shown_as_one_that_moves_to_trash(we
     word = "fax older than 30 days -> delete"
     run(web.services.retention.choose("alice", MessageKind.FAX, word))
     assert "deleted for good, not moved to Trash" in text_of(web.signed_in().get("/keeping"))
+
+
+@pytest.mark.parametrize(
+    ("agent", "name"),
+    [
+        (
+            "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+            "Firefox, Linux",
+        ),
+        (
+            "Mozilla/5.0 (Windows NT 10.0) (KHTML, like Gecko) Chrome/126.0 Safari/537.36 Edg/126.0",
+            "Edge, Windows",
+        ),
+        (
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) Version/17.5 Safari/604.1",
+            "Safari, iPhone",
+        ),
+        ("curl/8.5", "curl/8.5"),
+        ("", ""),
+        ("x" * 200, "x" * 60),
+    ],
+)
+def test_a_session_is_called_as_people_know_their_browser(agent, name):
+    assert agent_name(agent) == name
+
+
+def test_what_was_typed_and_refused_need_not_be_typed_again(web):
+    """The form comes back as it was, with the reason; nothing of it was saved."""
+    fields = {"full_name": "Anna <Bell>", "timezone": "Nowhere", "language": "en"}
+    fields["contact-city"] = "Zürich"
+    page = web.signed_in().send("/account", **fields)
+    assert page.status_code == 422
+    told = {each.get("name"): each.get("value") for each in tags(page, "input")}
+    assert {name: told[name] for name in fields if name != "language"} == {
+        name: text for name, text in fields.items() if name != "language"
+    }
+    assert "Nowhere" in text_of(page)
+    assert account(web).full_name == ""
+
+
+def test_a_callers_number_can_be_called_back(web):
+    """A number in E.164 and nothing else, of voice messages and calls."""
+    web.voice(web.account, name="Bob", number="+15559870001")
+    web.voice(web.account, name="Eve", number="javascript:alert(1)")
+    browser = web.signed_in()
+    pages = [
+        browser.get(each["href"])
+        for each in tags(browser.get("/"), "a")
+        if each.get("class") == "open"
+    ]
+    found = sorted(
+        each["href"] for page in pages for each in tags(page, "a") if "tel:" in each["href"]
+    )
+    assert found == ["tel:+15559870001"]
+    call = CallRecord(
+        web.account.id, web.house.clock.now(), "missed-voice", None, "+15559870002", 0.0
+    )
+    for each in (call, replace(call, kind="fax"), replace(call, caller="+1;ext=<x>")):
+        run(web.house.store.run("call", lambda tx, each=each: tx.records.add_call(each)))
+    links = [each["href"] for each in tags(browser.get("/history"), "a") if "tel:" in each["href"]]
+    assert links == ["tel:+15559870002"]
 
 
 def test_a_suspended_account_changes_no_setting(web):

@@ -1,5 +1,6 @@
 """The account: contact data, language, time zone, user name, folders, and what its closing means."""
 
+from dataclasses import replace
 from functools import cache
 from zoneinfo import available_timezones
 
@@ -14,7 +15,7 @@ from um.service.web_sessions import Visitor
 from um.web.api.own_account import OWNER
 from um.web.guards import Customer
 from um.web.portal.desk import PortalDesk
-from um.web.portal.forms import WritableForm, choice
+from um.web.portal.forms import Form, WritableForm, choice
 from um.web.portal.render import moved, page
 from um.web.portal.trouble import reason
 from um.web.portal.wording import LANGUAGES, wording
@@ -44,7 +45,7 @@ def account_pages(desk: PortalDesk) -> APIRouter:
             )
             await services.profiles.change(by_id(form.visitor.account.id), change, actor=OWNER)
         except InvalidError as error:
-            return await _refused(desk, request, form.visitor, services, error)
+            return await _refused(desk, request, form.visitor, services, error, typed=form)
         return moved(PATH, "saved")
 
     @router.post(f"{PATH}/name")
@@ -79,11 +80,14 @@ async def _refused(
     visitor: Visitor,
     services: WebServices,
     error: AlreadyExistsError | InvalidError,
+    *,
+    typed: Form | None = None,
 ) -> Response:
     words = wording(visitor.account.language)
     taken = isinstance(error, AlreadyExistsError)
     said = words("error.taken") if taken else reason(words, error)
-    return await _page(desk, request, visitor, services, error=said, status=STATUSES[error.code])
+    status = STATUSES[error.code]
+    return await _page(desk, request, visitor, services, error=said, status=status, typed=typed)
 
 
 async def _page(
@@ -94,10 +98,17 @@ async def _page(
     *,
     error: str = "",
     status: int = 200,
+    typed: Form | None = None,
 ) -> Response:
-    language = visitor.account.language
-    contact = await services.profiles.contact(by_id(visitor.account.id))
-    views = await services.views.chosen(by_id(visitor.account.id))
+    """With what is kept, or what was `typed` and refused: nobody shall type it all again."""
+    account, language = visitor.account, visitor.account.language
+    contact = await services.profiles.contact(by_id(account.id))
+    views = await services.views.chosen(by_id(account.id))
+    if typed is not None:
+        contact = {key: typed.secret(f"contact-{key}") for key in CONTACT_KEYS}
+        account = replace(
+            account, full_name=typed.secret("full_name"), timezone=typed.secret("timezone")
+        )
     return await page(
         request,
         visitor,
@@ -105,7 +116,7 @@ async def _page(
         status=status,
         error=error,
         path=PATH,
-        account=visitor.account,
+        account=account,
         contact=contact,
         folders=[
             (kind.value, "" if folder == INBOX else folder, usual_name(kind, language))

@@ -14,7 +14,7 @@ from um.service.core_desk import is_answered
 from um.web.guards import Customer
 from um.web.portal.listing import Choice
 from um.web.portal.render import page
-from um.web.portal.rows import Rows
+from um.web.portal.rows import Rows, dialled
 from um.web.portal.wording import Wording, wording
 from um.web.services import Services
 
@@ -82,6 +82,7 @@ def _line(line: CallRecord, rows: Rows, words: Wording) -> dict[str, str]:
         "what": _what(line, words),
         "subject": line.detail if line.kind == "invoice" else "",
         "caller": (line.caller if mail else shown_number(line.caller)) or words("message.unknown"),
+        "tel": dialled(line.caller) if line.kind in GROUPS["calls"] else "",
         "number": shown_number(line.number) if line.number else "",
         "length": minutes_seconds(round(line.duration_seconds)) if line.duration_seconds else "",
     }

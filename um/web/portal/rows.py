@@ -1,5 +1,6 @@
 """A message as a line of a list: who, what, when and how long, in the owner's language and zone."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,7 +11,13 @@ from um.service.message_list import Listed
 from um.web.api.messages import message_id
 from um.web.portal.wording import Wording
 
+_E164 = re.compile(r"\+[1-9][0-9]{5,14}")
 CALLS = (MessageKind.VOICE, MessageKind.FAX)
+
+
+def dialled(number: str) -> str:
+    """The number if it is one in E.164, which a telephone can dial; else nothing."""
+    return number if _E164.fullmatch(number) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,8 @@ class Row:
     urgent: bool
     pick: str
     """What a check box before it is called."""
+    tel: str
+    """A caller's number in E.164, to be called back; empty if there is none."""
 
 
 class Rows:
@@ -71,6 +80,9 @@ class Rows:
             seen=message.seen,
             urgent=message.urgent,
             pick=self._words("list.pick", who=who),
+            tel=dialled(message.sender_address.partition("@")[0])
+            if message.kind is MessageKind.VOICE
+            else "",
         )
 
     def who(self, message: Listed) -> str:

@@ -17,6 +17,7 @@ from um.service.web_sessions import Visitor
 from um.web.again import check_again
 from um.web.api.own_account import OWNER
 from um.web.guards import Customer
+from um.web.portal.agents import agent_name
 from um.web.portal.forms import PresentForm, WritableForm
 from um.web.portal.render import moved, page
 from um.web.portal.rows import Rows
@@ -163,7 +164,7 @@ async def _sessions(services: WebServices, visitor: Visitor, rows: Rows) -> list
     return [
         {
             "id": each.public_id,
-            "agent": each.agent,
+            "agent": agent_name(each.agent),
             "facts": words("sessions.facts", peer=each.peer, used=rows.near(each.used_at)),
             "current": each.secret_hash == visitor.session.secret_hash,
         }

@@ -6,6 +6,13 @@ document.documentElement.classList.add("scripted");
 const said = document.getElementById("said");
 const say = (text) => { if (said) said.textContent = text; };
 
+// Rows that are scrolled sideways on a telephone begin where one is.
+for (const current of document.querySelectorAll(".side [aria-current], .chips [aria-current]")) {
+  const row = current.closest("ul");
+  const [inner, outer] = [current.getBoundingClientRect(), row.getBoundingClientRect()];
+  row.scrollLeft += inner.left - outer.left - (outer.width - inner.width) / 2;
+}
+
 // -- selecting --------------------------------------------------------------------------------
 const picks = () => [...document.querySelectorAll('#list input[name="m"]')];
 const mark = () => {
@@ -93,6 +100,14 @@ for (const player of document.querySelectorAll("[data-player]")) {
     if (audio.duration) audio.currentTime = (range.value / 1000) * audio.duration;
     paint();
   });
+  // By the keyboard as on the telephone: a step is four seconds.
+  range.addEventListener("keydown", (event) => {
+    const step = { ArrowLeft: -4, ArrowDown: -4, ArrowRight: 4, ArrowUp: 4 }[event.key];
+    if (!step || !audio.duration) return;
+    event.preventDefault();
+    audio.currentTime = Math.min(Math.max(0, audio.currentTime + step), audio.duration);
+    paint();
+  });
   for (const button of player.querySelectorAll("[data-speed]")) {
     button.addEventListener("click", () => {
       audio.playbackRate = Number(button.dataset.speed);
@@ -141,5 +156,17 @@ for (const button of document.querySelectorAll("[data-record]")) {
 }
 
 // -- what is still being made -----------------------------------------------------------------
+async function look() {
+  const answer = await fetch(location.href, { headers: { "X-UM-Refresh": "part" } }).catch(() => null);
+  const old = document.querySelector("[data-refresh]");
+  if (!answer) return setTimeout(look, 10000);
+  if (!answer.ok || answer.redirected) return location.reload();
+  const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById(old.id);
+  if (!fresh) return undefined;
+  old.replaceWith(fresh);
+  if (fresh.dataset.refresh) return setTimeout(look, Number(fresh.dataset.refresh) * 1000);
+  say(fresh.textContent.trim().replace(/\s+/g, " "));
+  return undefined;
+}
 const waiting = document.querySelector("[data-refresh]");
-if (waiting) setTimeout(() => location.reload(), Number(waiting.dataset.refresh) * 1000);
+if (waiting) setTimeout(look, Number(waiting.dataset.refresh) * 1000);
