@@ -76,7 +76,7 @@ def take(browser: Browser, server: Server, folder: Path, shape: str) -> None:
             unread = page.get_by_role("button", name="Mark as unread")
             unread.click()
             page.locator("#list").wait_for()
-        for name in ("telephone", "forwarding", "security"):
+        for name in ("history", "telephone", "forwarding", "keeping", "security"):
             page.goto(f"/{name}")
             save(page.screenshot(), folder / f"{shape}-{name}.png")
 
