@@ -66,6 +66,8 @@ WITH_BOB = tuple(
 )
 BROKEN_TYPES = ("type without value", "type without subtype")
 QUIRKS: dict[str, set[Difference]] = {
+    "8-bit header fields": structure("8-bit name")
+    | {("ENVELOPE", "UTF-8 header"), ("ENVELOPE", "Latin-1 header")},
     "A type that is none": structure(*BROKEN_TYPES)
     | {
         difference
@@ -159,6 +161,8 @@ class Both:
 
     ours: Values
     theirs: Values
+    where: tuple[str, int]
+    """Of the server."""
 
     def ask(self, command: bytes) -> tuple[Answer, Answer]:
         return self.ours.ask(command), self.theirs.ask(command)
@@ -178,7 +182,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
                 when = f'"{day // 4 + 1:2}-Feb-2026 10:00:00 +0000" '.encode()
                 for connection in (ours, theirs):
                     connection.append(raw, extra=when)
-            both = Both(ours, theirs)
+            both = Both(ours, theirs, (where.host, where.port))
             both.must(b"SELECT INBOX")
             both.must(b"STORE 1,5,9:12 +FLAGS.SILENT (\\Seen)")
             both.must(b"STORE 2,5 +FLAGS.SILENT (\\Flagged $Invoice)")
@@ -215,6 +219,19 @@ def test_what_stands_in_the_index(both: Both) -> None:
         if mine[number][item] != others[number][item]
     }
     assert differences == explained(*ITEMS) - explained("BODY[")
+
+
+def test_what_is_told_to_clients_that_take_utf8(both: Both) -> None:
+    """Who enables UTF8=ACCEPT is told header fields as they are, and so is Dovecot's client."""
+    with Values.over_tls(*both.where) as ours:
+        ours.must(f'LOGIN alice "{PASSWORD}"'.encode())
+        ours.must(b"ENABLE UTF8=ACCEPT")
+        ours.must(b"EXAMINE INBOX")
+        for name, item in (("UTF-8 header", "ENVELOPE"), ("8-bit name", "BODYSTRUCTURE")):
+            number = NAMES.index(name) + 1
+            command = f"FETCH {number} {item}".encode()
+            mine, others = (each.must(command).fetched() for each in (ours, both.theirs))
+            assert mine[number][item] == others[number][item]
 
 
 def paths(body: list[Any], above: tuple[int, ...] = ()) -> Iterator[tuple[int, ...]]:
