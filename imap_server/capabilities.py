@@ -40,6 +40,7 @@ AFTER_LOGIN = (
     "REPLACE",
     "CATENATE",
     "METADATA",
+    "NOTIFY",
     "QUOTA",
     "QUOTA=RES-STORAGE",
     "QUOTA=RES-MESSAGE",

@@ -1,7 +1,8 @@
 """What a command works with: one session's state, its services, its way to the client."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import structlog
 
@@ -17,7 +18,7 @@ from imap_server.wire import responses
 from imap_server.wire.tokens import BadCommandError
 from um.core.account import AccountState
 from um.core.errors import NotFoundError, UMError, UnavailableError
-from um.core.ids import AccountId, ContentId, Uid
+from um.core.ids import AccountId, ContentId, MailboxId, Uid
 from um.core.ports import Clock, Metrics
 from um.service.appending import Appending
 from um.service.authentication import Authenticator, Login
@@ -25,6 +26,8 @@ from um.service.mailboxes import MailboxService
 from um.service.octet_cache import OctetCache
 
 log = structlog.get_logger(__name__)
+
+RETRY_SECONDS = 10
 
 FIELDS_OCTETS = 8 * 1024 * 1024
 """Chosen header fields that all sessions together keep."""
@@ -39,6 +42,19 @@ class Reply:
     text: str
     word: bytes = b"OK"
     code: bytes = b""
+
+
+class Watching(Protocol):
+    """Who is to be told of hints (NOTIFY)."""
+
+    def mailbox_changed(self, mailbox_id: MailboxId) -> None: ...
+
+    def account_changed(self) -> None: ...
+
+    @property
+    def behind(self) -> bool:
+        """Whether the last look failed, so that another is due without a hint."""
+        ...
 
 
 @dataclass(slots=True)
@@ -87,6 +103,8 @@ class Context:
         """What the client calls itself (RFC 2971)."""
         self.append: Appended | None = None
         """What has come of an APPEND that is under way."""
+        self.watch: Watching | None = None
+        """What NOTIFY has asked for."""
         self.enabled: set[str] = set()
         """Extensions that the client has turned on (RFC 5161)."""
         self._incoming_octets = 0
@@ -114,7 +132,15 @@ class Context:
     def account_changed(self) -> None:
         """Something happened to the account."""
         self._account_stale = True
+        if self.watch is not None:
+            self.watch.account_changed()
         self.link.wake()
+
+    def folder_changed(self, mailbox_id: MailboxId) -> None:
+        """Something happened to a mailbox of the account, selected or not (RFC 5465)."""
+        if self.watch is not None:
+            self.watch.mailbox_changed(mailbox_id)
+            self.link.wake()
 
     def end(self, reason: str) -> None:
         """Let the session end with a BYE as soon as it can."""
@@ -138,10 +164,15 @@ class Context:
 
     # -- from the client ------------------------------------------------------------------------
 
-    async def event(self) -> Event:
-        """The next event, however long it takes within the timeouts."""
+    async def event(self, meanwhile: Callable[[], Awaitable[None]] | None = None) -> Event:
+        """The next event, however long it takes within the timeouts; `meanwhile` before each wait."""
         while True:
-            event = await self.event_within(self._seconds_left())
+            if meanwhile is not None:
+                await meanwhile()
+            seconds = self._seconds_left()
+            if self.watch is not None and self.watch.behind:
+                seconds = min(seconds, RETRY_SECONDS)
+            event = await self.event_within(seconds)
             if event is not None:
                 return event
             if self._seconds_left() <= 0:
@@ -290,6 +321,13 @@ class Context:
             self.connection.state = State.SELECTED
         elif self.login is not None:
             self.connection.state = State.AUTHENTICATED
+
+    def watch_all(self, watch: Watching | None) -> None:
+        """Be told of changes of all mailboxes, or no longer."""
+        self.watch = watch
+        registry = self.services.registry
+        if self.login is not None:
+            registry.follow(self.account_id, self, on=watch is not None)
 
     def expect_change(self) -> None:
         """An own command changed the mailbox: look at it before answering."""

@@ -3,6 +3,7 @@
 from urllib.parse import quote_from_bytes
 
 from imap_server.wire import responses
+from imap_server.wire.notify import EVENTS
 from um.core.errors import UMError
 from um.service.annotations import MAX_VALUE_OCTETS
 
@@ -30,6 +31,7 @@ CODES: dict[str, bytes] = {
     "too-many-messages": b"LIMIT",
     "unknown-encoding": b"UNKNOWN-CTE",
     "bad-url": b"BADURL",
+    "unknown-event": b"BADEVENT (" + " ".join(EVENTS).encode("ascii") + b")",
     "note-too-large": b"METADATA MAXSIZE %d" % MAX_VALUE_OCTETS,
     "too-many-notes": b"METADATA TOOMANY",
     "search-too-long": b"LIMIT",
@@ -83,6 +85,13 @@ class SearchTooLongError(UMError):
     code = "search-too-long"
     temporary = True
     default = "The search takes too long; ask for less at once"
+
+
+class UnknownEventError(UMError):
+    """NOTIFY asks for an event that is not served (RFC 5465 §3.1)."""
+
+    code = "unknown-event"
+    default = "There is no such event here"
 
 
 class BadUrlError(UMError):

@@ -17,6 +17,8 @@ class Session(Protocol):
 
     def account_changed(self) -> None: ...
 
+    def folder_changed(self, mailbox_id: MailboxId) -> None: ...
+
     def end(self, reason: str) -> None: ...
 
 
@@ -29,6 +31,7 @@ class Registry:
         """Messages of APPEND that are on their way in, of all sessions together."""
         self._addresses: Counter[str] = Counter()
         self._accounts: defaultdict[AccountId, set[Session]] = defaultdict(set)
+        self._followers: defaultdict[AccountId, set[Session]] = defaultdict(set)
         self._mailboxes: defaultdict[MailboxId, set[Session]] = defaultdict(set)
 
     def connect(self, session: Session, address: str, *, limit: int) -> bool:
@@ -62,10 +65,19 @@ class Registry:
     def unwatch(self, mailbox_id: MailboxId, session: Session) -> None:
         _drop(self._mailboxes, mailbox_id, session)
 
+    def follow(self, account_id: AccountId, session: Session, *, on: bool) -> None:
+        """Pass changes of all mailboxes of the account on to the session, or no longer."""
+        if on:
+            self._followers[account_id].add(session)
+        else:
+            _drop(self._followers, account_id, session)
+
     def on_mailbox_changed(self, event: MailboxChanged) -> None:
-        """Pass it on to those who look at that mailbox."""
+        """Pass it on to those who look at that mailbox, or at all of the account."""
         for session in tuple(self._mailboxes.get(event.mailbox_id, ())):
             session.mailbox_changed()
+        for session in tuple(self._followers.get(event.account_id, ())):
+            session.folder_changed(event.mailbox_id)
 
     def on_account_changed(self, event: AccountChanged) -> None:
         """Pass it on to those who are logged in to that account."""

@@ -195,10 +195,11 @@ class Selected:
 
     # -- what is told ---------------------------------------------------------------------------
 
-    def announce(self, *, expunge: bool) -> bytes:
+    def announce(self, *, expunge: bool, flags: bool = True) -> bytes:
         """All that the client has not been told, as untagged responses.
 
-        `expunge` says whether EXPUNGE may be sent now; with it message numbers change.
+        `expunge` says whether EXPUNGE may be sent now; with it message numbers change. Without
+        `flags` what changed of flags is kept for the next time.
         """
         out: list[bytes] = []
         self._forget(self._gone.intersection(self._arrived))
@@ -211,9 +212,10 @@ class Selected:
         if self._new_keywords:
             out.append(self.flags_line())
             self._new_keywords = False
-        for uid in sorted(self._changed - self._gone):
-            out.append(self.fetch_flags(uid))
-        self._changed.clear()
+        if flags:
+            for uid in sorted(self._changed - self._gone):
+                out.append(self.fetch_flags(uid))
+            self._changed.clear()
         return b"".join(out)
 
     def exists_line(self) -> bytes:

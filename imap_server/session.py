@@ -13,6 +13,7 @@ from imap_server.commands import append
 from imap_server.commands.any_state import capabilities
 from imap_server.commands.authentication import start_tls
 from imap_server.commands.compress import compress
+from imap_server.commands.notify import tell
 from imap_server.commands.table import COMMANDS
 from imap_server.connection import (
     AppendBroken,
@@ -56,7 +57,7 @@ class Session:
         )
         try:
             while context.connection.state is not State.LOGOUT:
-                event = await context.event()
+                event = await context.event(lambda: tell(context))
                 if isinstance(event, Ended):
                     break
                 await self._on_event(event)
@@ -75,6 +76,7 @@ class Session:
     async def _leave(self) -> None:
         context = self.context
         context.select(None)
+        context.watch_all(None)
         await append.forget(context)
         if context.login is not None:
             self._services.registry.leave(context.login.account.id, context)

@@ -45,6 +45,7 @@ ALLOWED: dict[bytes, frozenset[State]] = {
     b"GETQUOTAROOT": _AFTER_LOGIN,
     b"GETMETADATA": _AFTER_LOGIN,
     b"SETMETADATA": _AFTER_LOGIN,
+    b"NOTIFY": _AFTER_LOGIN,
     b"IDLE": _AFTER_LOGIN,
     b"CHECK": _SELECTED,
     b"CLOSE": _SELECTED,

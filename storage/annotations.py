@@ -13,6 +13,9 @@ from um.core.ids import AccountId, MailboxId
 _t = schema.annotations.c
 _HERE = (_t.account_id == value("id"), _t.mailbox_id == value("box"))
 _OF = Statement(sa.select(_t.entry, _t.value).where(*_HERE))
+_EVERYTHING = Statement(
+    sa.select(_t.mailbox_id, _t.entry, _t.value).where(_t.account_id == value("id"))
+)
 _TOTAL = Statement(
     sa.select(sa.func.count(), sa.func.coalesce(sa.func.sum(sa.func.length(_t.value)), 0)).where(
         _t.account_id == value("id")
@@ -37,6 +40,12 @@ class SqlAnnotations:
     def of(self, account_id: AccountId, mailbox_id: MailboxId | None) -> dict[str, bytes]:
         rows = self._unit.rows(_OF, id=account_id, box=mailbox_id or "")
         return {entry: bytes(octets) for entry, octets in rows}
+
+    def everything(self, account_id: AccountId) -> dict[MailboxId | None, dict[str, bytes]]:
+        found: dict[MailboxId | None, dict[str, bytes]] = {}
+        for box, entry, octets in self._unit.rows(_EVERYTHING, id=account_id):
+            found.setdefault(MailboxId(box) if box else None, {})[entry] = bytes(octets)
+        return found
 
     def total(self, account_id: AccountId) -> tuple[int, int]:
         row = self._unit.row(_TOTAL, id=account_id)
@@ -64,3 +73,4 @@ class SqlAnnotations:
                 self._unit.do(
                     _PUT, account_id=account_id, mailbox_id=box, entry=entry, value=octets
                 )
+        self._unit.note_account(account_id)

@@ -9,6 +9,7 @@ Laws:
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from imap_server.commands.binary import Surveyed, pieces, start_of, survey_all
 from imap_server.commands.condstore import changed
@@ -61,6 +62,17 @@ async def fetch(context: Context, command: c.Fetch) -> Reply:
     if writer.missed and not command.by_uid:
         raise GoneError
     return Reply("FETCH completed")
+
+
+async def tell_items(context: Context, uids: Sequence[Uid], items: Sequence[FetchItem]) -> None:
+    """Tell these of messages that have arrived, unasked (RFC 5465 §5.2): it reads none of them."""
+    told = dict.fromkeys((Attribute.UID, *items[:MAX_ITEMS]))
+    peeking = [
+        replace(item, peek=True) if isinstance(item, Section | Binary) else item for item in told
+    ]
+    writer = _Fetch(context, peeking)
+    for start in range(0, len(uids), BATCH):
+        await writer.batch(uids[start : start + BATCH])
 
 
 def _tells_flags(items: Sequence[FetchItem]) -> bool:

@@ -1,5 +1,6 @@
 """IDLE (RFC 2177): changes are told as they happen, until the client says DONE."""
 
+from imap_server.commands.notify import tell
 from imap_server.connection import Ended, LineReceived
 from imap_server.context import Context, Reply
 from imap_server.errors import SessionOverError
@@ -15,8 +16,11 @@ async def idle(context: Context, _command: c.Idle) -> Reply:
     keep_alive = context.settings.keep_alive_seconds
     next_sign = clock.monotonic() + keep_alive
     while True:
-        await context.announce(expunge=True)
-        await context.drain()
+        if context.watch is None:
+            await context.announce(expunge=True)
+            await context.drain()
+        else:  # RFC 5465 §4: then IDLE tells what NOTIFY has asked for
+            await tell(context, idle=True)
         event = await context.event_within(next_sign - clock.monotonic())
         if isinstance(event, LineReceived):
             if event.line.upper() == b"DONE":

@@ -132,10 +132,15 @@ async def status(context: Context, command: c.Status) -> Reply:
 
 
 def status_values(
-    context: Context, items: Collection[str], found: MailboxStatus, mailbox_id: MailboxId
+    context: Context,
+    items: Collection[str],
+    found: MailboxStatus,
+    mailbox_id: MailboxId,
+    *,
+    asked: bool = True,
 ) -> list[bytes]:
     """Each item with its value. Who asks for mod-sequences wants them (RFC 7162 §3.1)."""
-    if "HIGHESTMODSEQ" in items:
+    if asked and "HIGHESTMODSEQ" in items:
         context.use_condstore()
     values = []
     for item in items:

@@ -209,6 +209,26 @@ class SetMetadata:
 
 
 @dataclass(frozen=True, slots=True)
+class EventGroup:
+    """RFC 5465 §6: mailboxes, and the events to be told of them; no events: none."""
+
+    mailboxes: str
+    """SELECTED, SELECTED-DELAYED, INBOXES, PERSONAL, SUBSCRIBED, SUBTREE, MAILBOXES."""
+    names: tuple[str, ...]
+    events: frozenset[str]
+    items: tuple[FetchItem, ...] = ()
+    """What is told of a new message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Notify:
+    """RFC 5465 §3.1; no groups: NONE."""
+
+    groups: tuple[EventGroup, ...]
+    status: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Idle:
     """RFC 2177."""
 
@@ -321,6 +341,7 @@ Command = (
     | GetQuotaRoot
     | GetMetadata
     | SetMetadata
+    | Notify
     | Idle
     | Check
     | Close

@@ -87,8 +87,14 @@ MAX_DEPTH = 100
 MAX_FIELDS = 1000
 
 
-def parse_items(scan: Scanner) -> tuple[FetchItem, ...]:
-    """A macro, one item, or a list of items."""
+def parse_items(scan: Scanner, *, opened: bool = False) -> tuple[FetchItem, ...]:
+    """A macro, one item, or a list of items; `opened`: a list whose parenthesis is read already."""
+    if opened:
+        items = [_item(scan, _name(scan))]
+        while not scan.skip(b")"):
+            scan.space()
+            items.append(_item(scan, _name(scan)))
+        return tuple(items)
     if scan.next_is(b"("):
         return tuple(scan.listed(lambda: _item(scan, _name(scan))))
     name = _name(scan)

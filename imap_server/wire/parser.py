@@ -15,6 +15,7 @@ from imap_server.wire.flags import MAX_FLAGS, storable
 from imap_server.wire.listing import parse_list, parse_lsub, parse_status
 from imap_server.wire.metadata import parse_get, parse_set
 from imap_server.wire.names import canonical, decoded, mailbox, normalized
+from imap_server.wire.notify import parse_notify
 from imap_server.wire.search import parse_return, parse_search, parse_with_charset
 from imap_server.wire.sort import parse_algorithm, parse_program
 from imap_server.wire.tokens import BadCommandError, Scanner
@@ -245,6 +246,7 @@ GRAMMAR: dict[bytes, Callable[[Scanner], c.Command]] = {
     b"GETQUOTAROOT": _with_mailbox(c.GetQuotaRoot),
     b"GETMETADATA": parse_get,
     b"SETMETADATA": parse_set,
+    b"NOTIFY": parse_notify,
     b"IDLE": _alone(c.Idle()),
     b"CHECK": _alone(c.Check()),
     b"CLOSE": _alone(c.Close(expunge=True)),

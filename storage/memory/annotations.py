@@ -11,6 +11,7 @@ class MemoryAnnotations:
     """`um.core.annotation_ports.Annotations`."""
 
     def __init__(self, unit: Unit) -> None:
+        self._unit = unit
         self._tables = unit.tables
 
     def of(self, account_id: AccountId, mailbox_id: MailboxId | None) -> dict[str, bytes]:
@@ -19,6 +20,13 @@ class MemoryAnnotations:
             for (owner, box, entry), octets in self._tables.annotations.items()
             if owner == account_id and box == mailbox_id
         }
+
+    def everything(self, account_id: AccountId) -> dict[MailboxId | None, dict[str, bytes]]:
+        found: dict[MailboxId | None, dict[str, bytes]] = {}
+        for (owner, box, entry), octets in self._tables.annotations.items():
+            if owner == account_id:
+                found.setdefault(box, {})[entry] = octets
+        return found
 
     def total(self, account_id: AccountId) -> tuple[int, int]:
         own = [v for (owner, *_), v in self._tables.annotations.items() if owner == account_id]
@@ -42,3 +50,4 @@ class MemoryAnnotations:
                 tables.annotations.pop(key, None)
             else:
                 tables.annotations[key] = octets
+        self._unit.note_account(account_id)

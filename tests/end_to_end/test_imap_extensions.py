@@ -2,6 +2,7 @@
 
 import base64
 import random
+import re
 import ssl
 from collections.abc import Iterator
 
@@ -100,7 +101,7 @@ def test_imapclient_turns_rev2_on(server):
         selected = client.select_folder("inbox")
         assert selected[b"EXISTS"] == 2
         assert b"RECENT" not in selected
-        assert client.fetch("1:*", ["FLAGS"])[1][b"FLAGS"] == ()
+        assert b"\\Recent" not in client.fetch("1:*", ["FLAGS"])[1][b"FLAGS"]
         client.move([1], "Ete")
         assert client.folder_status("Ete", ["MESSAGES", "DELETED"]) == {
             b"MESSAGES": 1,
@@ -173,6 +174,29 @@ def test_an_attachment_is_sent_on_without_fetching_it(server):
         (told, _) = client.command(b"FETCH 2 BODY.PEEK[]")
         assert told.partition(b"\r\n")[2].removesuffix(b")\r\n") == head + part + b"\r\n--q--\r\n"
         assert b"\\Seen" not in client.command(b"FETCH 1 FLAGS")[0]
+
+
+def test_a_silent_client_hears_of_all_mailboxes(server):
+    """NOTIFY: no IDLE and no command; mail from outside, another session, the command line's notes."""
+    with (
+        ImapWire(server, "dave", PASSWORD) as client,
+        ImapWire(server, "dave", PASSWORD) as other,
+    ):
+        other.command(b"CREATE Work")
+        wanted = b"(MessageNew MessageExpunge FlagChange MailboxName)"
+        client.command(b"NOTIFY SET (personal " + wanted + b")")
+        (before, _) = other.command(b"STATUS INBOX (MESSAGES UIDNEXT)")
+        messages, uidnext = (int(word) for word in re.findall(rb"\d+", before))
+        deliver(server, "dave", 7)
+        told = client.response()
+        assert told.startswith(
+            b"* STATUS INBOX (MESSAGES %d UIDNEXT %d UNSEEN " % (messages + 1, uidnext + 1)
+        )
+        other.command(b"APPEND Work " + literal(b"Subject: x\r\n\r\n"))
+        assert client.response() == b"* STATUS Work (MESSAGES 1 UIDNEXT 2 UNSEEN 1)\r\n"
+        other.command(b"RENAME Work Play")
+        told = client.response()
+        assert told == b'* LIST (\\HasNoChildren) "/" Play ("OLDNAME" (Work))\r\n'
 
 
 def test_notes_are_kept(server):

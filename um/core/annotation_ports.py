@@ -17,6 +17,10 @@ class Annotations(Protocol):
         """All entries, by name."""
         ...
 
+    def everything(self, account_id: AccountId) -> dict[MailboxId | None, dict[str, bytes]]:
+        """The entries of all folders that have some, and of the account."""
+        ...
+
     def total(self, account_id: AccountId) -> tuple[int, int]:
         """How many entries there are in all folders together, and the octets of their values."""
         ...
@@ -27,5 +31,8 @@ class Annotations(Protocol):
         mailbox_id: MailboxId | None,
         values: Mapping[str, bytes | None],
     ) -> None:
-        """Set entries; None removes one. Raises NotFoundError if the account or folder is gone."""
+        """Set entries; None removes one. A change of the account is told.
+
+        Raises NotFoundError if the account or folder is gone.
+        """
         ...

@@ -50,6 +50,14 @@ class AnnotationService:
 
         return await self._store.read("get-annotations", get_txn)
 
+    async def everything(
+        self, account_id: AccountId
+    ) -> Mapping[MailboxId | None, Mapping[str, bytes]]:
+        """All entries of all folders; those of the account itself under None."""
+        return await self._store.read(
+            "all-annotations", lambda tx: tx.annotations.everything(account_id)
+        )
+
     async def set(
         self, account_id: AccountId, mailbox: str, values: Mapping[str, bytes | None]
     ) -> None:

@@ -1,0 +1,144 @@
+"""What NOTIFY tells of mailboxes that are not selected: two looks compared (RFC 5465 §5).
+
+Pure. Hints say only that something may have happened, so that nothing is told twice, and what was
+undone between two looks is not told at all.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from imap_server.wire.commands import EventGroup
+from um.core.ids import MailboxId
+from um.core.message import MailboxStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """All that may be told of, at one time."""
+
+    names: Mapping[MailboxId, str] = field(default_factory=dict)
+    subscribed: frozenset[str] = frozenset()
+    statuses: Mapping[MailboxId, MailboxStatus] = field(default_factory=dict)
+    notes: Mapping[MailboxId | None, Mapping[str, bytes]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NameChanged:
+    """`old` became `new`; one of them None: made, or removed."""
+
+    old: str | None
+    new: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionChanged:
+    """The name was subscribed, or is no longer."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChanged:
+    """These items of STATUS are others now."""
+
+    mailbox_id: MailboxId
+    name: str
+    items: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NotesChanged:
+    """These entries were set or removed; the empty name is the account's own."""
+
+    name: str
+    entries: tuple[str, ...]
+
+
+Difference = NameChanged | SubscriptionChanged | StatusChanged | NotesChanged
+
+
+def events_of(groups: Sequence[EventGroup], name: str, *, subscribed: bool) -> frozenset[str]:
+    """What is to be told of a mailbox: all groups that mean it count (RFC 5465 §6)."""
+    return frozenset(
+        event
+        for group in groups
+        if _means(group, name, subscribed=subscribed)
+        for event in group.events
+    )
+
+
+def _means(group: EventGroup, name: str, *, subscribed: bool) -> bool:
+    match group.mailboxes:
+        case "PERSONAL" | "INBOXES":
+            return True
+        case "SUBSCRIBED":
+            return subscribed
+        case "MAILBOXES":
+            return name in group.names
+        case "SUBTREE":
+            return any(name == each or name.startswith(f"{each}/") for each in group.names)
+        case _:
+            return False
+
+
+def differences(
+    groups: Sequence[EventGroup], before: Look, after: Look, *, condstore: bool
+) -> Iterator[Difference]:
+    """What of the changes between two looks was asked for."""
+    yield from _names(groups, before, after)
+    for name in sorted(before.subscribed ^ after.subscribed):
+        if "SubscriptionChange" in events_of(groups, name, subscribed=True):
+            yield SubscriptionChanged(name)
+    for mailbox_id, name in after.names.items():
+        events = events_of(groups, name, subscribed=name in after.subscribed)
+        yield from _status(mailbox_id, name, events, before, after, condstore=condstore)
+        if "MailboxMetadataChange" in events:
+            yield from _notes(name, mailbox_id, before, after)
+    if any("ServerMetadataChange" in group.events for group in groups):
+        yield from _notes("", None, before, after)
+
+
+def _names(groups: Sequence[EventGroup], before: Look, after: Look) -> Iterator[NameChanged]:
+    for mailbox_id in dict.fromkeys((*before.names, *after.names)):
+        old, new = before.names.get(mailbox_id), after.names.get(mailbox_id)
+        if old != new and any(
+            "MailboxName" in events_of(groups, name, subscribed=name in look.subscribed)
+            for name, look in ((old, before), (new, after))
+            if name is not None
+        ):
+            yield NameChanged(old, new)
+
+
+def _status(
+    mailbox_id: MailboxId,
+    name: str,
+    events: frozenset[str],
+    before: Look,
+    after: Look,
+    *,
+    condstore: bool,
+) -> Iterator[StatusChanged]:
+    old, new = before.statuses.get(mailbox_id), after.statuses.get(mailbox_id)
+    if "MessageNew" not in events or old is None or new is None or old == new:
+        return
+    items: list[str] = []
+    if old.uidnext != new.uidnext:
+        items += ["MESSAGES", "UIDNEXT"]
+    elif old.messages != new.messages:
+        items.append("MESSAGES")
+    if "FlagChange" in events and old.unseen != new.unseen:
+        items.append("UNSEEN")
+    flags_only = not items and "FlagChange" in events
+    if condstore and (items or flags_only) and old.highest_modseq != new.highest_modseq:
+        items += ["UIDVALIDITY", "HIGHESTMODSEQ"]
+    if items:
+        yield StatusChanged(mailbox_id, name, tuple(items))
+
+
+def _notes(
+    name: str, mailbox_id: MailboxId | None, before: Look, after: Look
+) -> Iterator[NotesChanged]:
+    old, new = before.notes.get(mailbox_id, {}), after.notes.get(mailbox_id, {})
+    changed = sorted(entry for entry in {*old, *new} if old.get(entry) != new.get(entry))
+    if changed:
+        yield NotesChanged(name, tuple(changed))
