@@ -76,9 +76,9 @@ def test_the_life_of_an_account(web):
     assert (closed["state"], closed["purge_at"]) == ("closed", "2026-05-04T11:00:00Z")
     check_problem(web.op.post(f"{url}/resume"), 409, "life-cycle")
     assert web.op.post(f"{url}/reopen").json()["state"] == "active"
-    log = web.op.get(f"{url}/audit?limit=3").json()
+    log = web.op.get(f"{url}/audit?limit=3").json()["records"]
     assert {each["action"] for each in log} <= {"add", "suspend", "resume", "close", "reopen"}
-    everything = web.op.get(f"{url}/audit").json()
+    everything = web.op.get(f"{url}/audit").json()["records"]
     told = {(each["actor"], each["action"], each["detail"]) for each in everything}
     who = "token billing-accounts-deposit-read"
     assert {(who, "close", "gone away"), (who, "resume", "paid")} <= told
@@ -271,10 +271,35 @@ def test_sums_and_proofs(web):
     now = web.house.clock.now()
     record = PurgeRecord(AccountId("a" * 32), now, now, 3, 4096, 3)
     run(web.house.store.run("purge", lambda tx: tx.records.save_purge(record)))
-    (listed,) = web.op.get("/api/v1/purges").json()
+    (listed,) = web.op.get("/api/v1/purges").json()["purges"]
     assert web.op.get(f"/api/v1/purges/{'a' * 32}").json() == listed
     assert (listed["messages"], listed["octets"]) == (3, 4096)
     check_problem(web.op.get(f"/api/v1/purges/{'b' * 32}"), 404, "not-found")
+
+
+def test_logs_are_read_a_page_at_a_time(web):
+    """Backwards, each line once, whatever is added meanwhile."""
+    add(web)
+    url = f"{ACCOUNTS}/alice"
+    for number in range(7):
+        web.op.post(f"{url}/suspend", json={"reason": f"s{number}"})
+        web.op.post(f"{url}/resume", json={"reason": f"r{number}"})
+    seen, after = [], ""
+    while after is not None:
+        page = web.op.get(f"{url}/audit?limit=4{after and f'&after={after}'}").json()
+        seen += [each["detail"] for each in page["records"] if each["detail"]]
+        after = page["next"]
+        web.op.put(f"{url}/legal-hold", json={"on": False})
+    assert seen == [f"{letter}{number}" for number in reversed(range(7)) for letter in "rs"]
+    check_problem(web.op.get(f"{url}/audit?after=x"), 422, "invalid")
+    now = web.house.clock.now()
+    for number in range(3):
+        record = PurgeRecord(AccountId(f"{number}" * 32), now, now, number, 0, 0)
+        run(web.house.store.run("purge", lambda tx, record=record: tx.records.save_purge(record)))
+    first = web.op.get("/api/v1/purges?limit=2").json()
+    rest = web.op.get(f"/api/v1/purges?limit=2&after={first['next']}").json()
+    told = [each["messages"] for each in (*first["purges"], *rest["purges"])]
+    assert (told, rest["next"]) == ([2, 1, 0], None)
 
 
 @pytest.mark.parametrize(

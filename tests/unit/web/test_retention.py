@@ -96,7 +96,7 @@ def test_the_operator_chooses_for_an_account_with_the_reason(web):
     assert told["standing"]["rule"] == "fax older than 30 days -> delete"
     assert [each["messages"] for each in web.op.post(f"{ALICE}/dry-run").json()] == [1]
     assert web.op.get(ALICE).json()["kinds"]["fax"]["standing"]["shown_at"]
-    log = web.op.get("/api/v1/accounts/alice/audit").json()
+    log = web.op.get("/api/v1/accounts/alice/audit").json()["records"]
     wanted = ("retention-rule", "fax: fax older than 30 days -> delete (contract 7)")
     assert wanted in {(each["action"], each["detail"]) for each in log}
     assert web.op.delete(f"{ALICE}/fax").json()["kinds"]["fax"]["chosen"] == "default"

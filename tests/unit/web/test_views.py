@@ -39,7 +39,9 @@ def test_an_operator_chooses_for_an_account(web):
     told = web.op.put(f"{ALICE}/voice", json={"folder": "Calls"}).json()["folders"]
     assert told["voice"] == "Calls" == web.op.get(ALICE).json()["folders"]["voice"]
     assert web.op.delete(f"{ALICE}/voice").json() == {"folders": ALL_INBOX}
-    actions = [each["action"] for each in web.op.get("/api/v1/accounts/alice/audit").json()]
+    actions = [
+        each["action"] for each in web.op.get("/api/v1/accounts/alice/audit").json()["records"]
+    ]
     assert actions.count("view") == 2
 
 

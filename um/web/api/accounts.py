@@ -9,7 +9,15 @@ from um.core.account import Account, AccountState, AuditRecord, NumberUse
 from um.core.message import MessageKind
 from um.service.accounts import AccountOverview, NewAccount
 from um.service.profile import ProfileChange
-from um.web.api.documents import Document, Given, Line, NumberDocument, Octets
+from um.web.api.documents import (
+    Document,
+    Given,
+    Line,
+    LogCursor,
+    NumberDocument,
+    Octets,
+    latest_first,
+)
 from um.web.api.own_account import Contact, NewName, Pin, Secret
 from um.web.guards import Clerk, Reader, actor
 from um.web.services import Services, WebServices
@@ -156,6 +164,14 @@ class AuditDocument(Document):
     def of(cls, record: AuditRecord) -> "AuditDocument":
         """Over the wire."""
         return cls(at=record.at, actor=record.actor, action=record.action, detail=record.detail)
+
+
+class AuditPage(Document):
+    """Part of the log, the latest first."""
+
+    records: list[AuditDocument]
+    next: str | None
+    """Give it as `after` to get the page that follows; null at the end."""
 
 
 @router.get("")
@@ -308,11 +324,12 @@ async def show_audit(
     _: Reader,
     services: Services,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-) -> list[AuditDocument]:
+    after: LogCursor = None,
+) -> AuditPage:
     """Show who did what to an account, the latest first."""
-    records = await services.records.audit(name)
-    latest = sorted(records, key=lambda each: each.at, reverse=True)[:limit]
-    return [AuditDocument.of(each) for each in latest]
+    log = await services.records.audit(name)
+    shown, following = latest_first(log, limit=limit, after=after)
+    return AuditPage(records=[AuditDocument.of(each) for each in shown], next=following)
 
 
 async def _shown(services: WebServices, name: str) -> AccountDocument:

@@ -1,12 +1,14 @@
 """What goes over the wire: the base of all documents, and the texts that may come in them."""
 
-from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, TypeVar
 
-from fastapi import Path
+from fastapi import Path, Query
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from um.core.account import Number, NumberState, NumberUse
+
+T = TypeVar("T")
 
 
 class Document(BaseModel):
@@ -33,6 +35,8 @@ Line = Annotated[str, Field(max_length=200), AfterValidator(_line)]
 """One line of text, without control characters."""
 
 Octets = Annotated[int, Field(ge=1, le=2**53)]
+LogCursor = Annotated[str | None, Query(pattern=r"^[0-9]{1,12}$")]
+"""A page's `next`, of a log that only grows."""
 AccountIdPath = Annotated[str, Path(pattern=r"^[0-9a-f]{32}$")]
 MAX_FAULTS = 20
 
@@ -41,6 +45,16 @@ def faults(errors: Iterable[Mapping[str, Any]]) -> str:
     """Each fault with its place; what was given is not repeated."""
     told = [f"{'.'.join(map(str, each['loc'])) or 'body'}: {each['msg']}" for each in errors]
     return "; ".join(told[:MAX_FAULTS])
+
+
+def latest_first(log: Sequence[T], *, limit: int, after: str | None) -> tuple[list[T], str | None]:
+    """A page of a log, which is given oldest first and only grows, and the cursor of the next.
+
+    The cursor counts the lines before the page: what is added meanwhile changes none of them.
+    """
+    end = len(log) if after is None else min(int(after), len(log))
+    start = max(0, end - limit)
+    return list(reversed(log[start:end])), str(start) if start else None
 
 
 class NumberDocument(Document):

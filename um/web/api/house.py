@@ -1,12 +1,14 @@
 """The operator's view of the whole house: sums, and proofs of purges."""
 
-from fastapi import APIRouter
+from typing import Annotated
+
+from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
 
 from um.core.account import AccountState, PurgeRecord
 from um.core.errors import NotFoundError
 from um.core.message import MessageKind
-from um.web.api.documents import AccountIdPath, Document
+from um.web.api.documents import AccountIdPath, Document, LogCursor, latest_first
 from um.web.guards import Reader
 from um.web.services import Services
 
@@ -44,6 +46,14 @@ class PurgeDocument(Document):
         )
 
 
+class PurgePage(Document):
+    """Some of them, the latest first."""
+
+    purges: list[PurgeDocument]
+    next: str | None
+    """Give it as `after` to get the page that follows; null at the end."""
+
+
 @router.get("/statistics")
 async def show_statistics(_: Reader, services: Services) -> Statistics:
     """Count accounts by state, messages by kind, and what they take."""
@@ -56,9 +66,16 @@ async def show_statistics(_: Reader, services: Services) -> Statistics:
 
 
 @router.get("/purges")
-async def list_purges(_: Reader, services: Services) -> list[PurgeDocument]:
-    """List the purge records."""
-    return [PurgeDocument.of(each) for each in await services.records.purges()]
+async def list_purges(
+    _: Reader,
+    services: Services,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    after: LogCursor = None,
+) -> PurgePage:
+    """List the purge records, the latest first."""
+    log = await services.records.purges()
+    shown, following = latest_first(log, limit=limit, after=after)
+    return PurgePage(purges=[PurgeDocument.of(each) for each in shown], next=following)
 
 
 @router.get("/purges/{account_id}")
