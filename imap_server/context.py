@@ -310,12 +310,15 @@ class Context:
         assert self.selected is not None, "the state table asks for a mailbox"
         return self.selected
 
-    def select(self, selected: Selected | None) -> None:
-        """Change the view; the registry learns what to tell us of."""
+    def select(self, selected: Selected | None, *, stale: bool = True) -> None:
+        """Change the view; the registry learns what to tell us of.
+
+        `stale` says whether something may have happened since the view was taken.
+        """
         if self.selected is not None:
             self.services.registry.unwatch(self.selected.mailbox_id, self)
         self.selected = selected
-        self._mailbox_stale = selected is not None
+        self._mailbox_stale = selected is not None and stale
         if selected is not None:
             self.services.registry.watch(selected.mailbox_id, self)
             self.connection.state = State.SELECTED

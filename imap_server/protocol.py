@@ -29,6 +29,8 @@ log = structlog.get_logger(__name__)
 
 TURN_SECONDS = 0.004
 """How long one session may keep the loop before others get a turn."""
+SEND_OCTETS = 16 * 1024
+"""So much is sent without waiting for more: each sending wakes the client up."""
 READ_HIGH_OCTETS = 256 * 1024
 READ_LOW_OCTETS = 64 * 1024
 CLOSE_SECONDS = 15.0
@@ -77,6 +79,8 @@ class ImapProtocol(protocol.Protocol):
         self._read_paused = False
         self._closing = False
         self._turn_began = 0.0
+        self._unsent: list[bytes] = []
+        self._unsent_octets = 0
         self._deflate: Deflate | None = None
 
     # -- Twisted --------------------------------------------------------------------------------
@@ -173,6 +177,7 @@ class ImapProtocol(protocol.Protocol):
 
     def start_tls(self) -> None:
         """Begin the handshake behind what is written."""
+        self._send()
         if not self._lost:
             self._wire.startTLS(self._factory.tls_context_factory)
 
@@ -183,18 +188,30 @@ class ImapProtocol(protocol.Protocol):
 
     def start_deflate(self) -> None:
         """Fold from here on."""
+        self._send()
         self._deflate = Deflate()
 
     def write(self, data: bytes) -> None:
-        """Send octets to the client, or queue them."""
-        if not self._lost and not self._closing:
-            self._wire.write(data if self._deflate is None else self._deflate.fold(data))
+        """Send octets to the client: small ones together, when the session next waits."""
+        self._unsent.append(data)
+        self._unsent_octets += len(data)
+        if self._unsent_octets >= SEND_OCTETS:
+            self._send()
 
     def write_all(self, pieces: Sequence[bytes]) -> None:
         """Send several pieces one after another."""
+        self._unsent += pieces
+        self._send()
+
+    def _send(self) -> None:
+        pieces, self._unsent, self._unsent_octets = self._unsent, [], 0
+        if not pieces or self._lost or self._closing:
+            return
         if self._deflate is not None:
-            self.write(b"".join(pieces))
-        elif not self._lost and not self._closing:
+            self._wire.write(self._deflate.fold(b"".join(pieces)))
+        elif len(pieces) == 1:
+            self._wire.write(pieces[0])
+        else:
             self._wire.writeSequence(pieces)
 
     def throttle(self, buffered: int) -> None:
@@ -212,6 +229,7 @@ class ImapProtocol(protocol.Protocol):
 
     async def drain(self) -> None:
         """Wait for a slow client, and give the neighbours a turn."""
+        self._send()
         if self._lost:
             raise LinkLostError
         loop = asyncio.get_running_loop()
@@ -229,6 +247,7 @@ class ImapProtocol(protocol.Protocol):
 
     async def wait(self, seconds: float) -> bool:
         """Wait for `wake`."""
+        self._send()
         if self._lost:
             raise LinkLostError
         if self._woken or seconds <= 0:
@@ -252,6 +271,7 @@ class ImapProtocol(protocol.Protocol):
 
     async def pause(self, seconds: float) -> None:
         """Wait, whatever happens."""
+        self._send()
         await asyncio.sleep(seconds)
         if self._lost:
             raise LinkLostError
@@ -260,6 +280,7 @@ class ImapProtocol(protocol.Protocol):
         """Send what is written, then close; cut a client that does not take it."""
         if self._lost or self._closing:
             return
+        self._send()
         self._closing = True
         if self._read_paused:
             self._wire.resumeProducing()

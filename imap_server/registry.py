@@ -27,6 +27,8 @@ class Registry:
 
     def __init__(self) -> None:
         self.sessions: set[Session] = set()
+        self.hints = 0
+        """Changes of mailboxes that were told of so far, whoever looks at them."""
         self.incoming_octets = 0
         """Messages of APPEND that are on their way in, of all sessions together."""
         self._addresses: Counter[str] = Counter()
@@ -74,6 +76,7 @@ class Registry:
 
     def on_mailbox_changed(self, event: MailboxChanged) -> None:
         """Pass it on to those who look at that mailbox, or at all of the account."""
+        self.hints += 1
         for session in tuple(self._mailboxes.get(event.mailbox_id, ())):
             session.mailbox_changed()
         for session in tuple(self._followers.get(event.account_id, ())):

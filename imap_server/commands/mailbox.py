@@ -25,6 +25,7 @@ async def select(context: Context, command: c.Select) -> Reply:
         context.use_condstore()
     read_only = command.read_only or context.read_only
     rev2 = context.rev2
+    hints = context.services.registry.hints
     snapshot = await context.mailboxes.open(
         context.account_id, command.mailbox, claim_recent=not (read_only or rev2)
     )
@@ -49,7 +50,9 @@ async def select(context: Context, command: c.Select) -> Reply:
     )
     if command.known is not None:
         await resynchronise(context, view, command.known, mailbox.uidvalidity)
-    context.select(view)
+    # What was committed before the snapshot is in it, and what came later is told by a hint: by one
+    # that comes when we watch already, or is among those that came meanwhile.
+    context.select(view, stale=context.services.registry.hints != hints)
     if read_only:
         return Reply(f"{_name(command)} completed", code=b"READ-ONLY")
     return Reply(f"{_name(command)} completed", code=b"READ-WRITE")

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 from imap_server.wire import utf7
 
@@ -41,6 +42,7 @@ def mailbox(name: str, *, utf8: bool = False) -> bytes:
     return b'"' + escaped.encode("utf-8") + b'"'
 
 
+@lru_cache(maxsize=256)
 def text(human: str) -> bytes:
     """Human-readable text: printable US-ASCII only, never empty, never a new line."""
     return _UNSAFE_TEXT.sub(" ", human).strip().encode("ascii") or b"-"

@@ -27,7 +27,7 @@ class MemoryBlobStore:
             raise UnavailableError
         now = _EPOCH if self._clock is None else self._clock.now()
         self.blobs[key] = (bytes(data), now)
-        for step in ("written", "synced", "renamed", "directory-synced"):
+        for step in ("written", "renamed", "synced", "directory-synced"):
             self._steps(f"blob.{step}")
 
     async def get(self, key: BlobKey, start: int = 0, length: int | None = None) -> bytes:
