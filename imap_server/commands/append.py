@@ -10,6 +10,8 @@ Laws:
 import asyncio
 from collections.abc import Sequence
 
+import structlog
+
 from imap_server.commands.catenate import put_together
 from imap_server.commands.condstore import expunged
 from imap_server.connection import MessageOffered, MessageReceived
@@ -22,6 +24,7 @@ from imap_server.errors import (
 )
 from imap_server.wire import commands as c
 from imap_server.wire import responses
+from imap_server.wire.append import Url
 from imap_server.wire.sequence import SequenceSet, compress
 from imap_server.wire.tokens import BadCommandError
 from um.core.errors import InvalidError, ReadOnlyError, UMError
@@ -30,6 +33,8 @@ from um.mime.transcode import without_nul
 from um.service.appending import Appending
 from um.service.delivery import Delivered
 from um.service.mailboxes import GoneError
+
+log = structlog.get_logger(__name__)
 
 MAX_MESSAGES = 1000
 
@@ -40,7 +45,7 @@ async def offered(context: Context, event: MessageOffered) -> None:
     try:
         if appended.error is not None:
             raise appended.error
-        await _check(context, appended, event)
+        await _check(context, event)
     except BadCommandError as problem:
         context.connection.refuse_message(responses.status(event.tag, b"BAD", str(problem)))
         await forget(context)
@@ -79,15 +84,21 @@ def _find_replaced(
         appended.replaced_octets = view.entries[uids[0]].size_octets
 
 
-async def _check(context: Context, appended: Appended, event: MessageOffered) -> None:
-    messages = appended.messages
-    size = event.held_octets + event.size_octets
+async def _check_room(context: Context, mailbox: str, size_octets: int) -> None:
+    appended = context.append
+    assert appended is not None, "a message was offered or received"
     await context.mailboxes.may_append(
         context.account_id,
-        event.append.mailbox,
-        max(size, 1) if event.is_part else size,
-        before_octets=messages.size_octets - appended.replaced_octets,
+        mailbox,
+        size_octets,
+        before_octets=appended.messages.size_octets - appended.replaced_octets,
     )
+
+
+async def _check(context: Context, event: MessageOffered) -> None:
+    size = event.held_octets + event.size_octets
+    needed = max(size, 1) if event.is_part else size
+    await _check_room(context, event.append.mailbox, needed)
     if not context.expect_message(size):
         raise TooBusyError
 
@@ -106,6 +117,9 @@ async def received(context: Context, event: MessageReceived) -> None:
             )
     except UMError as error:
         appended.error = error
+    except Exception:
+        log.exception("message not taken")
+        appended.error = UMError("Internal error")
     finally:
         context.expect_message(0)
 
@@ -116,6 +130,9 @@ async def _storable(context: Context, event: MessageReceived) -> bytes:
     What came as a `literal8` has its binary parts put into base64 (RFC 3516 §4.4).
     """
     data = await put_together(context, event.pieces)
+    if any(isinstance(piece, Url) for piece in event.pieces):
+        # What URLs add was in no offer: the quota is asked before it lies on the disk.
+        await _check_room(context, event.append.mailbox, len(data))
     if b"\0" not in data:
         return data
     if not event.binary:

@@ -33,7 +33,7 @@ from imap_server.watching import (
 from imap_server.wire import commands as c
 from imap_server.wire import responses
 from imap_server.wire.notify import EVENTS
-from um.core.errors import UnavailableError
+from um.core.errors import UMError
 from um.core.ids import MailboxId, Uid
 from um.core.message import MailboxStatus
 from um.service.mailboxes import Folder
@@ -88,15 +88,21 @@ async def tell(context: Context, *, idle: bool = False) -> None:
     watch = context.watch
     if not isinstance(watch, Watch) or context.append is not None:
         return
-    await _tell_selected(context, watch, idle=idle)
+    watch.behind = False
+    try:
+        await _tell_selected(context, watch, idle=idle)
+        await _tell_unselected(context, watch)
+    except UMError as error:
+        watch.behind = True
+        log.warning("not told", error=error.public)
+    await context.drain()
+
+
+async def _tell_unselected(context: Context, watch: Watch) -> None:
     selected = None if context.selected is None else context.selected.mailbox_id
     stale = watch.stale - {selected}
     if watch.all_stale or stale:
-        try:
-            await _tell_others(context, watch, stale)
-        except UnavailableError:
-            log.warning("watched mailboxes not refreshed")
-    await context.drain()
+        await _tell_others(context, watch, stale)
 
 
 # -- the selected mailbox -------------------------------------------------------------------------
@@ -120,9 +126,9 @@ async def _tell_selected(context: Context, watch: Watch, *, idle: bool) -> None:
     context.write(view.announce(expunge=expunge, flags="FlagChange" in group.events))
     arrived = view.uids[bisect_right(view.uids, watch.told) :]
     if arrived:
-        watch.told = arrived[-1]
         if group.items:
             await tell_items(context, arrived, group.items)
+        watch.told = arrived[-1]
 
 
 # -- all others -----------------------------------------------------------------------------------
@@ -134,11 +140,10 @@ async def _tell_others(context: Context, watch: Watch, stale: set[MailboxId]) ->
     watch.all_stale = False
     try:
         await _look(context, watch, statuses_of=stale)
-    except UnavailableError:
+    except UMError:
         watch.stale |= stale
-        watch.all_stale = watch.behind = True
+        watch.all_stale = True
         raise
-    watch.behind = False
     condstore = "CONDSTORE" in context.enabled
     for found in differences(watch.groups, before, watch.look, condstore=condstore):
         context.write(_line(context, watch, found))

@@ -3,18 +3,22 @@
 from collections.abc import Callable, Collection
 from datetime import datetime
 
-from um.core.errors import InvalidError, NotFoundError, TooLargeError
+from um.core.errors import InvalidError, NotFoundError, TooLargeError, UnavailableError
 from um.core.ids import AccountId, IngestKey
 from um.core.message import MessageKind
-from um.core.ports import Transaction
+from um.core.ports import Clock, Transaction
+from um.policy.retention import ORPHAN_BLOB_AGE
 from um.service.delivery import Delivered, Delivery, Incoming, Staged
 from um.service.mailbox_folders import GoneError, NoTargetError
+
+MAX_SECONDS = ORPHAN_BLOB_AGE.total_seconds() / 4
 
 
 class Appending:
     """What one client appends to one mailbox; ends with `commit` or `discard`.
 
-    Only one message at a time is in memory.
+    Only one message at a time is in memory. It must end within MAX_SECONDS: bodies that nothing names
+    are swept after a day (`um.service.sweep`).
     """
 
     def __init__(
@@ -25,6 +29,7 @@ class Appending:
         *,
         limit_octets: int,
         new_id: Callable[[], str],
+        clock: Clock,
     ) -> None:
         self.size_octets = 0
         """Of all that was added."""
@@ -34,6 +39,8 @@ class Appending:
         self._limit_octets = limit_octets
         self._new_id = new_id
         self._staged: list[Staged] = []
+        self._clock = clock
+        self._began = clock.monotonic()
 
     @property
     def messages(self) -> int:
@@ -45,6 +52,7 @@ class Appending:
     ) -> None:
         """Make one more message durable. Raises TooLargeError, InvalidError, UnavailableError."""
         check_size(len(data), self._limit_octets)
+        self._check_time()
         incoming = Incoming(
             account_id=self._account_id,
             kind=MessageKind.MAIL,
@@ -63,8 +71,10 @@ class Appending:
     ) -> list[Delivered]:
         """Store all of them, or none; `before` is done first in the same transaction.
 
-        Raises NoTargetError, QuotaExceededError and what the account's state says.
+        Raises NoTargetError, QuotaExceededError, UnavailableError after too long a time, and what the
+        account's state says.
         """
+        self._check_time()
         staged, self._staged = self._staged, []
         try:
             return await self._delivery.commit(staged, before=before)
@@ -78,6 +88,10 @@ class Appending:
         staged, self._staged = self._staged, []
         if staged:
             await self._delivery.discard(staged)
+
+    def _check_time(self) -> None:
+        if self._clock.monotonic() - self._began > MAX_SECONDS:
+            raise UnavailableError("This has taken too long, begin again")
 
 
 def check_size(size_octets: int, limit_octets: int) -> None:

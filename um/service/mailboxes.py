@@ -363,6 +363,7 @@ class MailboxService(MailboxView):
             name,
             limit_octets=self.append_octets,
             new_id=self._new_id,
+            clock=self._clock,
         )
 
     async def replace(

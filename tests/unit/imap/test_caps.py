@@ -169,3 +169,23 @@ def test_literal_minus_takes_no_large_literal_unasked():
         """,
         settings=replace(ImapSettings(), limits=Limits(literal_minus=True)),
     )
+
+
+def test_what_is_hidden_cannot_be_turned_on():
+    """ENABLE knows nothing of a revision or an extension that the operator has taken away."""
+    play(
+        """
+        !! login A as alice
+        A> a1 CAPABILITY
+        A< * CAPABILITY IMAP4rev1 SASL-IR ... PREVIEW BINARY REPLACE CATENATE METADATA QUOTA ...
+        A< a1 OK CAPABILITY completed
+        A> a2 ENABLE IMAP4rev2 UTF8=ACCEPT CONDSTORE
+        A< * ENABLED CONDSTORE
+        A< a2 OK ENABLE completed
+        A> a3 CREATE "é"
+        A< a3 BAD Mailbox name is not modified UTF-7
+        """,
+        settings=ImapSettings(
+            disabled_capabilities=frozenset({"IMAP4rev2", "UTF8", "MULTIAPPEND", "NOTIFY"})
+        ),
+    )

@@ -4,13 +4,36 @@ import asyncio
 from contextlib import suppress
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.house import House
-from um.core.errors import UMError
+from um.core.errors import UMError, UnavailableError
 from um.core.message import INBOX
+from um.service.appending import MAX_SECONDS
 from um.service.mailboxes import MailboxService
+
+
+def test_a_command_that_takes_a_day_stores_nothing():
+    """Bodies that no message names are swept after a day: nothing is promised then."""
+
+    async def story():
+        house = House()
+        account = await house.add()
+        mailboxes = MailboxService(house.store, house.blobs, house.delivery, house.clock)
+        appending = mailboxes.appending(account.id, INBOX)
+        await appending.add(b"a: b\r\n\r\n")
+        house.clock.advance(MAX_SECONDS + 1)
+        with pytest.raises(UnavailableError):
+            await appending.add(b"a: b\r\n\r\n")
+        with pytest.raises(UnavailableError):
+            await appending.commit()
+        await appending.discard()
+        assert not house.blobs.blobs
+
+    asyncio.run(story())
+
 
 SIZES = st.lists(st.integers(0, 60), min_size=1, max_size=6)
 
