@@ -7,6 +7,7 @@ undone between two looks is not told at all.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from imap_server.listing import parents_of
 from imap_server.wire.commands import EventGroup
 from um.core.ids import MailboxId
 from um.core.message import MailboxStatus
@@ -76,7 +77,7 @@ def _means(group: EventGroup, name: str, *, subscribed: bool) -> bool:
         case "MAILBOXES":
             return name in group.names
         case "SUBTREE":
-            return any(name == each or name.startswith(f"{each}/") for each in group.names)
+            return not group.names.isdisjoint((name, *parents_of(name)))
         case _:
             return False
 

@@ -18,7 +18,7 @@ from imap_server.commands.list_line import known, line
 from imap_server.commands.mailbox import status_line, status_values
 from imap_server.context import Context, Reply
 from imap_server.errors import UnknownEventError
-from imap_server.listing import Choice, list_mailboxes
+from imap_server.listing import Choice, Listed, list_mailboxes
 from imap_server.selected import Selected
 from imap_server.watching import (
     Difference,
@@ -49,6 +49,8 @@ class Watch:
     selected: c.EventGroup | None
     look: Look = field(default_factory=Look)
     folders: list[Folder] = field(default_factory=list)
+    listed: dict[str, Listed] | None = None
+    """`folders` as LIST tells them, once they are needed."""
     stale: set[MailboxId] = field(default_factory=set)
     """Folders that hints have named since the last look."""
     all_stale: bool = False
@@ -145,8 +147,10 @@ async def _tell_others(context: Context, watch: Watch, stale: set[MailboxId]) ->
         watch.all_stale = True
         raise
     condstore = "CONDSTORE" in context.enabled
+    watch.listed = None
     for found in differences(watch.groups, before, watch.look, condstore=condstore):
         context.write(_line(context, watch, found))
+        await context.drain()
 
 
 async def _look(context: Context, watch: Watch, *, statuses_of: set[MailboxId] | None) -> None:
@@ -223,9 +227,14 @@ def _line(context: Context, watch: Watch, found: Difference) -> bytes:
 def _list(context: Context, watch: Watch, name: str, *, old_name: str | None = None) -> bytes:
     """A folder with all its attributes, or a name that is only subscribed."""
     subscribed = watch.look.subscribed
-    choice = Choice(extended=True, show_subscribed=True)
-    lines = list_mailboxes(known(watch.folders), "", [name], subscribed=subscribed, choice=choice)
-    if not lines:
+    if watch.listed is None:
+        choice = Choice(extended=True, show_subscribed=True)
+        found = list_mailboxes(
+            known(watch.folders), "", ["*"], subscribed=subscribed, choice=choice
+        )
+        watch.listed = {each.name: each for each in found}
+    listed = watch.listed.get(name)
+    if listed is None:
         attributes = [b"\\NonExistent", *([b"\\Subscribed"] if name in subscribed else [])]
         return responses.list_line(b"LIST", attributes, name, utf8=context.utf8)
-    return line(b"LIST", lines[0], utf8=context.utf8, old_name=old_name)
+    return line(b"LIST", listed, utf8=context.utf8, old_name=old_name)

@@ -214,7 +214,7 @@ class EventGroup:
 
     mailboxes: str
     """SELECTED, SELECTED-DELAYED, INBOXES, PERSONAL, SUBSCRIBED, SUBTREE, MAILBOXES."""
-    names: tuple[str, ...]
+    names: frozenset[str]
     events: frozenset[str]
     items: tuple[FetchItem, ...] = ()
     """What is told of a new message."""

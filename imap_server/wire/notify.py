@@ -63,7 +63,7 @@ def _group(scan: Scanner) -> c.EventGroup:
     events, items = _events(scan)
     scan.expect(b")")
     _check(mailboxes, events, items)
-    return c.EventGroup(mailboxes, tuple(names), frozenset(events), items)
+    return c.EventGroup(mailboxes, frozenset(names), frozenset(events), items)
 
 
 def _events(scan: Scanner) -> tuple[list[str], tuple[FetchItem, ...]]:
