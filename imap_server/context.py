@@ -1,8 +1,9 @@
 """What a command works with: one session's state, its services, its way to the client."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import structlog
 
@@ -27,8 +28,11 @@ from um.service.octet_cache import OctetCache
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
 RETRY_SECONDS = 10
 
+LONG_WORK = 2
+"""Threads that long searches and sorts of all sessions take together: calls and mail need the rest."""
 FIELDS_OCTETS = 8 * 1024 * 1024
 """Chosen header fields that all sessions together keep."""
 FOLDED_OCTETS = 16 * 1024 * 1024
@@ -83,6 +87,7 @@ class Services:
     """What HEADER.FIELDS chose of each message; contents never change."""
     folded: OctetCache[ContentId] = field(default_factory=lambda: OctetCache(FOLDED_OCTETS))
     """What SEARCH looked into, ready to be looked into again."""
+    long_work: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LONG_WORK))
 
 
 class Context:
@@ -161,6 +166,11 @@ class Context:
         """Let the client read and the neighbours work; ends a session that must end."""
         await self.link.drain()
         await self._check_alive()
+
+    async def beside(self, work: Callable[..., T], *arguments: object) -> T:
+        """Do what would keep the loop for long in a thread, as soon as there is one for it."""
+        async with self.services.long_work:
+            return await asyncio.to_thread(work, *arguments)
 
     # -- from the client ------------------------------------------------------------------------
 

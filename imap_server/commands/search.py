@@ -1,7 +1,5 @@
 """SEARCH (RFC 3501 §6.4.4, RFC 4731, RFC 5182): the index first, headers of those in doubt, bodies of the rest."""
 
-import asyncio
-
 from imap_server.candidate import Candidate
 from imap_server.context import Context, Reply
 from imap_server.errors import SearchTooLongError
@@ -128,13 +126,13 @@ async def _search(
             if context.services.clock.monotonic() > deadline:
                 raise SearchTooLongError
             each.header = content.header
-            answer = await _answer(question, beside, each)
+            answer = await _answer(context, question, beside, each)
             if answer is None:
                 try:
                     each.text = await context.mailboxes.text(content)
                 except NotFoundError:
                     continue
-                answer = await _answer(question, beside, each)
+                answer = await _answer(context, question, beside, each)
                 each.forget_text()
                 await context.drain()
             if answer:
@@ -142,8 +140,10 @@ async def _search(
     return [each for each in candidates if each.number in found]
 
 
-async def _answer(question: Question, beside: Question, message: Candidate) -> bool | None:
+async def _answer(
+    context: Context, question: Question, beside: Question, message: Candidate
+) -> bool | None:
     """What the message says to the question; `beside` asks the same without the shared memory."""
     if question.weight * message.loaded > INLINE_OCTETS:
-        return await asyncio.to_thread(beside.matches, message)
+        return await context.beside(beside.matches, message)
     return question.matches(message)

@@ -1,6 +1,5 @@
 """SORT and THREAD (RFC 5256, RFC 5267 ESORT): a search, and then an order."""
 
-import asyncio
 from collections.abc import Sequence
 
 from imap_server.candidate import Candidate
@@ -26,7 +25,7 @@ async def sort(context: Context, command: c.Sort) -> Reply:
     found = await matching(context, command.key, command.returns)
     messages = await _sortable(context, found)
     if len(messages) > INLINE:
-        ordered = await asyncio.to_thread(in_order, messages, command.program)
+        ordered = await context.beside(in_order, messages, command.program)
     else:
         ordered = in_order(messages, command.program)
     if command.returns is not None and Result.SAVE in command.returns:
@@ -51,7 +50,7 @@ async def thread(context: Context, command: c.Thread) -> Reply:
     found = await matching(context, command.key, None)
     messages = await _sortable(context, found)
     if len(messages) > INLINE:
-        roots = await asyncio.to_thread(threads, messages, command.algorithm)
+        roots = await context.beside(threads, messages, command.algorithm)
     else:
         roots = threads(messages, command.algorithm)
     uids = {each.number: int(each.entry.uid) for each in messages}

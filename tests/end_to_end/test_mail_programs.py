@@ -13,7 +13,7 @@ from tests.support.mail_programs.imapflow import ImapFlow
 from tests.support.mail_programs.libraries import AioImapLib, ImapClient, Imaplib
 from tests.support.mail_programs.maildirs import GetMail, Mbsync, OfflineImap
 from tests.support.mail_programs.mutt import Mutt
-from tests.support.mail_programs.program import FLAGGED, SEEN, Program, Shown
+from tests.support.mail_programs.program import FLAGGED, SEEN, Program, Shown, Told
 from tests.support.mail_programs.thunderbird import Thunderbird
 from tests.support.post_office import PostOffice
 
@@ -62,6 +62,8 @@ def test_a_mail_program_keeps_up(office: PostOffice, name: str) -> None:
         assert names[2] == "invoice-2026-11-0042.pdf"
 
         office.deposit(name, "Second Caller")
+        if isinstance(here, Told):
+            here.wait_for(4)
         shown = dict(here.sync())
         second = subject_with(shown, "Second Caller")
         assert shown == elsewhere.sync()

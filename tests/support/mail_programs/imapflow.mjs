@@ -31,6 +31,12 @@ const verbs = {
         }
         return shown;
     },
+    async waitFor(messages) {
+        client.idle().catch(() => {}); // now, and not after the quarter of a minute that it waits by itself
+        while (client.mailbox.exists < messages) {
+            await new Promise(told => client.once('exists', told));
+        }
+    },
     mark: (subject, flag) => client.messageFlagsAdd(uids.get(subject), [flag], { uid: true }),
     async delete(subject) { await client.messageMove(uids.get(subject), 'Trash', { uid: true }); },
 };

@@ -57,6 +57,10 @@ class ImapFlow:
             for subject, flags, names in self._ask(["sync"])
         }
 
+    def wait_for(self, messages: int) -> None:
+        """Until INBOX has so many, without asking the server: it is told while it idles."""
+        self._ask(["waitFor", messages])
+
     def mark(self, subject: str, flag: str) -> None:
         assert self._ask(["mark", subject, flag]) is True
 

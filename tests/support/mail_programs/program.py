@@ -7,7 +7,7 @@ from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 SEEN, FLAGGED = "\\Seen", "\\Flagged"
 NOTED = frozenset({SEEN, FLAGGED})
@@ -59,6 +59,15 @@ class Program(Protocol):
 
     def delete(self, subject: str) -> None:
         """Delete a message the way the program does it: for good, or into Trash."""
+        ...
+
+
+@runtime_checkable
+class Told(Protocol):
+    """A program that is told of new messages while it does nothing (IDLE)."""
+
+    def wait_for(self, messages: int) -> None:
+        """Until INBOX shows so many, without a `sync`."""
         ...
 
 

@@ -12,6 +12,7 @@ from tests.support.mail_programs.marionette import Marionette
 from tests.support.mail_programs.program import FLAGGED, SEEN, Mailbox, Shown
 
 START_SECONDS = 120.0
+PUSH_SECONDS = 60
 PREFERENCES = """
 user_pref("app.update.auto", false);
 user_pref("app.donation.eoy.version.viewed", 999);
@@ -58,6 +59,7 @@ MailServices.accounts.accounts[0].incomingServer.password = password;
 """
 COMMON = """
 const { MailServices } = ChromeUtils.importESModule("resource:///modules/MailServices.sys.mjs");
+const { setTimeout } = ChromeUtils.importESModule("resource://gre/modules/Timer.sys.mjs");
 const server = MailServices.accounts.accounts[0].incomingServer;
 const heard = begin => new Promise((resolve, reject) => begin({
   QueryInterface: ChromeUtils.generateQI(["nsIUrlListener", "nsIMsgCopyServiceListener"]),
@@ -96,6 +98,14 @@ for (const header of inbox.messages) {
   list.push([header.mime2DecodedSubject, header.isRead, header.isFlagged, attachments]);
 }
 return list;
+"""
+WAIT = """
+const [messages, seconds] = arguments_;
+const deadline = Date.now() + 1000 * seconds;
+while ([...inbox.messages].length < messages) {
+  if (Date.now() > deadline) { throw new Error(`${[...inbox.messages].length} messages`); }
+  await new Promise(go => setTimeout(go, 50));
+}
 """
 MARK = """
 const [subject, flag] = arguments_;
@@ -169,6 +179,10 @@ class Thunderbird:
             )
             for subject, is_read, starred, names in rows
         }
+
+    def wait_for(self, messages: int) -> None:
+        """Until INBOX shows so many, without asking the server: it is told while it idles."""
+        self._control.run(COMMON + WAIT, messages, PUSH_SECONDS)
 
     def mark(self, subject: str, flag: str) -> None:
         self._control.run(COMMON + MARK, subject, flag)

@@ -1,6 +1,7 @@
 """Every limit and refusal of the IMAP server, at its edge and one beyond (docs/protocols/imap.md)."""
 
 import asyncio
+import threading
 
 import pytest
 
@@ -182,6 +183,33 @@ def test_a_search_that_takes_too_long_is_given_up(command):
             b"c NO [LIMIT] The search takes too long; ask for less at once\r\n"
             b"d OK NOOP completed\r\n"
         )
+        await stage.close()
+
+    asyncio.run(story())
+
+
+def test_long_searches_leave_threads_to_others():
+    """Two at a time, whoever asks: what calls and mail need threads for need not wait for them."""
+
+    async def story() -> None:
+        stage = Stage()
+        contexts = [(await stage.connect(name)).session.context for name in "ABCDE"]
+        gate, running, peak = threading.Event(), set(), []
+
+        def search(number: int) -> int:
+            running.add(number)
+            peak.append(len(running))
+            gate.wait(60)
+            running.discard(number)
+            return number
+
+        tasks = [asyncio.create_task(each.beside(search, n)) for n, each in enumerate(contexts)]
+        while len(running) < 2:
+            await asyncio.sleep(0)
+        assert await asyncio.to_thread(lambda: "a call") == "a call"
+        gate.set()
+        assert await asyncio.gather(*tasks) == list(range(5))
+        assert max(peak) == 2
         await stage.close()
 
     asyncio.run(story())
