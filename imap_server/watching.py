@@ -120,17 +120,20 @@ def _status(
     condstore: bool,
 ) -> Iterator[StatusChanged]:
     old, new = before.statuses.get(mailbox_id), after.statuses.get(mailbox_id)
-    if "MessageNew" not in events or old is None or new is None or old == new:
+    if "MessageNew" not in events or new is None or old == new:
         return
+    # A folder that was not there was empty; INBOX, renamed, makes one that is not.
+    uidnext, messages, unseen = (old.uidnext, old.messages, old.unseen) if old else (1, 0, 0)
     items: list[str] = []
-    if old.uidnext != new.uidnext:
+    if uidnext != new.uidnext:
         items += ["MESSAGES", "UIDNEXT"]
-    elif old.messages != new.messages:
+    elif messages != new.messages:
         items.append("MESSAGES")
-    if "FlagChange" in events and old.unseen != new.unseen:
+    if "FlagChange" in events and unseen != new.unseen:
         items.append("UNSEEN")
-    flags_only = not items and "FlagChange" in events
-    if condstore and (items or flags_only) and old.highest_modseq != new.highest_modseq:
+    flags_only = old is not None and not items and "FlagChange" in events
+    modseq = old.highest_modseq if old else None
+    if condstore and (items or flags_only) and modseq != new.highest_modseq:
         items += ["UIDVALIDITY", "HIGHESTMODSEQ"]
     if items:
         yield StatusChanged(mailbox_id, name, tuple(items))

@@ -3,7 +3,7 @@
 import asyncio
 import re
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.house import PASSWORD
@@ -95,6 +95,7 @@ async def logged_in(stage: Stage, *names: str) -> None:
 
 @settings(max_examples=80, deadline=None)
 @given(st.lists(st.tuples(ACTIONS, NAMES, NAMES), max_size=25))
+@example([("deposit", "x", "x"), ("RENAME {0} {1}", "INBOX", "x")])
 def test_a_listener_knows_all(actions):
     """Random folders, messages, flags, subscriptions and notes of another session."""
 
