@@ -21,6 +21,8 @@ LARGEST = 256 * 1024
 OVERHEAD_OCTETS = 200
 AT_ONCE = 8
 """Messages that are read side by side, over all searches: the disk and the loop have others to serve."""
+LARGE_OCTETS = 1024 * 1024
+"""Of those that are larger one is in hand at a time: each is read whole, and decoded beside that."""
 
 
 class SearchedTexts:
@@ -33,6 +35,7 @@ class SearchedTexts:
         """What is kept now, about."""
         self._known: OrderedDict[ContentId, str] = OrderedDict()
         self._room = asyncio.Semaphore(AT_ONCE)
+        self._large_room = asyncio.Semaphore(1)
 
     async def of(self, contents: Sequence[Content]) -> list[str]:
         """The folded text of each; empty for one that is gone meanwhile. Raises UnavailableError."""
@@ -47,7 +50,8 @@ class SearchedTexts:
         return [found[each.id] for each in contents]
 
     async def _read(self, content: Content) -> str:
-        async with self._room:
+        large = content.size_octets > LARGE_OCTETS
+        async with self._large_room if large else self._room:
             try:
                 found = await self._mailboxes.text(content)
             except NotFoundError:

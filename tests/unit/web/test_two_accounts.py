@@ -79,6 +79,8 @@ class Neighbours:
         await house.rules.set(bob.id, MessageKind.FAX, CopyRule(CopyMode.NOTIFY))
         await services.retention.choose("bob", MessageKind.FAX, "fax older than 77 days -> Trash")
         await house.rules.set_webhook(bob.id, f"https://crm.example.net/{SECRET}")
+        await services.exporter.start(bob.id)
+        await services.exporter.settled()
         call = CallRecord(bob.id, house.clock.now(), "missed-voice", None, SECRET, 0.0)
         await house.store.run("call", lambda tx: tx.records.add_call(call))
 
@@ -101,7 +103,9 @@ class Neighbours:
             )
 
         greetings = run(self.web.house.greetings.get(bob.id, GreetingKind.BUSY))
-        return run(store.read("picture", picture_txn)), greetings
+        export = run(self.web.services.exporter.state(bob.id))
+        assert export.file is not None
+        return run(store.read("picture", picture_txn)), greetings, export
 
     def paths(self, path: str) -> list[str]:
         """The path with each of Bob's names in its place."""
