@@ -83,9 +83,9 @@ class MailboxIndex:
         return None
 
 
-def rank(entry: Entry) -> tuple[int, int]:
-    """When it came, in microseconds, then its UID: unique within a mailbox, and greater if newer."""
-    return (entry.internal_date - _EPOCH) // _MICROSECOND, entry.uid
+def rank(entry: Entry) -> tuple[int, int, str]:
+    """When it came, in microseconds, then UID and mailbox: unique, and greater if newer."""
+    return (entry.internal_date - _EPOCH) // _MICROSECOND, entry.uid, entry.mailbox_id
 
 
 class MailboxIndexes:

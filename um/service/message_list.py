@@ -1,4 +1,4 @@
-"""The list of a folder as people read it: newest first, by kind, searched, a page at a time.
+"""The list of a folder, or of all, as people read it: newest first, by kind, searched, a page at a time.
 
 Laws:
 - A page is of one instant; the cursor names the last message of a page, so that what arrives or
@@ -10,21 +10,23 @@ Laws:
 
 import re
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain
 
-from um.core.errors import InvalidError
+from um.core.errors import InvalidError, NotFoundError
 from um.core.ids import AccountId, ContentId, MailboxId, Uid
-from um.core.message import FLAGGED, INBOX, SEEN, Content, Entry, MessageKind
+from um.core.message import FLAGGED, INBOX, SEEN, TRASH, Content, Entry, MessageKind
 from um.service.headings import Heading, Headings, read_heading
 from um.service.mailbox_index import rank
-from um.service.mailbox_view import MailboxView
+from um.service.mailbox_view import MailboxView, Snapshot
 from um.service.searched_texts import SearchedTexts
 
 MAX_PAGE = 200
 BATCH = 200
 """Messages whose texts are in hand at once."""
-_CURSOR = re.compile(r"(-?[0-9]{1,18})\.([0-9]{1,10})")
+_CURSOR = re.compile(r"(-?[0-9]{1,18})\.([0-9]{1,10})(?:\.([0-9a-f]{32}))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,7 @@ class Listed:
     """A message in the list. Texts are one line of visible characters, and still a stranger's."""
 
     mailbox_id: MailboxId
+    folder: str
     uid: Uid
     kind: MessageKind
     subject: str
@@ -52,9 +55,10 @@ class Page:
     """Part of a folder."""
 
     folder: str
+    """Empty if it is of all folders."""
     messages: Sequence[Listed]
     total: int
-    """Messages of the folder that fit kind and search."""
+    """Messages there that fit kind and search."""
     unseen: int
     """Of those."""
     next: str | None
@@ -66,6 +70,8 @@ class Wanted:
     """What is to be listed."""
 
     folder: str = INBOX
+    everywhere: bool = False
+    """In all folders but Trash, whatever `folder` says."""
     kinds: Collection[MessageKind] = ()
     """Empty: all."""
     search: str = ""
@@ -88,8 +94,9 @@ class MessageList:
         if not 1 <= wanted.limit <= MAX_PAGE:
             raise InvalidError(f"A page has 1 to {MAX_PAGE} messages")
         after = _read_cursor(wanted.after) if wanted.after is not None else None
-        snapshot = await self._mailboxes.open(account_id, wanted.folder)
-        fitting = snapshot.index.newest_first
+        folders = await self._folders(account_id, wanted)
+        names = {each.mailbox.id: each.mailbox.name for each in folders}
+        fitting = _merged([each.index.newest_first for each in folders])
         if wanted.kinds:
             fitting = [each for each in fitting if each.kind in wanted.kinds]
         if words := wanted.search.casefold().split():
@@ -99,9 +106,14 @@ class MessageList:
         known = await self._mailboxes.contents(shown)
         headings = await self._headings.of(list(known.values()))
         return Page(
-            folder=snapshot.mailbox.name,
+            folder="" if wanted.everywhere else folders[0].mailbox.name,
             messages=[
-                _listed(each, known[each.content_id], headings[each.content_id])
+                _listed(
+                    each,
+                    known[each.content_id],
+                    headings[each.content_id],
+                    folder=names[each.mailbox_id],
+                )
                 for each in shown
                 if each.content_id in known  # it may have been expunged since the snapshot
             ],
@@ -109,6 +121,17 @@ class MessageList:
             unseen=sum(SEEN not in each.flags for each in fitting),
             next=_cursor(shown[-1]) if len(rest) > len(shown) else None,
         )
+
+    async def _folders(self, account_id: AccountId, wanted: Wanted) -> list[Snapshot]:
+        """Those that are looked at. Raises NotFoundError if the one that is named is not there."""
+        if not wanted.everywhere:
+            return [await self._mailboxes.open(account_id, wanted.folder)]
+        found = []
+        for each in await self._mailboxes.folders(account_id):
+            if each.mailbox.name != TRASH:
+                with suppress(NotFoundError):  # removed by another session meanwhile
+                    found.append(await self._mailboxes.open(account_id, each.mailbox.name))
+        return found
 
     async def _found(self, entries: Sequence[Entry], words: Sequence[str]) -> list[Entry]:
         """Those that have all the words, in heading or text. Texts are read of those in doubt only."""
@@ -131,14 +154,15 @@ class MessageList:
         return [each for each in entries if each.content_id in found]
 
 
-def listed(entry: Entry, content: Content) -> Listed:
+def listed(entry: Entry, content: Content, *, folder: str) -> Listed:
     """A message as the list shows it."""
-    return _listed(entry, content, read_heading(content.header))
+    return _listed(entry, content, read_heading(content.header), folder=folder)
 
 
-def _listed(entry: Entry, content: Content, heading: Heading) -> Listed:
+def _listed(entry: Entry, content: Content, heading: Heading, *, folder: str) -> Listed:
     return Listed(
         mailbox_id=entry.mailbox_id,
+        folder=folder,
         uid=entry.uid,
         kind=entry.kind,
         subject=heading.subject,
@@ -154,13 +178,20 @@ def _listed(entry: Entry, content: Content, heading: Heading) -> Listed:
     )
 
 
+def _merged(ranked: Sequence[Sequence[Entry]]) -> Sequence[Entry]:
+    """All of them in one order."""
+    if len(ranked) == 1:
+        return ranked[0]
+    return sorted(chain.from_iterable(ranked), key=rank, reverse=True)
+
+
 def _cursor(entry: Entry) -> str:
-    instant, uid = rank(entry)
-    return f"{instant}.{uid}"
+    instant, uid, mailbox_id = rank(entry)
+    return f"{instant}.{uid}.{mailbox_id}"
 
 
-def _read_cursor(text: str) -> tuple[int, int]:
+def _read_cursor(text: str) -> tuple[int, int, str]:
     match = _CURSOR.fullmatch(text)
     if match is None:
         raise InvalidError("The cursor is none of ours")
-    return int(match[1]), int(match[2])
+    return int(match[1]), int(match[2]), match[3] or ""

@@ -178,6 +178,29 @@ def test_search_reads_nothing_of_another_account(box, monkeypatch):
     assert len(read) == count
 
 
+def test_a_search_looks_into_all_folders_but_trash(box):
+    """Each message once with its folder, a page at a time, many of one instant among them."""
+    service, clock = box.web.services.mailboxes, box.web.house.clock
+    for name in ("Archive", "Archive/Old"):
+        run(service.create(box.account.id, name))
+    at = clock.now()
+    for number in range(9):
+        folder = ("INBOX", "Archive", "Archive/Old")[number % 3]
+        box.deliver(MessageKind.MAIL, LETTER, mailbox=folder, internal_date=at)
+    box.deliver(MessageKind.MAIL, LETTER)
+    box.browser.delete(f"{MESSAGES}/{box.list()['messages'][0]['id']}")
+    seen, after = [], ""
+    while after is not None:
+        page = box.list(f"?search=hafen&everywhere=1&limit=2{after and f'&after={after}'}")
+        assert (page["folder"], page["total"]) == ("", 9)
+        seen += [(each["id"], each["folder"]) for each in page["messages"]]
+        after = page["next"]
+    assert len(set(seen)) == len(seen) == 9
+    assert {folder for _, folder in seen} == {"INBOX", "Archive", "Archive/Old"}
+    assert box.list("?search=hafen&folder=Trash")["total"] == 1
+    assert box.browser.get(f"{MESSAGES}/{seen[0][0]}").json()["folder"] == seen[0][1]
+
+
 def test_a_message_whose_body_is_gone_is_found_by_its_heading_only(box):
     """Its blob is missing: that hides no other."""
     box.deliver(MessageKind.MAIL, LETTER)

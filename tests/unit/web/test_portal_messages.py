@@ -157,6 +157,42 @@ def test_the_list_is_filtered_searched_and_paged(web):
     assert browser.get("/?after=x").status_code == 422
 
 
+def test_a_search_goes_on_in_all_folders(web):
+    """By a link beside it; where each lies is told; what is done there is done to each in its folder."""
+    run(web.services.mailboxes.create(web.account.id, "Archive"))
+    web.put_in(web.account, MessageKind.MAIL, mail("Harbour one"))
+    web.put_in(web.account, MessageKind.MAIL, mail("Harbour two"), mailbox="Archive")
+    browser = web.signed_in()
+    page = browser.get("/?q=harbour&folder=Archive")
+    assert len(links(page, "/messages/")) == 1
+    (other,) = [each for each in links(page, "/?") if "everywhere=1" in each and "kind" not in each]
+    page = browser.get(other)
+    assert len(links(page, "/messages/")) == 2
+    assert "All folders" in text_of(page)
+    assert "Archive · Harbour two" in text_of(page)
+    assert "Only in Archive" in text_of(page)
+    picked = [each["value"] for each in tags(page, "input") if each.get("name") == "m"]
+    token = browser.token()
+    browser.post("/messages", data={"token": token, "act": "trash", "m": picked})
+    assert len(links(browser.get("/?folder=Trash"), "/messages/")) == 2
+    assert len(links(browser.get("/?q=harbour&everywhere=1&folder=Trash"), "/messages/")) == 0
+    assert "Search in all folders" not in text_of(browser.get("/?everywhere=1"))
+
+
+def test_statements_are_read_a_page_at_a_time(web):
+    """Of all folders but Trash, by month, the newest first."""
+    run(web.services.mailboxes.create(web.account.id, "Bills"))
+    for count in range(70):
+        web.house.clock.advance(days=30)
+        where = "Bills" if count % 2 else "INBOX"
+        web.put_in(web.account, MessageKind.INVOICE, mail(f"Bill {count:02}"), mailbox=where)
+    browser = web.signed_in()
+    first = browser.get("/statements")
+    assert len(links(first, "/messages/")) == 60
+    (older,) = [each["href"] for each in tags(first, "a") if each.get("rel") == "next"]
+    assert len(links(browser.get(older), "/messages/")) == 10
+
+
 def test_opening_a_message_marks_it_as_read(web):
     web.voice(web.account)
     browser = web.signed_in()

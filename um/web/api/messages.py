@@ -39,6 +39,7 @@ class MessageDocument(Document):
     """A message in the list."""
 
     id: str
+    folder: str
     kind: MessageKind
     subject: str
     sender: str
@@ -56,6 +57,7 @@ class MessageDocument(Document):
         """Over the wire."""
         return cls(
             id=message_id(message.mailbox_id, message.uid),
+            folder=message.folder,
             kind=message.kind,
             subject=message.subject,
             sender=message.sender,
@@ -74,9 +76,10 @@ class MessagePage(Document):
     """Part of a folder, the newest first."""
 
     folder: str
+    """Empty if it is of all folders."""
     messages: list[MessageDocument]
     total: int
-    """Messages of the folder that fit kind and search."""
+    """Messages there that fit kind and search."""
     unseen: int
     """Of those."""
     next: str | None
@@ -95,7 +98,6 @@ class PartDocument(Document):
 class OpenedMessage(MessageDocument):
     """A message with what is in it."""
 
-    folder: str
     text: str
     parts: list[PartDocument]
 
@@ -145,11 +147,20 @@ async def list_messages(
     kind: Annotated[tuple[MessageKind, ...], Query(max_length=10)] = (),
     search: Annotated[str, Query(max_length=200)] = "",
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
-    after: Annotated[str | None, Query(max_length=40)] = None,
+    after: Annotated[str | None, Query(max_length=80)] = None,
+    everywhere: bool = False,
 ) -> MessagePage:
-    """List a folder, the newest first; `search` looks for words in sender, subject and text."""
+    """List a folder, the newest first; `search` looks for words in sender, subject and text.
+
+    `everywhere`: all folders but Trash, whatever `folder` says.
+    """
     wanted = Wanted(
-        folder=_folder_name(folder), kinds=frozenset(kind), search=search, limit=limit, after=after
+        folder=_folder_name(folder),
+        everywhere=everywhere,
+        kinds=frozenset(kind),
+        search=search,
+        limit=limit,
+        after=after,
     )
     page = await services.message_list.page(visitor.account.id, wanted)
     return MessagePage(
@@ -181,8 +192,8 @@ async def change_message(
     )
     if not changed:
         raise NotFoundError("There is no such message")
-    _, entry, content = await find(services, visitor, message)
-    return MessageDocument.of(listed(entry, content))
+    mailbox, entry, content = await find(services, visitor, message)
+    return MessageDocument.of(listed(entry, content, folder=mailbox.name))
 
 
 @router.delete("/messages/{message}", responses={204: {"description": "Gone for good"}})
@@ -274,8 +285,7 @@ async def find(
 
 def _opened(mailbox: Mailbox, entry: Entry, content: Content, inside: Inside) -> OpenedMessage:
     return OpenedMessage(
-        **MessageDocument.of(listed(entry, content)).model_dump(),
-        folder=mailbox.name,
+        **MessageDocument.of(listed(entry, content, folder=mailbox.name)).model_dump(),
         text=inside.text.text,
         parts=[
             PartDocument(

@@ -44,14 +44,17 @@ async def list_page(
     folder: Annotated[str, Query(max_length=255)] = INBOX,
     kind: Annotated[str, Query(max_length=20)] = "",
     q: Annotated[str, Query(max_length=200)] = "",
-    after: Annotated[str, Query(max_length=40)] = "",
+    after: Annotated[str, Query(max_length=80)] = "",
+    everywhere: Annotated[bool, Query()] = False,
 ) -> Response:
-    """A folder, the newest first."""
+    """A folder, the newest first; a search may look into all folders but Trash."""
     account, words = visitor.account, wording(visitor.account.language)
     if kind not in ("", *SHOWN_KINDS) or not folder.isprintable():
         raise NotFoundError("There is no such list")
+    everywhere = everywhere and bool(q)
     wanted = Wanted(
         folder=folder,
+        everywhere=everywhere,
         kinds=[MessageKind(kind)] if kind else (),
         search=q,
         limit=PAGE,
@@ -68,14 +71,18 @@ async def list_page(
         page=found,
         rows=[rows.of(each) for each in found.messages],
         folder=folder,
-        folder_name=folder_name(words, folder),
-        folders=await _folders(services, account.id, words, folder),
-        kinds=_kinds(words, folder, kind, q),
+        everywhere=everywhere,
+        folder_name=words("list.everywhere") if everywhere else folder_name(words, folder),
+        other_href=href(folder, kind, q, everywhere=not everywhere),
+        here_name=folder_name(words, folder),
+        where={each.folder: folder_name(words, each.folder) for each in found.messages},
+        folders=await _folders(services, account.id, words, "" if everywhere else folder),
+        kinds=_kinds(words, folder, kind, q, everywhere=everywhere),
         kind=kind,
         search=q,
         unseen=found.unseen,
-        first_href=href(folder, kind, q) if after else "",
-        next_href=href(folder, kind, q, found.next) if found.next else "",
+        first_href=href(folder, kind, q, everywhere=everywhere) if after else "",
+        next_href=href(folder, kind, q, found.next, everywhere=everywhere) if found.next else "",
     )
 
 
@@ -94,9 +101,22 @@ async def act(form: WritableForm, services: Services) -> Response:
     return moved(form.back, deed)
 
 
-def href(folder: str = INBOX, kind: str = "", q: str = "", after: str | None = None) -> str:
+def href(
+    folder: str = INBOX,
+    kind: str = "",
+    q: str = "",
+    after: str | None = None,
+    *,
+    everywhere: bool = False,
+) -> str:
     """The list's address."""
-    values = {"folder": folder if folder != INBOX else "", "kind": kind, "q": q, "after": after}
+    values = {
+        "folder": folder if folder != INBOX else "",
+        "kind": kind,
+        "q": q,
+        "after": after,
+        "everywhere": "1" if everywhere else "",
+    }
     query = urlencode({name: value for name, value in values.items() if value})
     return f"/?{query}" if query else "/"
 
@@ -152,9 +172,12 @@ def _place(name: str) -> tuple[bool, bool, str]:
     return name != INBOX, name == TRASH, name.casefold()
 
 
-def _kinds(words: Wording, folder: str, current: str, q: str) -> list[Choice]:
-    every = [Choice(words("kinds.all"), href(folder, "", q), not current)]
-    return every + [
-        Choice(words(f"kinds.{kind}"), href(folder, kind, q), kind == current)
-        for kind in SHOWN_KINDS
+def _kinds(words: Wording, folder: str, current: str, q: str, *, everywhere: bool) -> list[Choice]:
+    return [
+        Choice(
+            words(f"kinds.{kind or 'all'}"),
+            href(folder, kind, q, everywhere=everywhere),
+            kind == current,
+        )
+        for kind in ("", *SHOWN_KINDS)
     ]

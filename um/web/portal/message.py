@@ -68,7 +68,7 @@ def message_pages(desk: PortalDesk) -> APIRouter:
         mailbox, entry, content = await find(services, visitor, message)
         words = wording(visitor.account.language)
         rows = Rows(words, visitor.account.timezone, services.clock.now())
-        shown = listed(entry, content)
+        shown = listed(entry, content, folder=mailbox.name)
         if not shown.seen and not visitor.read_only:
             await _mark_seen(services, visitor, message)
         row = rows.of(shown)

@@ -28,6 +28,7 @@ class Row:
     kind: str
     kind_name: str
     href: str
+    folder: str
     who: str
     address: str
     what: str
@@ -71,6 +72,7 @@ class Rows:
             kind=message.kind,
             kind_name=self._words(f"kind.{message.kind}"),
             href=f"/messages/{named}",
+            folder=message.folder,
             who=who,
             address=self.address(message),
             what=self.what(message),
