@@ -61,8 +61,11 @@ class Backend(Protocol):
 
     def fault(self, error: Exception) -> Fault: ...
 
-    def compact(self, connection: Connection) -> None:
-        """Leave nothing readable of what was deleted; outside a transaction."""
+    def compact(self) -> None:
+        """Leave nothing readable of what was deleted, over a connection of its own.
+
+        Raises UnavailableError while the database is used in a way that forbids it.
+        """
         ...
 
 

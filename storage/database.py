@@ -107,8 +107,8 @@ class DatabaseStore:
         return await self.read(name, work) if seen is None else seen.result
 
     async def compact(self) -> None:
-        """Rewrite the database without what was deleted. Raises UnavailableError if it is in use."""
-        await self._on_thread(self._writers, self._compact)
+        """Leave nothing readable of what was deleted. Raises UnavailableError if it is in use."""
+        await self._on_thread(self._readers, self._compact)
 
     async def trim_changes(self, before: datetime) -> int:
         """Drop the hints older than `before`: every process has long read them."""
@@ -356,9 +356,8 @@ class DatabaseStore:
 
     def _compact(self) -> None:
         try:
-            self._backend.compact(self._connection(writes=True))
+            self._backend.compact()
         except self._backend.errors as error:
-            self._drop()
             raise UnavailableError("The database could not be compacted now") from error
 
     def _tell(self, events: list[Change]) -> bool:

@@ -6,6 +6,7 @@ Laws:
 - A COMMIT without an answer is neither success nor repeated: the caller asks by its ingest key.
 """
 
+from contextlib import closing
 from typing import Any
 
 import psycopg
@@ -13,7 +14,7 @@ import sqlalchemy as sa
 from psycopg import errors, sql
 
 from storage import schema
-from storage.backend import Connection, Fault
+from storage.backend import Fault
 from storage.unit import Cursor
 
 CHANNEL = "um_changes"
@@ -85,15 +86,16 @@ class PostgresBackend:
             return Fault.TEMPORARY if error.sqlstate else Fault.GONE
         return Fault.GONE if isinstance(error, psycopg.InterfaceError) else Fault.NONE
 
-    def compact(self, connection: Connection) -> None:
+    def compact(self) -> None:
         """VACUUM FULL of each table: it writes the live rows into new files and unlinks the old.
 
         A plain VACUUM only marks the room as free, and what was deleted stays readable in the
         pages until they are reused. The tables are locked one at a time while they are rewritten:
         they hold no message bodies, so this is short, and purges are few.
         """
-        cursor = connection.cursor()
-        cursor.execute("SET statement_timeout = 0; SET lock_timeout = '60s'")
-        for table in schema.metadata.sorted_tables:
-            cursor.execute(sql.SQL("VACUUM (FULL, ANALYZE) {}").format(sql.Identifier(table.name)))
-        cursor.execute("RESET statement_timeout; RESET lock_timeout")
+        with closing(self.connect(writes=True)) as connection:
+            cursor = connection.cursor()
+            cursor.execute("SET statement_timeout = 0; SET lock_timeout = '60s'")
+            for table in schema.metadata.sorted_tables:
+                name = sql.Identifier(table.name)
+                cursor.execute(sql.SQL("VACUUM (FULL, ANALYZE) {}").format(name))

@@ -3,22 +3,28 @@
 Laws:
 - BEGIN IMMEDIATE: a writer waits at the door, never in the middle (no SQLITE_BUSY at an upgrade).
 - `synchronous=FULL`: with NORMAL a power cut takes commits that were acknowledged.
+- What is deleted is zeroed (`secure_delete`), and what stays of it elsewhere is scrubbed in slices
+  (`storage.scrub`), so that a purge keeps no writer waiting.
 - After CORRUPT or IOERR the connection is closed: SQLite may report them for a passing fault.
 """
 
 import sqlite3
+import subprocess
+import sys
+from contextlib import closing
 from pathlib import Path
 
 import sqlalchemy as sa
 
-from storage.backend import Connection, Fault
+from storage import scrub
+from storage.backend import Fault
 from storage.unit import Cursor
 from um.core.errors import UnavailableError
 
 BUSY_TIMEOUT_SECONDS = 5.0
 """How long a writer waits for one of another process (a command line beside the server)."""
 
-_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON")
 _TEMPORARY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM}
 _GONE = {
     sqlite3.SQLITE_IOERR,
@@ -93,15 +99,28 @@ class SqliteBackend:
             return Fault.TEMPORARY
         return Fault.GONE if primary in _GONE else Fault.NONE
 
-    def compact(self, connection: Connection) -> None:
-        """Write the file anew with what lives only, and empty the log on both sides of it.
+    def compact(self) -> None:
+        """Zero what belongs to nobody, in a process of its own, and empty the log on both sides of it.
 
+        A file that cannot be scrubbed is written anew, which keeps writers out meanwhile.
         Raises UnavailableError while a reader keeps the log from being emptied.
         """
-        cursor = connection.cursor()
-        _empty_log(cursor)
-        cursor.execute("VACUUM")
-        _empty_log(cursor)
+        done = subprocess.run(  # noqa: S603 - our own program
+            [sys.executable, "-m", "storage.scrub", str(self.path), str(BUSY_TIMEOUT_SECONDS)],
+            stdin=subprocess.DEVNULL,
+            check=False,
+        )
+        if done.returncode == scrub.UNKNOWN_LAYOUT:
+            self._write_anew()
+        elif done.returncode:
+            raise UnavailableError("The database is being read; its log could not be emptied")
+
+    def _write_anew(self) -> None:
+        with closing(connect(self.path, writes=True)) as connection:
+            cursor = connection.cursor()
+            _empty_log(cursor)
+            cursor.execute("VACUUM")
+            _empty_log(cursor)
 
 
 def _empty_log(cursor: sqlite3.Cursor) -> None:

@@ -140,6 +140,7 @@ async def move_in(folder: Path, account_id: AccountId) -> None:
         tx.records.set_mark(f"lamp:{account_id}", SECRET)
         tx.accounts.set_preference(account_id, "retention.voice", SECRET)
         tx.numbers.add_alias("2001", E164(NUMBER))
+        tx.annotations.put(account_id, None, {"/private/comment": SECRET.encode()})
 
     await store.run("move-in", move_in_txn)
     await store.close()

@@ -548,7 +548,7 @@ class Store(Protocol):
         ...
 
     async def compact(self) -> None:
-        """Make what was deleted unreadable: checkpoint(TRUNCATE) and VACUUM."""
+        """Leave nothing readable of what was deleted. Raises UnavailableError if it is in use."""
         ...
 
     async def trim_changes(self, before: datetime) -> int:
