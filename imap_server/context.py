@@ -228,6 +228,7 @@ class Context:
         self._account_stale = False
         try:
             account = await self.mailboxes.account(login.account.id)
+            revoked = await self.services.authenticator.was_revoked(login)
         except UnavailableError:
             self._account_stale = True
             return
@@ -237,6 +238,8 @@ class Context:
             raise SessionOverError("The state of this account has changed, log in again")
         if account.password_hash != login.account.password_hash:
             raise SessionOverError("The password was changed, log in again")
+        if revoked:
+            raise SessionOverError("The app password was revoked")
 
     @property
     def disabled(self) -> frozenset[str]:

@@ -31,6 +31,7 @@ from um.core.events import AccountChanged, MailboxChanged
 from um.core.ids import IngestKey
 from um.core.message import MessageKind
 from um.core.ports import NoMetrics
+from um.service.app_passwords import AppPasswords
 from um.service.delivery import Incoming
 from um.service.mailboxes import MailboxService
 
@@ -270,6 +271,25 @@ async def _login(stage: Stage, client: str, name: str) -> None:
     assert b"\r\nx OK " in answer, answer
 
 
+async def _app_login(stage: Stage, client: str, name: str) -> None:
+    made = await _app_passwords(stage).add(name, f"of {client}")
+    player = await stage.connect(client)
+    player.send(f"x LOGIN {name} {made}\r\n".encode())
+    await stage.settle()
+    answer = player.take_all()
+    assert b"\r\nx OK " in answer, answer
+
+
+async def _revoke(stage: Stage, client: str, name: str) -> None:
+    for each in await _app_passwords(stage).every(name):
+        if each.label == f"of {client}":
+            await _app_passwords(stage).remove(name, each.id)
+
+
+def _app_passwords(stage: Stage) -> AppPasswords:
+    return AppPasswords(stage.house.store, stage.house.clock, stage.house.settings)
+
+
 async def _select(stage: Stage, client: str, name: str, mailbox: str) -> None:
     await _login(stage, client, name)
     stage.clients[client].send(f"y SELECT {mailbox}\r\n".encode())
@@ -314,6 +334,8 @@ COMMANDS: list[tuple[str, Callable[..., Awaitable[object]]]] = [
     (r"deposit (\w+) to (\w+)(?: about (.+))?", _deposit),
     (r"account (\w+)", _account),
     (r"login (\w) as (\w+)", _login),
+    (r"login (\w) by an app password of (\w+)", _app_login),
+    (r"revoke that of (\w) of (\w+)", _revoke),
     (r"select (\w) as (\w+) in (.+)", _select),
     (r"after (\d+) s", lambda stage, seconds: stage.advance(float(seconds))),
     (r"suspend (\w+)(?: because (.+))?", _suspend),

@@ -69,13 +69,14 @@ class AppPasswords:
     async def remove(
         self, name: str, password_id: CredentialId, *, actor: str = "operator"
     ) -> None:
-        """Take one back: it opens nothing from the next login on. Raises NotFoundError."""
+        """Take one back: it opens nothing more, and what it had opened ends. Raises NotFoundError."""
         now = self._clock.now()
 
         def remove_txn(tx: Transaction) -> None:
             account = named_txn(tx, name, self._settings.domain)
             if not tx.credentials.remove_app_password(account.id, password_id):
                 raise NotFoundError("There is no such app password")
+            tx.accounts.save(account)  # as it is: who is logged in looks at it again
             tx.records.audit(
                 AuditRecord(now, actor, "app-password-removed", account.id, password_id)
             )

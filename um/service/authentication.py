@@ -26,7 +26,7 @@ from um.core.errors import (
     NotFoundError,
     UnavailableError,
 )
-from um.core.ids import AccountId
+from um.core.ids import AccountId, CredentialId
 from um.core.ports import Clock, Metrics, NoMetrics, PasswordHasher, Store, Transaction
 from um.policy import lockout
 from um.policy.lifecycle import Answer, Door, answer, closed_notice, suspended_notice
@@ -51,6 +51,8 @@ class Login:
     read_only: bool
     notice: str
     """What the owner should be told (a suspension and its reason); empty if nothing."""
+    app_password: CredentialId | None = None
+    """Which one opened it; None if it was the account's own password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ class Authenticator:
             account = await self._settled(attempt, attempt.account.id)
             await self._note_use(attempt.app_password, now)
             self._metrics.count("logins")
-            return _through(account, door)
+            return replace(_through(account, door), app_password=attempt.app_password.id)
         matches = await self._hasher.verify(_bounded(password), attempt.stored)
         if attempt.account is None or not matches:
             await self._fail(attempt.subjects, now)
@@ -129,6 +131,15 @@ class Authenticator:
         account = await self._settled(attempt, attempt.account.id)
         self._metrics.count("logins")
         return _through(account, door)
+
+    async def was_revoked(self, login: Login) -> bool:
+        """Whether the app password that opened a session has been taken back since."""
+        if login.app_password is None:
+            return False
+        owned = await self._store.read(
+            "app-passwords", lambda tx: tx.credentials.app_passwords_of(login.account.id)
+        )
+        return all(each.id != login.app_password for each in owned)
 
     async def verify_pin(self, account_id: AccountId, pin: str) -> Account:
         """Check the PIN of a mailbox as keyed on a telephone.

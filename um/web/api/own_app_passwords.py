@@ -66,7 +66,7 @@ async def remove_app_password(
     visitor: Writer,
     services: Services,
 ) -> None:
-    """Take one back: it opens nothing from the next login on."""
+    """Take one back: it opens nothing more, and what it had opened ends."""
     await services.app_passwords.remove(
         by_id(visitor.account.id), CredentialId(password_id), actor=OWNER
     )
