@@ -44,6 +44,11 @@ def section(name: str, *sections: str) -> set[Difference]:
     return {(f"BODY[{each}]", name) for each in sections}
 
 
+def decoded(name: str, path: str) -> set[Difference]:
+    """This part of a message differs when it is decoded."""
+    return {(f"BINARY[{path}]", name)}
+
+
 def search(key: str, *names: str) -> set[Difference]:
     """These messages are found by one of the two only."""
     return {(f"SEARCH {key}", name) for name in names}
@@ -75,13 +80,17 @@ QUIRKS: dict[str, set[Difference]] = {
         for difference in search(key, *BROKEN_TYPES)
     },
     "A multipart without boundary": structure("no boundary")
-    | section("no boundary", "1", "1.MIME"),
+    | section("no boundary", "1", "1.MIME")
+    | decoded("no boundary", "1"),
     "More than 200 parts": structure("500 parts")
     | section("500 parts", "500", "500.MIME")
+    | decoded("500 parts", "200")
+    | decoded("500 parts", "500")
     | search("BODY epilogue", "500 parts")
     | search("BODY text/plain", "500 parts")
     | search("BODY Content-Type", "500 parts")
     | search("TEXT epilogue", "500 parts"),
+    "BINARY of what has parts": decoded("voice", ""),
     "Unquoted parameters": structure("unquoted name"),
     "A parameter without value": structure("parameter without value"),
     "Encodings": structure("encoding without MIME-Version")
@@ -275,6 +284,39 @@ def test_every_section(both: Both) -> None:
                     differences.add((f"BODY[{wanted}]", name))
     assert differences == explained("BODY[")
     assert asked > 4000
+
+
+def leaves(body: list[Any], above: tuple[int, ...] = ()) -> Iterator[tuple[int, ...]]:
+    """The paths of the parts that have an encoding of their own."""
+    if isinstance(body[0], list):
+        for number, child in enumerate((each for each in body if isinstance(each, list)), 1):
+            yield from leaves(child, (*above, number))
+    elif body[0].lower() == b"message" and body[1].lower() == b"rfc822":
+        inside, path = body[8], above or (1,)
+        yield from leaves(inside, path if isinstance(inside[0], list) else (*path, 1))
+    else:
+        yield above or (1,)
+
+
+def test_decoded_parts(both: Both) -> None:
+    """BINARY and BINARY.SIZE of every part that has an encoding, whole and in pieces."""
+    structures = both.theirs.must(b"FETCH 1:* BODY").fetched()
+    differences: set[Difference] = set()
+    for number, name in enumerate(NAMES, 1):
+        found = list(leaves(structures[number]["BODY"]))
+        asked = [*found[:3], *found[199:200], found[-1]] if len(found) > MANY else found
+        for path in (
+            ".".join(map(str, each)) for each in [*asked, *([()] if name == "voice" else ())]
+        ):
+            for item in (
+                f"BINARY.PEEK[{path}]",
+                f"BINARY.SIZE[{path}]",
+                f"BINARY.PEEK[{path}]<1.5>",
+            ):
+                mine, others = both.ask(f"FETCH {number} {item}".encode())
+                alike = mine.word == others.word == "NO" or fetched(mine) == fetched(others)
+                differences |= set() if alike else {(f"BINARY[{path}]", name)}
+    assert differences == explained("BINARY[")
 
 
 def fetched(answer: Answer) -> Any:
