@@ -18,6 +18,7 @@ from um.telephony.sip.digest import (
 )
 from um.telephony.sip.grammar import SipSyntaxError
 from um.telephony.sip.guard import AMPLIFICATION, Guard
+from um.telephony.sip.guesses import MAX_GUESSES, MAX_KNOWN, WINDOW_SECONDS, Guesses
 from um.telephony.sip.layer import Hop
 
 STRANGER = Hop("UDP", ("198.51.100.7", 5060))
@@ -189,3 +190,59 @@ def test_any_text_is_credentials_or_the_one_error(text):
         verifier = Verifier("um.test", {"um": "x"}, random.Random(3))
         verdict = verifier.weigh(found, "INVITE", peer="192.0.2.1", branch="b", now=1.0)
         assert verdict is Verdict.BAD
+
+
+def hop(address):
+    return Hop("UDP", (address, 5060))
+
+
+def guess(desk, *, source, now=1000.0):
+    """One wrong password, in answer to a challenge that came to `source`."""
+    desk.send(request("INVITE", body=SDP), source=source, now=now)
+    if desk.answer:
+        desk.send(desk.proved(password="a guess"), source=source, now=now)
+    return bool(desk.answer)
+
+
+@pytest.mark.parametrize(
+    ("guesser", "neighbour", "other"),
+    [
+        ("198.51.100.7", "198.51.100.7", "198.51.100.8"),
+        ("2001:db8::7", "2001:db8::ffff:1", "2001:db8:0:1::7"),
+    ],
+)
+def test_who_guesses_is_heard_no_more_for_a_while(desk, guesser, neighbour, other):
+    """Not even with the right password; others are, and so is the guesser when the window is over."""
+    answered = [guess(desk, source=hop(guesser)) for _ in range(MAX_GUESSES + 3)]
+    assert answered == [True] * MAX_GUESSES + [False] * 3
+    assert desk.metrics.counts["sip_guessers_dropped"] == 3
+    assert not desk.send(request("OPTIONS"), source=hop(neighbour))
+    assert desk.answer == b""
+    desk.send(request("INVITE", body=SDP), source=hop(other))
+    assert desk.send(desk.proved(body=SDP), source=hop(other))
+    later = 1000.0 + WINDOW_SECONDS
+    desk.send(request("INVITE", body=SDP), source=hop(guesser), now=later)
+    assert desk.send(desk.proved(body=SDP), source=hop(guesser), now=later)
+
+
+def test_nobody_is_locked_out_by_a_forged_address(desk):
+    """Wrong answers to challenges that never came to that address count for nothing."""
+    text = desk.answer.decode()  # a challenge of the forger's own
+    nonce = re.search(r'nonce="([^"]+)"', text)[1]
+    core = hop("203.0.113.5")
+    for number in range(2 * MAX_GUESSES):
+        forged = desk.proved(password="x", nonce=nonce if number % 2 else f"{number:034x}")
+        desk.send(forged, source=core)
+    desk.send(request("INVITE", body=SDP), source=core)
+    assert desk.send(desk.proved(body=SDP), source=core)
+
+
+def test_guessers_of_many_addresses_take_bounded_memory():
+    """The longest known is forgotten."""
+    guesses = Guesses()
+    for number in range(MAX_KNOWN + 10):
+        for _ in range(MAX_GUESSES):
+            guesses.note(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}", 5.0)
+    assert len(guesses._windows) == MAX_KNOWN
+    assert not guesses.too_many("10.0.0.1", 5.0)
+    assert guesses.too_many(f"10.0.{(MAX_KNOWN + 9) >> 8}.{(MAX_KNOWN + 9) & 255}", 5.0)

@@ -149,8 +149,16 @@ class Verifier:
         given = credentials.response.lower().encode("utf-8", "surrogateescape")
         if not hmac.compare_digest(right.encode(), given):
             return Verdict.BAD
-        fresh = self._is_fresh(credentials.nonce, peer, now)
+        fresh = self.is_fresh(credentials.nonce, peer, now)
         return Verdict.GOOD if fresh and self._use(credentials, branch, now) else Verdict.STALE
+
+    def is_fresh(self, nonce: str, peer: str, now: float) -> bool:
+        """Whether the nonce was made for `peer`, and lately: then a challenge had reached it."""
+        seconds = _time_of(nonce)
+        if not 0 <= now - seconds <= NONCE_SECONDS:
+            return False
+        ours = self._nonce(peer, seconds).encode()
+        return hmac.compare_digest(ours, nonce.encode("utf-8", "surrogateescape"))
 
     def _use(self, credentials: Credentials, branch: str, now: float) -> bool:
         """Count one use; False for a count that was used before by another request."""
@@ -173,13 +181,6 @@ class Verifier:
         stamp = f"{seconds:010x}"
         seal = hmac.new(self._key, f"{stamp} {peer}".encode(), hashlib.sha256).hexdigest()
         return stamp + seal[:_SEAL_DIGITS]
-
-    def _is_fresh(self, nonce: str, peer: str, now: float) -> bool:
-        seconds = _time_of(nonce)
-        if not 0 <= now - seconds <= NONCE_SECONDS:
-            return False
-        ours = self._nonce(peer, seconds).encode()
-        return hmac.compare_digest(ours, nonce.encode("utf-8", "surrogateescape"))
 
 
 def _time_of(nonce: str) -> int:

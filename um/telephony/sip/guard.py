@@ -5,6 +5,7 @@ Laws:
   that such a request began. All else is dropped without a word, as if nobody were here.
 - An unproved request is answered at most once (401, without a transaction, so nothing repeats it),
   to the address it came from, by no more than 1.5 times its octets.
+- Who guesses too often is answered no more for a while (`um.telephony.sip.guesses`).
 - An ACK, a CANCEL or a BYE cannot be challenged or need not be: they pass by Call-ID and address.
 """
 
@@ -16,6 +17,7 @@ from um.core.ports import Metrics
 from um.telephony.randomness import Randomness, token
 from um.telephony.sip.digest import Credentials, Verdict, Verifier
 from um.telephony.sip.grammar import SipSyntaxError
+from um.telephony.sip.guesses import Guesses
 from um.telephony.sip.layer import Hop, echoed_fields, response_hop, stamp
 from um.telephony.sip.message import Field, Headers, Request, Response
 from um.telephony.sip.parser import MalformedMessageError, parse_message
@@ -34,6 +36,7 @@ class Guard:
     randomness: Randomness = field(repr=False)
     metrics: Metrics = field(repr=False)
     _known: OrderedDict[tuple[str, str], None] = field(default_factory=OrderedDict, repr=False)
+    _guesses: Guesses = field(default_factory=Guesses, repr=False)
 
     def admit(self, data: bytes, source: Hop, now: float) -> tuple[bool, tuple[bytes, Hop] | None]:
         """Look at one framed message of a stranger; raises nothing.
@@ -50,6 +53,9 @@ class Guard:
             if known in self._known:
                 self._known.move_to_end(known)
                 return True, None
+            return False, None
+        if self._guesses.too_many(source.address[0], now):
+            self.metrics.count("sip_guessers_dropped")
             return False, None
         verdict = self._weigh(message, source, now)
         if verdict is Verdict.GOOD:
@@ -78,6 +84,8 @@ class Guard:
             )
             if found is Verdict.BAD:
                 self.metrics.count("sip_digest_failures")
+                if self.verifier.is_fresh(credentials.nonce, source.address[0], now):
+                    self._guesses.note(source.address[0], now)
             elif verdict is not Verdict.GOOD:
                 verdict = found
         return verdict
