@@ -209,7 +209,7 @@ def _line(context: Context, watch: Watch, found: Difference) -> bytes:
     match found:
         case NameChanged(old, None):
             assert old is not None, "it had a name"
-            return responses.list_line(b"LIST", [b"\\NonExistent"], old, utf8=context.utf8)
+            return _list_gone(context, watch, old)
         case NameChanged(old, new):
             assert new is not None, "it has a name"
             return _list(context, watch, new, old_name=old)
@@ -235,6 +235,13 @@ def _list(context: Context, watch: Watch, name: str, *, old_name: str | None = N
         watch.listed = {each.name: each for each in found}
     listed = watch.listed.get(name)
     if listed is None:
-        attributes = [b"\\NonExistent", *([b"\\Subscribed"] if name in subscribed else [])]
-        return responses.list_line(b"LIST", attributes, name, utf8=context.utf8)
+        return _list_gone(context, watch, name)
     return line(b"LIST", listed, utf8=context.utf8, old_name=old_name)
+
+
+def _list_gone(context: Context, watch: Watch, name: str) -> bytes:
+    """A name without a folder; it may be subscribed all the same."""
+    attributes = [b"\\NonExistent"]
+    if name in watch.look.subscribed:
+        attributes.append(b"\\Subscribed")
+    return responses.list_line(b"LIST", attributes, name, utf8=context.utf8)

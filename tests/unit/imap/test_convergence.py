@@ -3,7 +3,7 @@
 import asyncio
 import re
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.support.house import PASSWORD
@@ -90,6 +90,17 @@ SILENT = {b"\\Flagged", b"\\Answered"}
 """What COMMANDS change with a silent STORE: who asked for it is told nothing."""
 RETIRED = re.compile(rb"^\* SEARCH|^\* \d+ RECENT|[\\]Recent|\[UNSEEN", re.MULTILINE)
 """What IMAP4rev2 knows no more (RFC 9051 Appendix E)."""
+NOTIFIES = [
+    f"NOTIFY SET ({which} (MessageNew MessageExpunge FlagChange))"
+    for which in ("SELECTED", "SELECTED-DELAYED")
+]
+EXPUNGED = [
+    ("deposit", "", ""),
+    ("A", "NOOP", ""),
+    ("A", "STORE {set} +FLAGS (\\Deleted)", "1"),
+    ("A", "EXPUNGE", ""),
+    ("B", "FETCH {set} (UID FLAGS)", "1"),
+]
 HOLDS = ("FETCH", "STORE", "SEARCH", "SORT")
 
 
@@ -110,6 +121,11 @@ async def say(stage: Stage, belief: Belief, command: str) -> bytes:
         assert not RETIRED.search(output), output
     belief.rev2 = belief.rev2 or command == "ENABLE IMAP4rev2"
     return tagged[0]
+
+
+def hear(stage: Stage, belief: Belief, *, delayed: bool) -> None:
+    """What NOTIFY tells between commands (RFC 5465 §6.1)."""
+    belief.take(stage.clients[belief.name].take_all(), holds_expunge=delayed)
 
 
 async def everything(stage: Stage, belief: Belief) -> dict[int, frozenset[bytes]]:
@@ -137,17 +153,19 @@ async def story(steps, enabled) -> None:
         await stage.connect(name)
         await say(stage, belief, f'LOGIN alice "{PASSWORD}"')
         if name == "B" and enabled:
-            await say(stage, belief, f"ENABLE {enabled}")
+            await say(stage, belief, enabled)
         await say(stage, belief, "SELECT INBOX")
     for who, command, numbers in steps:
         if who == "deposit":
             await stage.deposit("voice", "alice")
             await stage.settle()
+            hear(stage, beliefs["B"], delayed="DELAYED" in enabled)
             continue
         belief = beliefs[who]
         if "{set}" in command and not belief.uids:
             continue
         await say(stage, belief, command.replace("{set}", numbers))
+        hear(stage, beliefs["B"], delayed="DELAYED" in enabled)
     for belief in beliefs.values():
         await say(stage, belief, "NOOP")
     seen = []
@@ -169,7 +187,9 @@ async def story(steps, enabled) -> None:
 
 
 @settings(max_examples=150, deadline=None)
-@given(STEPS, st.sampled_from(["", "IMAP4rev2"]))
+@given(STEPS, st.sampled_from(["", "ENABLE IMAP4rev2", *NOTIFIES]))
+@example(EXPUNGED, NOTIFIES[0])
+@example(EXPUNGED, NOTIFIES[1])
 def test_three_sessions_converge(steps, enabled):
     """Whatever three clients and the telephone do, each is told all, in terms it can follow."""
     asyncio.run(story(steps, enabled))

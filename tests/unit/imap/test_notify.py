@@ -95,6 +95,7 @@ async def logged_in(stage: Stage, *names: str) -> None:
 
 @settings(max_examples=80, deadline=None)
 @given(st.lists(st.tuples(ACTIONS, NAMES, NAMES), max_size=25))
+@example([(act + " {0}", "x", "x") for act in ("CREATE", "SUBSCRIBE", "DELETE")])
 @example([("deposit", "x", "x"), ("RENAME {0} {1}", "INBOX", "x")])
 def test_a_listener_knows_all(actions):
     """Random folders, messages, flags, subscriptions and notes of another session."""
