@@ -7,6 +7,7 @@ the client counts by number, a UID that changes, a tagged answer that is not OK.
 import asyncio
 import re
 import time
+from collections import deque
 from dataclasses import dataclass, field
 
 FETCH = re.compile(rb"\* (\d+) FETCH \((.*)\)", re.DOTALL)
@@ -88,17 +89,22 @@ class Belief:
     def _vanished(self, gone: set[int], *, earlier: bool, holds: bool) -> None:
         if holds and not earlier:
             raise ProtocolError("VANISHED while the client counts by number")
-        if not earlier and gone - set(self.uids) and None not in self.uids:
-            raise ProtocolError("VANISHED of what was never there")
-        unknown = len(gone - set(self.uids)) if not earlier else 0
+        if not earlier:
+            for uid in sorted(gone - set(self.uids)):
+                self._forget_unknown(uid)
         self.uids = [uid for uid in self.uids if uid not in gone]
-        while unknown:  # they were among those that only EXISTS had told of
-            self.uids.reverse()
-            self.uids.remove(None)
-            self.uids.reverse()
-            unknown -= 1
         for uid in gone:
             self.flags.pop(uid, None)
+
+    def _forget_unknown(self, uid: int) -> None:
+        """One that only EXISTS had told of is gone: it stood between its neighbours by UID."""
+        place = 0
+        for at, known in enumerate(self.uids):
+            if known is not None and known < uid:
+                place = at + 1
+        if place >= len(self.uids) or self.uids[place] is not None:
+            raise ProtocolError(f"VANISHED of {uid}, which was never there")
+        del self.uids[place]
 
     def _fetched(self, number: int, items: bytes) -> None:
         if not 1 <= number <= len(self.uids):
@@ -132,6 +138,8 @@ class Client:
         self.qresync = False
         self._port, self._times = port, times
         self._number = 0
+        self.heard: deque[bytes] = deque(maxlen=80)
+        """What was said last, both ways, for who looks into an error."""
 
     async def connect(self, name: str, password: str, *, qresync: bool) -> None:
         """Log in, and turn QRESYNC on if asked to."""
@@ -187,6 +195,7 @@ class Client:
         text = command.encode()
         if literal is not None:
             text += b" {%d+}\r\n" % len(literal) + literal
+        self.heard.append(b"> " + tag + b" " + text[:200])
         start = time.perf_counter()
         self._writer.write(tag + b" " + text + b"\r\n")
         await self._writer.drain()
@@ -205,6 +214,7 @@ class Client:
         """IDLE for a while, believing what comes."""
         self._number += 1
         tag = b"m%d" % self._number
+        self.heard.append(b"> " + tag + b" IDLE")
         self._writer.write(tag + b" IDLE\r\n")
         ends = time.monotonic() + seconds
         pending = asyncio.ensure_future(self._response())
@@ -256,5 +266,6 @@ class Client:
             text += line
             match = LITERAL.search(line)
             if match is None:
+                self.heard.append(text[:200])
                 return text[:-2]
             await self._reader.readexactly(int(match[1]))

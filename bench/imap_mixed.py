@@ -41,6 +41,8 @@ class Outcome:
     """Views that were compared."""
     errors: list[str] = field(default_factory=list)
     differences: list[str] = field(default_factory=list)
+    heard: list[bytes] = field(default_factory=list)
+    """What the client had heard that met the first error."""
     cpu_seconds: float = 0.0
     grown_octets: int = 0
 
@@ -228,7 +230,10 @@ class Load:
     async def _play(self, player: Player, until: float) -> None:
         while time.monotonic() < until and not self.outcome.errors:
             who = f"{player.account}/{player.number}"
+            before = len(self.outcome.errors)
             await self._guarded(who, player.turn())
+            if len(self.outcome.errors) > before:
+                self.outcome.heard += list(player.client.heard)
             await asyncio.sleep(player.random.uniform(0, 0.2))
 
     async def _guarded(self, who: str, work: "asyncio.Future[None] | object") -> None:
@@ -346,6 +351,8 @@ differences** in {outcome.views} views at {outcome.checkpoints} checkpoints. CPU
     )
     for problem in (outcome.errors + outcome.differences)[:20]:
         print(problem)
+    for line in outcome.heard:
+        print("   ", line.decode("ascii", "replace").rstrip())
     sys.exit(bool(outcome.errors or outcome.differences))
 
 

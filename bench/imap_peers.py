@@ -43,7 +43,7 @@ class Peer:
 
 
 @contextmanager
-def running(folder: Path, *, pymap: bool = True) -> Iterator[list[Peer]]:
+def running(folder: Path, *, pymap: bool = True, fsync: str = "always") -> Iterator[list[Peer]]:
     """All of them, ours first, each with an empty INBOX."""
     folder.chmod(0o755)
     limits = {"max_connections_per_account": 2000, "max_connections_per_address": 2000}
@@ -56,7 +56,7 @@ def running(folder: Path, *, pymap: bool = True) -> Iterator[list[Peer]]:
         server.add_account("bench", password="bench bench bench")
         files = (server.certificate, server.data_dir / "self-signed.key")
         dovecot = stack.enter_context(
-            Dovecot(folder / "dovecot", certificate=files[0], key=files[1])
+            Dovecot(folder / "dovecot", fsync=fsync, certificate=files[0], key=files[1])
         )
         peers = [
             Peer(
