@@ -40,8 +40,8 @@ from um.web.webhook import HttpWebhooks
 from voicemail.files import ConvertedFiles
 
 LEAST_TOKEN_CHARACTERS = 16
-RESUME_SECONDS = 30.0
-"""How often exports are looked for that a process which is gone was making."""
+RESUME_SECONDS = 300.0
+"""How often exports are looked for that a process which is gone was making: it reads all preferences."""
 SWEEP_SECONDS = 3600.0
 """How often exports whose day is over are looked for."""
 
