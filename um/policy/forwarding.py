@@ -35,6 +35,8 @@ CONFIRMATION_WINDOW = timedelta(hours=24)
 FIRST_RETRY = timedelta(minutes=1)
 LAST_RETRY = timedelta(hours=4)
 GIVE_UP_AFTER = timedelta(days=5)
+LEAST_ATTEMPTS = 8
+"""Two hours of them: nothing is given up because we, or the clock, were away for five days."""
 KEPT_AFTER_END = timedelta(days=14)
 """How long a row is known after its end: mail comes back days later."""
 
@@ -137,13 +139,14 @@ def may_copy(trace: Trace, own: Collection[str]) -> bool:
 def next_try(attempts: int, created_at: datetime, now: datetime) -> datetime | None:
     """When to try again after `attempts` (1 or more) that failed; None: give up.
 
-    1, 2, 4 … minutes, at most 4 hours; the last try is five days after the first.
+    1, 2, 4 … minutes, at most 4 hours; the last try is five days after the first, and the eighth at
+    the soonest.
     """
     end = created_at + GIVE_UP_AFTER
-    if now >= end:
-        return None
-    doubled = FIRST_RETRY * (1 << min(attempts - 1, 16))
-    return min(now + min(doubled, LAST_RETRY), end)
+    again = now + min(FIRST_RETRY * (1 << min(attempts - 1, 16)), LAST_RETRY)
+    if now < end:
+        return min(again, end)
+    return again if attempts < LEAST_ATTEMPTS else None
 
 
 def mode_for(mode: CopyMode, attached_octets: int) -> CopyMode:

@@ -20,6 +20,7 @@ from um.policy.forwarding import (
     BOUNCE_WINDOW,
     GIVE_UP_AFTER,
     LAST_RETRY,
+    LEAST_ATTEMPTS,
     MAX_ADDRESSES,
     MAX_ATTACHED_OCTETS,
     Trace,
@@ -69,11 +70,22 @@ def test_back_off(attempts, age_seconds):
     """Never sooner than a minute (but for the last), never later than four hours, never past the end."""
     now = NOON + timedelta(seconds=age_seconds)
     again = next_try(attempts, NOON, now)
-    if age_seconds >= GIVE_UP_AFTER.total_seconds():
+    if age_seconds >= GIVE_UP_AFTER.total_seconds() and attempts >= LEAST_ATTEMPTS:
         assert again is None
+    elif age_seconds >= GIVE_UP_AFTER.total_seconds():
+        assert timedelta(minutes=1) <= again - now <= LAST_RETRY
     else:
         assert now < again <= min(now + LAST_RETRY, NOON + GIVE_UP_AFTER)
         assert again - now >= timedelta(minutes=1) or again == NOON + GIVE_UP_AFTER
+
+
+def test_a_server_that_was_away_gives_nothing_up_at_once():
+    """Stopped for a week, or its clock was: the first attempts that fail are not the last."""
+    now, tried = NOON + timedelta(days=7), 0
+    while (again := next_try(tried + 1, NOON, now)) is not None:
+        tried, now = tried + 1, again
+    assert tried == LEAST_ATTEMPTS - 1
+    assert now - (NOON + timedelta(days=7)) > timedelta(hours=2)
 
 
 @given(st.text(max_size=300))
