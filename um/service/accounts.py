@@ -319,6 +319,7 @@ class AccountService:
             self._move_numbers(tx, changed, now)
             if state is AccountState.CLOSED:
                 tx.credentials.end_sessions_of(account.id)
+                tx.credentials.end_links_of(account.id)
             self._audit(tx, account, event, actor, detail)
             return changed
 

@@ -198,6 +198,24 @@ def test_a_link_that_was_used_is_not_mailed():
     run(story())
 
 
+@pytest.mark.parametrize("by", ["removing the address", "closing"])
+def test_a_link_in_the_wrong_hands_ends(by):
+    """What was mailed to an address that is removed opens nothing more; nor after a reopening."""
+    house = Forgetful()
+
+    async def story():
+        (token,) = await house.asked()
+        if by == "closing":
+            await house.accounts.close("alice")
+            await house.accounts.reopen("alice")
+        else:
+            await house.book.remove(house.account.id, OWN)
+        with pytest.raises(NotFoundError):
+            await house.reset.use(token, NEW)
+
+    run(story())
+
+
 def test_storage_trouble_is_told_to_nobody(monkeypatch):
     """The work after the answer raises nothing."""
     house = Forgetful()

@@ -143,7 +143,10 @@ class AddressBook:
     async def remove(
         self, account_id: AccountId, address: str, *, actor: str = "operator"
     ) -> ForwardAddress:
-        """Remove an address, with what still waits for it. Raises NotFoundError, as `add`."""
+        """Remove an address, with what still waits for it. Raises NotFoundError, as `add`.
+
+        A link for a forgotten password that is open ends: who reads the mail there may have it.
+        """
         now = self._clock.now()
 
         def remove_address_txn(tx: Transaction) -> ForwardAddress:
@@ -152,6 +155,7 @@ class AddressBook:
             if found is None:
                 raise NotFoundError("There is no such address")
             tx.addresses.remove(found.id)
+            tx.credentials.end_links_of(account_id)
             tx.outbox.cancel(account_id, found.address, now)
             _audit_txn(tx, account_id, "forward-address-remove", actor, now)
             return found
