@@ -54,7 +54,11 @@ class HttpWebhooks:
                 status = await self._post(urlsplit(url), body, headers)
         except TimeoutError as error:
             raise RelayDeferredError("The webhook did not answer in time") from error
-        except (OSError, h11.ProtocolError) as error:
+        except (
+            OSError,
+            UnicodeError,
+            h11.ProtocolError,
+        ) as error:  # IDNA of a host is UnicodeError
             raise RelayDeferredError(f"The webhook failed: {type(error).__name__}") from error
         if status == GONE:
             raise RelayRefusedError("The webhook answered 410 Gone")
@@ -65,13 +69,7 @@ class HttpWebhooks:
         secure = url.scheme == "https"
         host = url.hostname or ""
         port = url.port or (443 if secure else 80)
-        address = await self._resolved(host, port)
-        reader, writer = await asyncio.open_connection(
-            address,
-            port,
-            ssl=self._tls if secure else None,
-            server_hostname=host if secure else None,
-        )
+        reader, writer = await self._connected(host, port, secure=secure)
         try:
             return await _exchange(reader, writer, url, body, headers)
         finally:
@@ -79,15 +77,31 @@ class HttpWebhooks:
             with suppress(OSError, TimeoutError):
                 await asyncio.wait_for(writer.wait_closed(), 1)
 
-    async def _resolved(self, host: str, port: int) -> str:
-        """An address of `host` that may be spoken to. Raises RelayDeferredError if there is none."""
+    async def _connected(
+        self, host: str, port: int, *, secure: bool
+    ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """A connection to the first address of `host` that takes one. Raises OSError, as below."""
+        failure: OSError | None = None
+        for address in await self._resolved(host, port):
+            try:
+                return await asyncio.open_connection(
+                    address,
+                    port,
+                    ssl=self._tls if secure else None,
+                    server_hostname=host if secure else None,
+                )
+            except OSError as error:
+                failure = failure or error
+        raise failure or RelayDeferredError("The webhook's host has no address that may be used")
+
+    async def _resolved(self, host: str, port: int) -> list[str]:
+        """The addresses of `host` that may be spoken to, the nearest first."""
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        for *_, sockaddr in found:
-            address = str(sockaddr[0])
-            if may_reach(address, self._allowed) and is_meant(host, address):
-                return address
-        raise RelayDeferredError("The webhook's host has no address that may be used")
+        addresses = [str(sockaddr[0]) for *_, sockaddr in found]
+        return [
+            each for each in addresses if may_reach(each, self._allowed) and is_meant(host, each)
+        ]
 
 
 def is_meant(host: str, address: str) -> bool:

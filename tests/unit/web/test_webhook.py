@@ -105,8 +105,9 @@ def test_the_address_that_was_checked_is_the_one_spoken_to(monkeypatch):
 
 
 def test_a_forbidden_address_among_others_is_passed_over(monkeypatch):
-    """The first that may be spoken to is taken; none of the others is ever dialled."""
-    addresses = ["fd00:ec2::254", "100.100.100.200", "::ffff:10.0.0.1", "93.184.216.34"]
+    """Those that may be spoken to are tried in turn; none of the others is ever dialled."""
+    public = ["2606:4700::1111", "93.184.216.34"]
+    addresses = ["fd00:ec2::254", public[0], "100.100.100.200", "::ffff:10.0.0.1", public[1]]
     dialled = []
 
     async def getaddrinfo(_loop, _host, port, **_):
@@ -120,7 +121,14 @@ def test_a_forbidden_address_among_others_is_passed_over(monkeypatch):
     monkeypatch.setattr(asyncio, "open_connection", open_connection)
     with pytest.raises(RelayDeferredError):
         asyncio.run(HttpWebhooks().post("https://crm.example.net/", b"", {}))
-    assert dialled == ["93.184.216.34"]
+    assert dialled == public
+
+
+@pytest.mark.parametrize("host", ["a" * 64 + ".example.net", "a..b.example.net"])
+def test_a_name_that_can_be_none_is_told(host):
+    """Python's IDNA raises an error of its own."""
+    with pytest.raises(RelayDeferredError):
+        asyncio.run(HttpWebhooks().post(f"https://{host}/", b"", {}))
 
 
 def test_a_url_that_turned_wrong_is_never_posted_to():
