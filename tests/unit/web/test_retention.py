@@ -110,6 +110,8 @@ def test_under_a_legal_hold_no_rule_takes_anything(web):
     web.op.put(f"{ALICE}/fax", json={"older_than_days": 30})
     hold = {"on": True, "reason": "case 7"}
     web.op.put("/api/v1/accounts/alice/legal-hold", json=hold)
+    assert web.op.get(ALICE).json()["legal_hold"]
+    assert "legal_hold" not in web.logged_in().get(OWN).json()
     assert web.op.post(f"{ALICE}/dry-run").json() == []
     assert web.op.post("/api/v1/retention/dry-run").json() == []
 

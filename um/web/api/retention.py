@@ -74,6 +74,13 @@ class RetentionDocument(Document):
     kinds: dict[MessageKind, ChosenDocument]
 
 
+class AccountRetention(RetentionDocument):
+    """The same, and whether anything may go at all."""
+
+    legal_hold: bool
+    """Nothing of the account is deleted, whatever the rules say; a dry run finds nothing."""
+
+
 class OwnChoice(Given):
     """What shall become of one kind: kept, or moved to Trash after some days."""
 
@@ -157,28 +164,28 @@ async def try_own_rules(visitor: Writer, services: Services) -> list[ExpiryDocum
 
 
 @router.get("/accounts/{name}/retention")
-async def show_rules(name: Name, _: Reader, services: Services) -> RetentionDocument:
+async def show_rules(name: Name, _: Reader, services: Services) -> AccountRetention:
     """Show what becomes of an account's old messages, by kind."""
-    return await _shown(services, name)
+    return await _shown_of(services, name)
 
 
 @router.put("/accounts/{name}/retention/{kind}")
 async def choose_rule(
     name: Name, kind: RuledKind, given: AccountChoice, token: Clerk, services: Services
-) -> RetentionDocument:
+) -> AccountRetention:
     """Choose for an account. A new rule rests until a day after its dry run."""
     word = given.word(kind, given.action)
     await services.retention.choose(name, kind, word, reason=given.reason, actor=actor(token))
-    return await _shown(services, name)
+    return await _shown_of(services, name)
 
 
 @router.delete("/accounts/{name}/retention/{kind}")
 async def drop_rule(
     name: Name, kind: RuledKind, token: Clerk, services: Services
-) -> RetentionDocument:
+) -> AccountRetention:
     """Let an account go by the rule for all again, if there is one."""
     await services.retention.choose(name, kind, None, actor=actor(token))
-    return await _shown(services, name)
+    return await _shown_of(services, name)
 
 
 @router.post("/accounts/{name}/retention/dry-run")
@@ -202,6 +209,11 @@ async def try_rules_for_all(_: Clerk, services: Services) -> list[SumDocument]:
     """
     now = services.clock.now()
     return _sums(await services.retention.dry_run(), now)
+
+
+async def _shown_of(services: WebServices, name: str) -> AccountRetention:
+    shown, account = await _shown(services, name), (await services.accounts.show(name)).account
+    return AccountRetention(kinds=shown.kinds, legal_hold=account.legal_hold_at is not None)
 
 
 async def _shown(services: WebServices, name: str) -> RetentionDocument:
