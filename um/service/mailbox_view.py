@@ -19,12 +19,13 @@ from um.core.account import Account, Usage
 from um.core.at_once import BlobsAtOnce, Glancing, glance_of
 from um.core.errors import NotFoundError, UnavailableError
 from um.core.ids import AccountId, ContentId, MailboxId, ModSeq, Uid
-from um.core.message import Content, Entry, Mailbox, MailboxStatus, Vanished
+from um.core.message import Content, Entry, Mailbox, MailboxStatus, MessageKind, Vanished
 from um.core.ports import BlobStore, Clock, Store, Transaction
 from um.mime.index import PartIndex
 from um.mime.sparse import MissingOctetsError, Sparse
 from um.mime.text import Searchable, searchable_text
 from um.service.content_cache import ContentCache
+from um.service.homes import home_txn, inboxes_txn
 from um.service.mailbox_folders import known_txn, owned_txn
 from um.service.mailbox_index import ENTRIES_KEPT, MailboxIndex, MailboxIndexes
 
@@ -136,6 +137,21 @@ class MailboxView:
     async def find(self, account_id: AccountId, name: str) -> Mailbox:
         """The folder of that name. Raises NotFoundError."""
         return await self._glance("find-mailbox", lambda tx: known_txn(tx, account_id, name))
+
+    async def inboxes(self, account_id: AccountId) -> list[Mailbox]:
+        """INBOX and the folders that kinds of messages have or had of their own."""
+        return await self._store.read("inboxes", lambda tx: inboxes_txn(tx, account_id))
+
+    async def home(self, account_id: AccountId, kind: MessageKind) -> Mailbox:
+        """The folder that new messages of that kind go into. Raises NotFoundError."""
+
+        def home_or_none_txn(tx: Transaction) -> Mailbox | None:
+            return home_txn(tx, account_id, kind)
+
+        home = await self._store.read("home", home_or_none_txn)
+        if home is None:
+            raise NotFoundError
+        return home
 
     async def status(self, account_id: AccountId, name: str) -> MailboxStatus:
         """Its counts. Raises NotFoundError."""

@@ -12,24 +12,22 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
-from um.core.errors import InvalidError, NotFoundError, QuotaExceededError
+from um.core.errors import InvalidError, QuotaExceededError
 from um.core.ids import AccountId, MailboxId, ModSeq, Uid
 from um.core.message import (
     DELETED,
-    INBOX,
     TRASH,
     Copied,
     Entry,
     FlagOperation,
     Mailbox,
-    MessageKind,
 )
 from um.core.ports import BlobStore, Clock, Store, Transaction
 from um.policy.quota import copy_fits, fits
 from um.service.annotations import AnnotationService
 from um.service.appending import Appending, check_size
 from um.service.delivery import Delivered, Delivery
-from um.service.homes import home_txn, inboxes_txn
+from um.service.homes import send_home_txn
 from um.service.mailbox_folders import (
     TRASH_USE,
     GoneError,
@@ -273,21 +271,6 @@ class MailboxService(MailboxView):
 
         return await self._change("move", account_id, move_txn)
 
-    async def inboxes(self, account_id: AccountId) -> list[Mailbox]:
-        """INBOX and the folders that kinds of messages have or had of their own."""
-        return await self._store.read("inboxes", lambda tx: inboxes_txn(tx, account_id))
-
-    async def home(self, account_id: AccountId, kind: MessageKind) -> Mailbox:
-        """The folder that new messages of that kind go into. Raises NotFoundError."""
-
-        def home_or_none_txn(tx: Transaction) -> Mailbox | None:
-            return home_txn(tx, account_id, kind)
-
-        home = await self._store.read("home", home_or_none_txn)
-        if home is None:
-            raise NotFoundError
-        return home
-
     async def discard(
         self, account_id: AccountId, mailbox_id: MailboxId, *, uids: Collection[Uid]
     ) -> Transfer:
@@ -304,17 +287,7 @@ class MailboxService(MailboxView):
 
         def restore_txn(tx: Transaction) -> Transfer:
             owned_txn(tx, account_id, mailbox_id)
-            homes: dict[MailboxId, tuple[Mailbox, list[Uid]]] = {}
-            for uid in uids:
-                entry = tx.messages.entry(mailbox_id, uid)
-                home = home_txn(tx, account_id, entry.kind) if entry is not None else None
-                if home is not None:
-                    homes.setdefault(home.id, (home, []))[1].append(uid)
-            target, moved = target_txn(tx, account_id, INBOX), list[Copied]()
-            for home, theirs in homes.values():
-                target = home
-                moved += tx.messages.move(mailbox_id, theirs, home.id, now)
-            return Transfer(target, moved)
+            return Transfer(*send_home_txn(tx, account_id, mailbox_id, uids, now))
 
         return await self._change("restore", account_id, restore_txn)
 
