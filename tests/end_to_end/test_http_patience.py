@@ -33,6 +33,7 @@ class Site:
         self.go_on = asyncio.Event()
         self.ended = asyncio.Event()
         self.metrics = PrometheusMetrics()
+        self.patience = Patience()
         self.bound = Listen("127.0.0.1", 0)
         self.clients: list[Client] = []
         self.app = Starlette(
@@ -106,8 +107,8 @@ def on_site(story: Callable[[Site], Awaitable[None]], **limits: object) -> None:
 @asynccontextmanager
 async def opened(tls: ssl.SSLContext | None = None, **limits: object) -> AsyncIterator[Site]:
     site = Site()
-    patience = Patience(metrics=site.metrics, **limits)  # type: ignore[arg-type]
-    server = HttpServer(site.app, Listen("127.0.0.1", 0), tls=tls, patience=patience)
+    site.patience = Patience(metrics=site.metrics, **limits)  # type: ignore[arg-type]
+    server = HttpServer(site.app, Listen("127.0.0.1", 0), tls=tls, patience=site.patience)
     site.bound = await server.start()
     try:
         yield site
@@ -247,15 +248,82 @@ def test_a_proxy_has_all_of_them() -> None:
     on_site(story, per_address=1, trusted=lambda host: host == "127.0.0.1")
 
 
-def test_a_handshake_that_never_ends(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
-    """Over TLS the connection is cut before it is anybody's."""
+@pytest.fixture(scope="module")
+def tls(tmp_path_factory: pytest.TempPathFactory) -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """The server's side, and that of a client who trusts it."""
+    certificate, key = self_signed(tmp_path_factory.mktemp("tls"))
+    ours = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ours.load_cert_chain(certificate, key)
+    theirs = ssl.create_default_context(cafile=str(certificate))
+    theirs.check_hostname = False
+    return ours, theirs
+
+
+async def ask_over_tls(site: Site, theirs: ssl.SSLContext, *, source: str = "127.0.0.1") -> bytes:
+    """A whole request in the first flight after the handshake; the answer."""
+    reader, writer = await site.connect(source=source)
+    await writer.start_tls(theirs, server_hostname="localhost")
+    writer.write(HEAD)
+    return await reader.readuntil(b"well")
+
+
+def test_over_tls_all_is_as_it_was(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    """Many at once, each with its own handshake; then nobody is counted any more."""
+    ours, theirs = tls
+
+    async def story(site: Site) -> None:
+        answers = await asyncio.gather(*(ask_over_tls(site, theirs) for _ in range(20)))
+        assert all(each.startswith(b"HTTP/1.1 200") for each in answers)
+        assert site.patience.open_connections == 20
+        for _, writer in site.clients:
+            writer.close()
+        while site.patience.open_connections:
+            await asyncio.sleep(0.01)
+
+    on_site(story, tls=ours, per_address=20)
+
+
+def test_a_handshake_that_never_ends(
+    tls: tuple[ssl.SSLContext, ssl.SSLContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is cut, and holds one of the address's places only so long."""
     monkeypatch.setattr(web_server, "HANDSHAKE_SECONDS", SOON)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(*self_signed(tmp_path))
+    ours, theirs = tls
+
+    async def story(site: Site) -> None:
+        slow = [await site.connect() for _ in range(3)]
+        for _, writer in slow:
+            writer.write(b"\x16\x03\x01")
+        refused, _ = await site.connect()
+        assert await ended(refused)
+        assert (await ask_over_tls(site, theirs, source="127.0.0.9")).startswith(b"HTTP/1.1 200")
+        assert all([await ended(reader) for reader, _ in slow])
+        while site.patience.open_connections > 1:
+            await asyncio.sleep(0.01)
+        assert (await ask_over_tls(site, theirs)).startswith(b"HTTP/1.1 200")
+
+    on_site(story, tls=ours, per_address=3)
+
+
+def test_no_tls_at_all_is_cut(tls: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    """A browser that speaks in clear to the port of TLS, and one that goes away at once."""
+    ours, _ = tls
 
     async def story(site: Site) -> None:
         reader, writer = await site.connect()
-        writer.write(b"\x16\x03\x01")
-        assert await reader.read() == b""
+        writer.write(HEAD)
+        assert await ended(reader)
+        _, writer = await site.connect()
+        writer.transport.abort()
+        while site.patience.open_connections:
+            await asyncio.sleep(0.01)
 
-    on_site(story, tls=context)
+    on_site(story, tls=ours)
+
+
+async def ended(reader: asyncio.StreamReader) -> bool:
+    """Read to the end, however it comes; no answer of HTTP was among it."""
+    try:
+        return b"HTTP" not in await reader.read()
+    except ConnectionError:
+        return True

@@ -4,12 +4,13 @@ Laws:
 - A request's head comes whole within HEAD_SECONDS of the connection, or of its first octet on a kept
   one, however it trickles; so does the rest of a body that nobody reads.
 - Who does not read an answer, so that nothing of it leaves for READING_SECONDS, is cut.
-- One address (one /64 of IPv6) holds `per_address` connections of a listener at most; proxies and
-  machines of the operator's (`trusted`) any number.
+- One address (one /64 of IPv6) holds `per_address` connections of a listener at most, those that have
+  not begun TLS among them; proxies and machines of the operator's (`trusted`) any number.
 - Bodies that are read have limits of their own (`um.web.bodies`); answers that stream have none.
 """
 
 import asyncio
+import ssl
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -50,6 +51,11 @@ class Patience:
     metrics: Metrics = field(default_factory=NoMetrics)
     _open: Counter[str] = field(default_factory=Counter, repr=False)
 
+    @property
+    def open_connections(self) -> int:
+        """Those that are counted now."""
+        return self._open.total()
+
     def admit(self, address: str) -> bool:
         """Count one more connection in, or say no."""
         where = origin(address)
@@ -70,25 +76,32 @@ class Patience:
 class PatientProtocol(H11Protocol):
     """uvicorn's protocol over h11, which loses its patience."""
 
-    def __init__(self, patience: Patience, **options: Any) -> None:
+    def __init__(self, patience: Patience, *, at_door: bool = False, **options: Any) -> None:
         super().__init__(**options)
         self._patience = patience
+        self._at_door = at_door
+        """`TlsDoor` has counted the connection, and counts it out."""
         self._address = ""
         self._admitted = False
+        self._made = False
+        self._early = b""
         self._head: asyncio.TimerHandle | None = None
         self._reading: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Count the connection in, or send it away."""
-        peer = transport.get_extra_info("peername")
-        self._address = str(peer[0]) if isinstance(peer, tuple) else ""
-        self._admitted = self._patience.admit(self._address)
+        self._made = True
+        self._address = _address(transport)
+        self._admitted = self._at_door or self._patience.admit(self._address)
         if not self._admitted:
             transport.write(_BUSY)
             transport.close()
             return
         super().connection_made(transport)
         self._watch()
+        if self._early:
+            early, self._early = self._early, b""
+            self.data_received(early)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Count it out."""
@@ -96,12 +109,15 @@ class PatientProtocol(H11Protocol):
         self._stop_reading_watch()
         if self._admitted:
             self._admitted = False
-            self._patience.release(self._address)
             super().connection_lost(exc)
+            if not self._at_door:
+                self._patience.release(self._address)
 
     def data_received(self, data: bytes) -> None:
         """A piece of a request, however small."""
-        if self._admitted and not self.transport.is_closing():
+        if not self._made:
+            self._early += data  # TLS has shaken hands, and we are told in a moment
+        elif self._admitted and not self.transport.is_closing():
             super().data_received(data)
             self._watch()
 
@@ -158,3 +174,91 @@ class PatientProtocol(H11Protocol):
         if self._reading is not None:
             self._reading.cancel()
             self._reading = None
+
+
+class TlsDoor(asyncio.Protocol):
+    """Counts a connection before its TLS begins, which has HANDSHAKE_SECONDS.
+
+    Args:
+        patience: of the listener.
+        tls: the listener's.
+        make: the protocol behind it, told that it is counted here.
+        handshake_seconds: how long the handshake may take.
+    """
+
+    def __init__(
+        self,
+        patience: Patience,
+        tls: ssl.SSLContext,
+        make: Callable[[], PatientProtocol],
+        *,
+        handshake_seconds: float = HANDSHAKE_SECONDS,
+    ) -> None:
+        self._patience = patience
+        self._tls = tls
+        self._make = make
+        self._seconds = handshake_seconds
+        self._task: asyncio.Task[None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Count the connection in, or cut it: there is no saying why in clear."""
+        assert isinstance(transport, asyncio.Transport)
+        address = _address(transport)
+        if not self._patience.admit(address):
+            transport.abort()
+            return
+        transport.pause_reading()  # what comes now is TLS's
+        self._task = asyncio.get_running_loop().create_task(self._open(transport, address))
+
+    async def _open(self, transport: asyncio.Transport, address: str) -> None:
+        """Shake hands and pass on; the connection is counted out when its socket is gone."""
+        loop, inner = asyncio.get_running_loop(), self._make()
+        counted = _Counted(inner, partial(self._patience.release, address))
+        try:
+            opened = await loop.start_tls(
+                transport,
+                counted,
+                self._tls,
+                server_side=True,
+                ssl_handshake_timeout=self._seconds,
+            )
+        except (OSError, TimeoutError):  # ssl.SSLError is an OSError
+            transport.abort()
+            counted.release()
+            return
+        if opened is not None:
+            inner.connection_made(opened)
+
+
+class _Counted(asyncio.Protocol):
+    """Passes on what TLS tells; the end is counted once, whether the handshake succeeded or not."""
+
+    def __init__(self, inner: PatientProtocol, release: Callable[[], None]) -> None:
+        self._inner = inner
+        self._release: Callable[[], None] | None = release
+
+    def release(self) -> None:
+        if self._release is not None:
+            self._release()
+            self._release = None
+
+    def data_received(self, data: bytes) -> None:
+        self._inner.data_received(data)
+
+    def eof_received(self) -> None:
+        self._inner.eof_received()
+
+    def pause_writing(self) -> None:
+        self._inner.pause_writing()
+
+    def resume_writing(self) -> None:
+        self._inner.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.release()
+        self._inner.connection_lost(exc)
+
+
+def _address(transport: asyncio.BaseTransport) -> str:
+    peer = transport.get_extra_info("peername")
+    return str(peer[0]) if isinstance(peer, tuple) else ""

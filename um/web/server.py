@@ -10,7 +10,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from um.config import Listen
-from um.web.patience import HANDSHAKE_SECONDS, Patience, PatientProtocol
+from um.web.patience import HANDSHAKE_SECONDS, Patience, PatientProtocol, TlsDoor
 
 DRAIN_SECONDS = 5
 MAX_CONNECTIONS = 2000
@@ -30,26 +30,28 @@ class _Guest(uvicorn.Server):
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Listen as uvicorn does, but wait for a TLS handshake no longer than we mean to."""
+        """Listen as uvicorn does, but with our own door before TLS."""
         await self.lifespan.startup()
         loop, config = asyncio.get_running_loop(), self.config
 
-        def protocol() -> asyncio.Protocol:
+        tls, patience = config.ssl, self._patience
+
+        def in_clear() -> PatientProtocol:
             return PatientProtocol(
-                self._patience,
+                patience,
+                at_door=tls is not None,
                 config=config,
                 server_state=self.server_state,
                 app_state=self.lifespan.state,
             )
 
+        def protocol() -> asyncio.Protocol:
+            if tls is None:
+                return in_clear()
+            return TlsDoor(patience, tls, in_clear, handshake_seconds=HANDSHAKE_SECONDS)
+
         self.servers = [
-            await loop.create_server(
-                protocol,
-                sock=each,
-                ssl=config.ssl,
-                ssl_handshake_timeout=HANDSHAKE_SECONDS if config.ssl else None,
-                backlog=config.backlog,
-            )
+            await loop.create_server(protocol, sock=each, backlog=config.backlog)
             for each in sockets or ()
         ]
         self.started = True
