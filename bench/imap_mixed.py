@@ -1,7 +1,9 @@
 """Many IMAP clients at once, on shared mailboxes, while mail comes in: nothing may be said wrong.
 
 Each client does what mail programs do, at random, and believes what it is told. At every checkpoint
-all of them stop, and what each believes is compared with what a session sees that has just begun.
+all of them stop, and what each believes is compared with what a session sees that has just begun. At
+the end the server is killed, and all is compared once more with what it has kept on disk: what lies
+in its memory would tell both sides the same mistake.
 """
 
 import argparse
@@ -264,10 +266,19 @@ class Load:
 
     async def _check(self) -> None:
         """Compare what every client believes with what a new session is shown."""
-        self.outcome.checkpoints += 1
         for player in self.players:
             await player.client.ask("NOOP")
             await player.client.learn()
+        await self._compare_all()
+
+    async def compare_afresh(self, imap_port: int) -> None:
+        """Compare what was believed at the end with what a server tells that was killed then."""
+        self.imap_port = imap_port
+        if not self.outcome.errors:
+            await self._guarded("after the kill", self._compare_all())
+
+    async def _compare_all(self) -> None:
+        self.outcome.checkpoints += 1
         for account in self.accounts:
             fresh = Client(self.imap_port, {})
             await fresh.connect(account, PASSWORD, qresync=False)
@@ -311,6 +322,8 @@ def mixed(folder: Path, *, seconds: float, clients: int, check_seconds: float) -
         asyncio.run(load.run(seconds, check_seconds))
         load.outcome.cpu_seconds = cpu_seconds(server.pid) - cpu
         load.outcome.grown_octets = pss_octets(server.pid) - memory
+        server.restart()
+        asyncio.run(load.compare_afresh(server.address("imap").port))
         faults = [line for line in server.log_text().splitlines() if "command failed" in line]
     load.outcome.errors += faults
     return load.outcome
@@ -346,7 +359,7 @@ def main() -> None:
         notes=f"""
 {given.clients} clients on {-(-given.clients // CLIENTS_AN_ACCOUNT)} accounts for {outcome.seconds:.0f} s: {commands} commands ({commands / outcome.seconds:.0f}/s),
 {outcome.delivered} messages by LMTP meanwhile, every second client with QRESYNC. **{len(outcome.errors)} protocol errors, {len(outcome.differences)} state
-differences** in {outcome.views} views at {outcome.checkpoints} checkpoints. CPU of the server {outcome.cpu_seconds:.0f} s; it grew by
+differences** in {outcome.views} views at {outcome.checkpoints} checkpoints, the last after `kill -9`. CPU of the server {outcome.cpu_seconds:.0f} s; it grew by
 {outcome.grown_octets / 1e6:.0f} MB. The clients share the two cores with it; each pauses 0.1 s between two commands.""",
     )
     for problem in (outcome.errors + outcome.differences)[:20]:
