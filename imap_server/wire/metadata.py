@@ -10,6 +10,7 @@ MAX_ENTRIES = 100
 """In one command."""
 _ENTRY = re.compile(rb"/(?:private|shared)(?:/[\x20-\x24\x26-\x29\x2b-\x2e\x30-\x7e]+)+")
 _VENDOR = re.compile(r"/(?:private|shared)/vendor(?:/[^/]+)?")
+_ROOTS = (b"/private", b"/shared")
 MAX_ENTRY = 255
 _DEPTHS: dict[bytes, int | None] = {b"0": 0, b"1": 1, b"INFINITY": None}
 
@@ -22,7 +23,11 @@ def parse_get(scan: Scanner) -> c.GetMetadata:
     name = mailbox(scan)
     scan.space()
     options.read(scan)
-    entries = scan.listed(lambda: _entry(scan)) if scan.next_is(b"(") else [_entry(scan)]
+
+    def wanted() -> str:
+        return _entry(scan, roots=options.depth != 0)
+
+    entries = scan.listed(wanted) if scan.next_is(b"(") else [wanted()]
     if len(entries) > MAX_ENTRIES:
         raise BadCommandError("Too many entries")
     return c.GetMetadata(name, tuple(dict.fromkeys(entries)), options.max_octets, options.depth)
@@ -71,9 +76,14 @@ class _Options:
         self.depth = _DEPTHS[written]
 
 
-def _entry(scan: Scanner) -> str:
-    """An entry's name, in lower case: it knows no case (§3.2)."""
+def _entry(scan: Scanner, *, roots: bool = False) -> str:
+    """An entry's name, in lower case: it knows no case (§3.2).
+
+    With `roots` also `/private` and `/shared`, which have no value and all entries below them.
+    """
     written = scan.astring().lower()
+    if roots and written in _ROOTS:
+        return written.decode("ascii")
     if not _ENTRY.fullmatch(written) or len(written) > MAX_ENTRY:
         raise BadCommandError("Invalid entry name")
     name = written.decode("ascii")
