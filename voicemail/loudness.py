@@ -23,7 +23,7 @@ LEAST_GAIN = 1.05
 """Less than this is not heard and not worth a pass over the samples."""
 CEILING = 32_000
 """No sample is lifted above this: clipping is worse than quiet."""
-MEASURED_EVERY = 4
+MEASURED_EVERY = 8
 """Speech does not change so fast that every frame must be measured."""
 
 
@@ -47,7 +47,7 @@ def gain_for(samples: "array[int]", *, threshold: int = SILENCE_LEVEL) -> float:
 
 
 def _loud_sums(samples: Sequence[int], floor: int) -> list[int]:
-    """Sums of the absolute samples of the loud ones among every fourth frame."""
+    """Sums of the absolute samples of the loud ones among every eighth frame."""
     starts = range(0, len(samples) - FRAME + 1, MEASURED_EVERY * FRAME)
     sums = (sum(map(abs, samples[start : start + FRAME])) for start in starts)
     return [total for total in sums if total >= floor]

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from array import array
 
 BIT_RATE_KBPS = 24
-QUALITY = 5
-"""LAME's scale, 0 best; 5 takes a quarter of the time of 2, with no difference heard in speech."""
+QUALITY = 7
+"""LAME's scale. 7 takes two thirds of the time of 5 and, at this bit rate, comes nearer to the speech (decision 0034)."""
 ENCODER_DELAY = 576
 """Samples that LAME puts before the first (ENCDELAY in its `encoder.h`)."""
 FRAME_SAMPLES = 576
