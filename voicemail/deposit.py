@@ -9,6 +9,7 @@ Laws:
 """
 
 import asyncio
+import os
 from datetime import datetime
 from functools import partial
 from uuid import uuid4
@@ -55,6 +56,7 @@ class Deposits:
         self._settings = settings
         self._settlement = Settlement(delivery, store, steps)
         self._metrics = metrics or NoMetrics()
+        self._renderers = asyncio.Semaphore(max(1, (os.cpu_count() or 1) // 2))
         self._attempts = Attempts(
             "voicemail",
             self._attempt,
@@ -118,10 +120,8 @@ class Deposits:
         account = await self._settlement.account(facts.account_id)
         if account is None:
             return await self._settlement.gone(entry)
-        started = self._clock.monotonic()
         try:
-            rendered = await asyncio.to_thread(self._render, entry, account, facts, keep=keep)
-            self._metrics.observe("voicemail_render_seconds", self._clock.monotonic() - started)
+            rendered = await self._rendered(entry, account, facts, keep=keep)
             if rendered is None:
                 return await self._settlement.miss(entry, facts, history.line(facts, MISSED))
             return await self._deliver(entry, facts, *rendered)
@@ -129,6 +129,16 @@ class Deposits:
             return await self._settlement.gone(entry)
         except OSError as error:
             raise UnavailableError from error
+
+    async def _rendered(
+        self, entry: SpoolEntry, account: Account, facts: CallFacts, *, keep: bool
+    ) -> tuple[Recording, bytes] | None:
+        """What `_render` makes, when it is this entry's turn: calls that go on need processors, too."""
+        async with self._renderers:
+            started = self._clock.monotonic()
+            rendered = await asyncio.to_thread(self._render, entry, account, facts, keep=keep)
+            self._metrics.observe("voicemail_render_seconds", self._clock.monotonic() - started)
+            return rendered
 
     def _render(
         self, entry: SpoolEntry, account: Account, facts: CallFacts, *, keep: bool
