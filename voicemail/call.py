@@ -84,6 +84,7 @@ class VoicemailCall:
     def answered(self) -> None:
         """The call is up: greet, and open the spool meanwhile."""
         self._started_at = self._house.clock.now()
+        self._call.be_at_ease(at_ease=True)
         self._line.feed(events.Answered())
         if not self._refusal:
             self._opening = self._house.spawn(self._open_spool())
@@ -248,7 +249,9 @@ class VoicemailCall:
                 self._recorder.append(samples)
             case events.StartRecording():
                 log.info("voicemail.recording", call=self._call.info.call_id)
+                self._call.be_at_ease(at_ease=True)
             case events.Pause():
+                self._call.be_at_ease(at_ease=False)
                 self._recorder.pause()
             case events.PlayRecording():
                 self._line.play(self._recorder.latest())
@@ -256,12 +259,15 @@ class VoicemailCall:
                 self._recorder.again()
             case events.Finish(keep, urgent):
                 self._settled = True
+                self._call.be_at_ease(at_ease=False)
                 self._house.spawn(self._finish(keep=keep, urgent=urgent))
             case events.Transfer():
+                self._call.be_at_ease(at_ease=False)
                 operator = self._house.settings.operator or ""
                 self._call.transfer(operator, lambda: self._line.feed(events.TransferRefused()))
             case events.LogIn():
                 self._settled = True
+                self._call.be_at_ease(at_ease=False)
                 self._owner = RetrievalCall(self._house, self._call, door=Door.GREETING)
                 self._house.spawn(self._give_back())
 

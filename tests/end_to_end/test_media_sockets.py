@@ -5,9 +5,12 @@ from collections import Counter
 
 import pytest
 
-from um.telephony.media_sockets import MOST_ROUNDS, PolledSockets
+from um.clock import SystemClock
+from um.telephony.datagrams import MOST_AT_ONCE
+from um.telephony.media_sockets import PolledSockets
 
 HOST = "127.0.0.1"
+CLOCK = SystemClock()
 
 
 def bound(sockets, receive, host=HOST):
@@ -29,8 +32,8 @@ def sender():
 
 def test_all_that_came_is_given_out_in_order(sender):
     """With its source and the time; nothing before `read`."""
-    sockets, heard = PolledSockets(), []
-    media, address = bound(sockets, lambda *each: heard.append(each))
+    sockets, heard = PolledSockets(CLOCK), []
+    media, address = bound(sockets, heard.extend)
     for number in range(5):
         sender.sendto(bytes([number]), address)
     assert heard == []
@@ -41,40 +44,43 @@ def test_all_that_came_is_given_out_in_order(sender):
 
 
 def test_a_flood_on_one_socket_starves_no_other(sender):
-    """At most MOST_ROUNDS of one are taken at a time; what is left comes the next times."""
-    sockets, heard = PolledSockets(), Counter()
-    media = [bound(sockets, lambda *_, name=name: heard.update([name])) for name in "ab"]
-    for _ in range(3 * MOST_ROUNDS):
+    """At most MOST_AT_ONCE of one are taken at a time; what is left comes the next times."""
+    sockets, heard = PolledSockets(CLOCK), Counter()
+    media = [
+        bound(sockets, lambda taken, name=name: heard.update(name for _ in taken)) for name in "ab"
+    ]
+    for _ in range(3 * MOST_AT_ONCE):
         sender.sendto(b"flood", media[0][1])
     sender.sendto(b"speech", media[1][1])
     sockets.read(7.0)
-    assert heard == {"a": MOST_ROUNDS, "b": 1}
+    assert heard == {"a": MOST_AT_ONCE, "b": 1}
     for _ in range(3):
         sockets.read(7.0)
-    assert heard == {"a": 3 * MOST_ROUNDS, "b": 1}
+    assert heard == {"a": 3 * MOST_AT_ONCE, "b": 1}
 
 
 def test_what_waits_at_the_end_is_given_out(sender):
     """More than a beat would take, of this socket alone; one that is closed meanwhile gives no more."""
-    sockets, heard = PolledSockets(), []
-    media, address = bound(sockets, lambda data, *_: heard.append(data))
+    sockets, heard = PolledSockets(CLOCK), []
+    media, address = bound(sockets, lambda taken: heard.extend(data for data, _, _ in taken))
     other, elsewhere = bound(sockets, lambda *_: pytest.fail("not asked"))
     sender.sendto(b"other", elsewhere)
-    for number in range(2 * MOST_ROUNDS):
+    for number in range(2 * MOST_AT_ONCE):
         sender.sendto(bytes([number]), address)
-    media.take_last(7.0)
-    assert heard == [bytes([number]) for number in range(2 * MOST_ROUNDS)]
-    media.take_last(7.0)
+    media.take(7.0)
+    assert heard == [bytes([number]) for number in range(2 * MOST_AT_ONCE)]
+    media.take(7.0)
     media.close()
-    media.take_last(7.0)
+    media.take(7.0)
     other.close()
 
 
 def test_what_fails_or_ends_with_one_datagram_holds_up_no_other(sender):
     """A receiver that raises, and one that closes both sockets in the middle of a round."""
-    sockets, heard = PolledSockets(), []
+    sockets, heard = PolledSockets(CLOCK), []
 
-    def receive(data, _source, _now):
+    def receive(taken):
+        ((data, _source, _at),) = taken
         heard.append(data)
         if data == b"bad":
             raise ZeroDivisionError
@@ -97,7 +103,7 @@ def test_what_fails_or_ends_with_one_datagram_holds_up_no_other(sender):
 
 def test_a_port_that_is_taken_is_refused():
     """So that the next pair is tried."""
-    sockets = PolledSockets()
+    sockets = PolledSockets(CLOCK)
     media, address = bound(sockets, print)
     with pytest.raises(OSError, match="in use"):
         sockets.bind(*address, print)
@@ -107,8 +113,8 @@ def test_a_port_that_is_taken_is_refused():
 
 def test_a_socket_that_is_given_away_lives_on(sender):
     """Its datagrams are its new owner's alone."""
-    sockets, heard = PolledSockets(), []
-    media, address = bound(sockets, lambda data, *_: heard.append(data))
+    sockets, heard = PolledSockets(CLOCK), []
+    media, address = bound(sockets, lambda taken: heard.extend(data for data, _, _ in taken))
     given = media.detach()
     media.close()
     sender.sendto(b"fax", address)
@@ -121,8 +127,10 @@ def test_a_socket_that_is_given_away_lives_on(sender):
 
 def test_ipv6_sources_are_host_and_port():
     """As everywhere else; flow and scope are nobody's business."""
-    sockets, heard = PolledSockets(), []
-    media, address = bound(sockets, lambda data, source, now: heard.append(source), host="::1")
+    sockets, heard = PolledSockets(CLOCK), []
+    media, address = bound(
+        sockets, lambda taken: heard.extend(source for _, source, _ in taken), host="::1"
+    )
     with socket.socket(socket.AF_INET6, socket.SOCK_DGRAM) as phone:
         phone.bind(("::1", 0))
         phone.sendto(b"x", address)

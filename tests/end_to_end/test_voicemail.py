@@ -125,7 +125,7 @@ def test_a_message_is_left_over_a_stream(tmp_path: Path, transport: str) -> None
         report: list[CallReport] = []
 
         def place() -> None:
-            steps = [Silence(1), Press("#"), WaitForBeep(10), Say(words()), Press("#")]
+            steps = [Silence(1), Press("#"), WaitForBeep(10), Say(words()), Press("##")]
             uri = f"sip:{NUMBER}@{sip.host}:{sip.port};transport={transport.lower()}"
             caller = "+15559870005"
             report.append(

@@ -37,6 +37,7 @@ class FakeCall:
     media_changed: Any = None
     make_way: Any = None
     t38_offers: int = 0
+    at_ease: bool = False
 
     @classmethod
     def to(cls, account, number, **changes):
@@ -54,6 +55,9 @@ class FakeCall:
 
     def stop_playing(self):
         self.stopped += 1
+
+    def be_at_ease(self, *, at_ease):
+        self.at_ease = at_ease
 
     def hang_up(self):
         self.hung_up += 1

@@ -149,15 +149,26 @@ class MemoryMedia:
     def __init__(self, reactor, host, port, receive):
         self.reactor, self.receive = reactor, receive
         self.waiting = []
-        """Datagrams and their sources that no beat has read."""
+        """Datagrams, their sources and times, that no beat has read."""
+        self.resting = False
         self.udp = reactor.listenUDP(port, self, interface=host)
 
     def datagramReceived(self, data, address):
-        self.receive(data, address, self.reactor.seconds())
+        if self.resting:
+            self.waiting.append((data, address, self.reactor.seconds()))
+        else:
+            self.receive([(data, address, self.reactor.seconds())])
 
-    def take_last(self, now):
-        while self.waiting:
-            self.receive(*self.waiting.pop(0), now)
+    def take(self, now, most=512):
+        taken, self.waiting = self.waiting[:most], self.waiting[most:]
+        if taken:
+            self.receive(taken)
+        return len(taken) < most
+
+    def rest(self, *, resting):
+        self.resting = resting
+        if not resting:
+            self.take(self.reactor.seconds())
 
     def send(self, data, address):
         self.udp.write(data, address)

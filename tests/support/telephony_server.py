@@ -3,7 +3,7 @@
 `python -m tests.support.telephony_server FOLDER [KEY=VALUE …]` prints `{"listening": […]}` and then
 one JSON line an event; recordings go to FOLDER as raw samples. The dialled name picks what happens:
 
-- `record…`: beep of 0.3 s at 1 kHz, then record until the caller hangs up; `#` ends the call.
+- `record…`: beep of 0.3 s at 1 kHz, then record, at ease, until the caller hangs up; `#` ends the call.
 - `echo…`: what is heard is said.
 - `slow…`: is never answered by itself.
 - `crash…`: fails at the first sound.
@@ -66,6 +66,7 @@ class Recording:
         call.answer()
 
     def answered(self) -> None:
+        self.call.be_at_ease(at_ease=True)
         self.call.play(BEEP)
 
     def audio(self, samples: bytes) -> None:
@@ -224,7 +225,7 @@ def main(folder: Path, words: list[str]) -> None:
         clock=SystemClock(),
         metrics=NoMetrics(),
         reactor=reactor,
-        sockets=PolledSockets(),
+        sockets=PolledSockets(SystemClock()),
         randomness=random.SystemRandom(),
         codecs=Codecs((*G711, *g729())),
         tones=SpanDSPToneDetector,

@@ -52,7 +52,7 @@ class TelephoneEdge:
             clock=ports.clock,
             metrics=ports.metrics,
             reactor=reactor,
-            sockets=PolledSockets(),
+            sockets=PolledSockets(ports.clock),
             randomness=SystemRandom(),
             codecs=Codecs((*G711, *installed())),
             tones=SpanDSPToneDetector,

@@ -129,6 +129,14 @@ class Call(Protocol):
         """Drop what is queued."""
         ...
 
+    def be_at_ease(self, *, at_ease: bool) -> None:
+        """Whether what is heard is only kept, and nobody waits for an answer to it.
+
+        Then sound and keys may be told a tenth of a second later, for a fraction of the work. While
+        something is played, or the caller does more than to go on speaking, it makes no difference.
+        """
+        ...
+
     def hang_up(self) -> None:
         """Send BYE at once. `ended` follows."""
         ...
@@ -180,7 +188,7 @@ class CallApplication(Protocol):
         ...
 
     def audio(self, samples: bytes) -> None:
-        """Take what the caller said, in order, about 200 ms at a time.
+        """Take what the caller said, in order, about 200 ms at a time (at ease 500 ms).
 
         Losses are concealed, so that the samples received have the call's true length.
         """

@@ -23,8 +23,9 @@ from um.telephony.application import (
     HandOver,
     MediaHandOver,
 )
-from um.telephony.call_media import CallMedia, Local, MediaHouse
+from um.telephony.call_media import CallMedia
 from um.telephony.changeover import PATIENCE_SECONDS, Changeover, Next
+from um.telephony.media_house import Local, MediaHouse
 from um.telephony.offer import NotAcceptableError, is_t38_alone
 from um.telephony.presses import Presses, Way
 from um.telephony.rtp.session import Audio, Digit, MediaLost, PlaybackFinished, RtpEvent
@@ -153,6 +154,9 @@ class LiveCall:
 
     def stop_playing(self) -> None:
         self._media.stop_playing()
+
+    def be_at_ease(self, *, at_ease: bool) -> None:
+        self._media.be_at_ease(at_ease=at_ease)
 
     def hang_up(self) -> None:
         """Send BYE; `ended` follows in the loop's next turn."""
@@ -323,7 +327,7 @@ class LiveCall:
     def signalled(self, digit: str) -> None:
         """A key press in INFO."""
         if self._media.started and not self._over:
-            self._media.tell_heard()
+            self._media.catch_up()
             self._press(digit, Way.INFO)
 
     def lost(self, reason: EndReason) -> None:
@@ -340,10 +344,6 @@ class LiveCall:
             self._sip.endpoint.reject(self.name, 480, "Temporarily Unavailable", self._now())
         self._finish(reason, later=True)
         self._sip.work()
-
-    def tick(self, now: float) -> None:
-        """Every 20 ms."""
-        self._media.tick(now)
 
     def _learn_answer(self, body: bytes) -> bool:
         try:
@@ -434,6 +434,7 @@ class LiveCall:
             return
         self._house.metrics.count(f"calls_handed_over_{name}")
         self._media.stop_playing()
+        self._media.be_at_ease(at_ease=False)
         self.begin_with(factory)
         if self._application is not None:
             self._guard(self._application.answered)

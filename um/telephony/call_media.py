@@ -2,59 +2,41 @@
 
 Laws:
 - Nothing that was heard is told before `start` (the ACK).
-- What is heard is told a fifth of a second at a time, and before whatever comes after it: an
-  application costs more than the codec.
+- What is heard is told a fifth of a second at a time (at ease half a second), and before whatever comes
+  after it: an application costs more than the codec.
 - After `hand_over` or `close` no datagram leaves and none is taken in; what is agreed of the media
   after that is for whoever has the socket.
+- Where nobody waits for an answer (`be_at_ease`), what comes is taken in every fifth beat only (`beats`).
 - There is RTP, or T.38 for whoever takes the socket; T.38 itself is not spoken here.
 - Knows no signalling: descriptions come and go as octets.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from typing import Final, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
+from typing import Final
 
 import structlog
 
 from um.core.errors import UnavailableError
-from um.core.ports import Clock, Metrics
 from um.telephony.application import SAMPLE_RATE, FaxMedia, MediaHandOver, ToneDetector
-from um.telephony.codec import Codecs
+from um.telephony.datagrams import Datagram
+from um.telephony.media_house import Local, MediaHouse
 from um.telephony.offer import PTIME_MS, Agreed, AgreedT38, MediaNegotiation, NotAcceptableError
-from um.telephony.randomness import Randomness
 from um.telephony.rtp.dtmf import DIGITS
 from um.telephony.rtp.g711 import PCMU
 from um.telephony.rtp.session import Audio, RtpEvent, RtpSession
 from um.telephony.rtp.source import Address
 from um.telephony.rtp.speaker import StreamState
-from um.telephony.settings import TelephonySettings
-from um.telephony.transport import MediaPort, MediaPorts
+from um.telephony.transport import MediaPort
 
 log = structlog.get_logger(__name__)
 
 _DISCARD_PORT = 9
 """RFC 863: where nobody listens, until the peer's first datagram says where it is."""
+MOST_AT_EASE: Final = 32
+"""Datagrams of a tenth of a second; more is a flood, or what a stall of the process has left."""
 _TOLD_OCTETS: Final = 2 * SAMPLE_RATE // 5
-
-
-class MediaHouse(Protocol):
-    """What the media of a call needs of the server around it."""
-
-    settings: TelephonySettings
-    clock: Clock
-    metrics: Metrics
-    randomness: Randomness
-    ports: MediaPorts
-    codecs: Codecs
-    tones: Callable[[], ToneDetector] | None
-
-
-@dataclass(frozen=True, slots=True)
-class Local:
-    """Where a call's listener is: what we bind media to, and what we advertise."""
-
-    bind: str
-    advertised: str
+_TOLD_AT_EASE_OCTETS: Final = SAMPLE_RATE
 
 
 class CallMedia:
@@ -71,7 +53,7 @@ class CallMedia:
     ) -> None:
         self._house = house
         self._tell = tell
-        self._name = name
+        self.name = name
         """The call, for the log."""
         self._core = core
         """The host that signals: media may come from there though its SDP names another."""
@@ -84,6 +66,7 @@ class CallMedia:
         self._handed_over = False
         self._tones: ToneDetector | None = None
         self._started = False
+        self._turn = house.beats.join(self)
         self._heard: list[bytes] = []
         self._heard_octets = 0
 
@@ -117,7 +100,7 @@ class CallMedia:
     def open(self) -> None:
         """Bind a port. Raises UnavailableError if there is none."""
         self._port = self._house.ports.open(
-            self._local.bind, self._receive, on_report=self._receive_report
+            self._local.bind, self._receive, on_report=self._receive_reports
         )
         session_id = self._house.randomness.getrandbits(48)
         self._negotiation = MediaNegotiation(
@@ -188,25 +171,66 @@ class CallMedia:
 
     def play(self, samples: bytes) -> None:
         if self._session is not None:
+            self._make_up(self._session)
+            self._turn.speak_up()
             self._session.play(samples)
 
     def stop_playing(self) -> None:
         if self._session is not None:
             self._session.stop_playing()
 
-    def tick(self, now: float) -> None:
-        """Every 20 ms."""
-        session = self._session
-        if session is None:
+    def be_at_ease(self, *, at_ease: bool) -> None:
+        """See `Call.be_at_ease`."""
+        self._turn.want(ease=at_ease)
+        if not at_ease:
+            self._rouse()
+
+    def speak(self, now: float) -> None:
+        """See `Member`."""
+        session, port = self._session, self._port
+        if session is None or port is None:
             return
-        session.tick(now)
+        beats = self._turn.owed()
+        ends = session.finishes_within(beats)
+        if ends:  # what came until now was said before the end, what comes from now on after it
+            port.take(now)
+        session.speak(beats)
+        self._send(session)
+        if ends:
+            session.listen(now)
+            self._tell_events(session)
+
+    def listen(self, now: float) -> None:
+        """See `Member`."""
+        session, port, turn = self._session, self._port, self._turn
+        if session is None or port is None:
+            return
+        all_came = True
+        if turn.at_ease:
+            self._make_up(session)
+            all_came = port.take(now, MOST_AT_EASE)
+        session.listen(now)
         self._send(session)
         self._tell_events(session)
+        if self._session is session:
+            turn.judge(calm=session.take_calm() and all_came, silent=session.is_silent)
+            port.rest(resting=turn.at_ease)
 
-    def _receive(self, data: bytes, address: Address, now: float) -> None:
+    def _make_up(self, session: RtpSession) -> None:
+        """Say what is due in the beats that have passed."""
+        session.speak(self._turn.owed())
+        self._send(session)
+
+    def _rouse(self) -> None:
+        """Listen in each beat again."""
+        self._turn.rouse()
+        if self._port is not None:
+            self._port.rest(resting=False)
+
+    def _receive(self, datagrams: Sequence[Datagram]) -> None:
         session = self._session
         if session is not None:
-            session.receive_datagram(data, address, now)
+            session.receive(datagrams)
             self._tell_events(session)
 
     def keys_in(self, samples: bytes) -> Iterator[str]:
@@ -220,9 +244,10 @@ class CallMedia:
             if tone in DIGITS and self._session is session:
                 yield tone
 
-    def _receive_report(self, data: bytes, address: Address, now: float) -> None:
-        if self._session is not None:
-            self._session.receive_report(data, address, now)
+    def _receive_reports(self, datagrams: Sequence[Datagram]) -> None:
+        for data, address, at in datagrams:
+            if self._session is not None:
+                self._session.receive_report(data, address, at)
 
     def _send(self, session: RtpSession) -> None:
         port = self._port
@@ -240,14 +265,25 @@ class CallMedia:
             if isinstance(event, Audio):
                 self._heard.append(event.samples)
                 self._heard_octets += len(event.samples)
-                if self._heard_octets >= _TOLD_OCTETS:
+                if self._heard_octets >= self._told_octets:
                     self.tell_heard()
             else:
                 self.tell_heard()
                 self._tell(event)
 
-    def tell_heard(self) -> None:
+    @property
+    def _told_octets(self) -> int:
+        return _TOLD_AT_EASE_OCTETS if self._turn.at_ease else _TOLD_OCTETS
+
+    def catch_up(self) -> None:
         """Tell what was heard before something that comes another way."""
+        if self._port is not None:
+            self._port.take(self._now())
+        self._rouse()
+        self.tell_heard()
+
+    def tell_heard(self) -> None:
+        """Tell what was heard and is not told yet."""
         if self._heard:
             self._tell(Audio(self._take_heard()))
 
@@ -261,6 +297,12 @@ class CallMedia:
 
     def hand_over(self) -> MediaHandOver:
         """Give the socket away with all it takes to go on. Raises UnavailableError without media."""
+        given = self._given_away()
+        self._handed_over = True
+        self._turn.leave()
+        return given
+
+    def _given_away(self) -> MediaHandOver:
         session, port = self._session, self._port
         if isinstance(self._agreed, AgreedT38) and port is not None:
             return self._hand_over_t38(port, self._agreed)
@@ -268,8 +310,8 @@ class CallMedia:
             raise UnavailableError("The call has no media to hand over")
         if not session.codec.waveform:
             raise UnavailableError(f"{session.codec.name} carries no modem")
+        self._make_up(session)
         self._end_session()
-        self._handed_over = True
         return MediaHandOver(
             socket=port.give_away(),
             remote=session.remote,
@@ -282,7 +324,6 @@ class CallMedia:
         )
 
     def _hand_over_t38(self, port: MediaPort, agreed: AgreedT38) -> MediaHandOver:
-        self._handed_over = True
         stream = self._new_stream()  # for audio, should the call go back to it
         return MediaHandOver(
             socket=port.give_away(),
@@ -319,7 +360,7 @@ class CallMedia:
         if session is None or not self._started:
             return
         if self._port is not None:
-            self._port.take_last(self._now())
+            self._port.take(self._now())
         if self._heard:
             yield self._take_heard()
         session.finish(self._now())
@@ -334,17 +375,19 @@ class CallMedia:
             for data, address in session.reports_to_send():
                 self._port.send_report(data, address)
         self._end_session()
+        self._turn.leave()
         if self._port is not None:
             self._port.close()
 
     def _end_session(self) -> None:
         session, self._session = self._session, None
+        self._rouse()
         self._take_heard()
         if session is not None:
             self._log(session)
 
     def _log(self, session: RtpSession) -> None:
-        log.info("telephony.media", call=self._name, **asdict(session.statistics))
+        log.info("telephony.media", call=self.name, **asdict(session.statistics))
 
     def _now(self) -> float:
         return self._house.clock.monotonic()

@@ -25,6 +25,7 @@ from um.telephony.application import (
     Router,
     ToneDetector,
 )
+from um.telephony.beats import Beats, Member
 from um.telephony.call import LiveCall, Local
 from um.telephony.codec import Codecs
 from um.telephony.media_sockets import MediaSockets
@@ -142,6 +143,7 @@ class TelephonyServer:
             settings.rtp_ports, sockets=sockets, randomness=randomness, metrics=metrics
         )
         self._sockets = sockets
+        self.beats = Beats()
         self._sip_ports: dict[SipPort, tuple[ListenAddress, Local]] = {}
         self._calls: dict[str, LiveCall] = {}
         self._routing: set[asyncio.Task[None]] = set()
@@ -278,13 +280,20 @@ class TelephonyServer:
             port.endpoint.respond(event.name, 489, "Bad Event", self.clock.monotonic())
 
     def _beat(self, now: float) -> None:
+        """Speak first: what hundreds of callers say must not make the others' prompts late."""
+        for media in self.beats.begin():
+            self._in_beat(media, media.speak, now)
         self._sockets.read(now)
-        for call in list(self._calls.values()):
-            try:
-                call.tick(now)
-            except Exception:
-                self.metrics.count("telephony_event_failures")
-                log.exception("telephony.beat-failed", call=call.info.call_id)
+        for media in self.beats.listeners():
+            self._in_beat(media, media.listen, now)
+
+    def _in_beat(self, media: Member, step: Callable[[float], None], now: float) -> None:
+        """What goes wrong with one call must not hold up the others."""
+        try:
+            step(now)
+        except Exception:
+            self.metrics.count("telephony_event_failures")
+            log.exception("telephony.beat-failed", call=media.name)
 
     # ---- new calls
 

@@ -20,7 +20,7 @@ from twisted.internet.protocol import DatagramProtocol
 
 from um.core.errors import InvalidError, UnavailableError
 from um.core.ports import Clock, Metrics
-from um.telephony.media_sockets import MediaSocket, MediaSockets, Receive
+from um.telephony.media_sockets import MOST_LAST, MediaSocket, MediaSockets, Receive
 from um.telephony.randomness import Randomness
 from um.telephony.sip.endpoint import Endpoint
 from um.telephony.sip.events import Event
@@ -271,10 +271,14 @@ class MediaPort:
             self._metrics.count("telephony_send_failures")
             log.debug("telephony.send-failed", address=address, error=repr(error))
 
-    def take_last(self, now: float) -> None:
-        """Give out the RTP that waits for a beat that will not be."""
+    def take(self, now: float, most: int = MOST_LAST) -> bool:
+        """Give out the RTP that waits, at most `most` datagrams; whether that was all."""
+        return self._rtp is None or self._rtp.take(now, most)
+
+    def rest(self, *, resting: bool) -> None:
+        """Whether RTP is given out by `take` alone, and not at each beat."""
         if self._rtp is not None:
-            self._rtp.take_last(now)
+            self._rtp.rest(resting=resting)
 
     def give_away(self) -> socket:
         """The RTP socket, for another process; its number stays taken."""

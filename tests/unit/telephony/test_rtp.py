@@ -445,6 +445,20 @@ def test_what_is_played_leaves_in_20_ms_packets_and_the_end_is_told():
     assert bed.session.stream == StreamState(2, 480, 77)
 
 
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(0, 12)), max_size=12), st.booleans())
+def test_beats_may_be_passed_together(script, longer):
+    """The same packets leave, whether beats pass one by one or several at once; sounds between them."""
+    together, singly = (Bed(ptime_ms=30 if longer else 20) for _ in range(2))
+    for beats, frames in script:
+        together.session.speak(beats)
+        for _ in range(beats):
+            singly.session.speak()
+        for bed in (together, singly):
+            bed.session.play(tone(440, 0.01 * frames))
+    assert together.session.datagrams_to_send() == singly.session.datagrams_to_send()
+    assert together.session.stream == singly.session.stream
+
+
 def test_stopping_playback_is_at_once_and_untold():
     bed = Bed()
     bed.session.play(tone(440, 1.0))

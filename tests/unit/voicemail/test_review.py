@@ -53,6 +53,42 @@ async def delivered(exchange, account, application):
     return entry, decode_mp3(audio_of(octets)), octets
 
 
+def test_media_is_at_ease_while_a_message_is_left_and_no_longer():
+    """In greeting and recording; not where keys are asked for, and again in another take."""
+
+    async def tell(exchange, account):
+        call, application = await exchange.to_recording(account)
+        assert call.at_ease
+        exchange.speak(application, say(FIRST))
+        application.digit("#")
+        assert not call.at_ease
+        application.digit("3")
+        application.playback_finished()
+        assert call.at_ease
+        exchange.speak(application, say(SECOND))
+        application.digit("#")
+        application.digit("1")
+        await settle()
+        assert not call.at_ease
+        await delivered(exchange, account, application)
+
+    story(tell)
+
+
+def test_an_owner_is_not_at_ease():
+    """Who logs in from the greeting is answered at once."""
+
+    async def tell(exchange, account):
+        call, application = await exchange.ring(account)
+        assert call.at_ease
+        application.digit("*")
+        assert not call.at_ease
+        application.ended(EndReason.CALLER)
+        await exchange.voicemail.drain()
+
+    story(tell, **{preferences.STAR_LOGIN: "yes"})
+
+
 @pytest.mark.parametrize("key", ["1", "#"])
 def test_accepting_saves(key):
     """1 or another pound: saved, and said so."""

@@ -1,19 +1,22 @@
 """One call's RTP (RFC 3550, 3551, 4733): packets in, samples out; samples in, packets out.
 
 Laws:
-- `tick(now)` every 20 ms is the only thing that sends.
+- `speak` every 20 ms is the only thing that sends. `listen` follows it, after what has come until then:
+  many calls speak first, so that nobody's prompt waits for what others say. `tick` is both. Only where
+  what is played ends (`finishes_within`), what has come is taken first and the end told at once.
 - Packets count only from the source that is latched (`source`). Others are dropped, counted.
 - What is heard has true length (`hearing`), and is told before the end of what was played meanwhile.
 - RTCP goes to and comes from the same neighbour, on its own port; it never moves the media.
 """
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from um.core.ports import Metrics
 from um.telephony.codec import Codec, Codecs
-from um.telephony.offer import Agreed
+from um.telephony.offer import PTIME_MS, Agreed
 from um.telephony.rtp.g711 import G711
 from um.telephony.rtp.hearing import Hearing
 from um.telephony.rtp.jitter import CLOCK_RATE
@@ -88,16 +91,22 @@ class RtpSession:
         self._reporter = Reporter(stream.ssrc, now)
         self._reception: Reception | None = None
         self._events: deque[RtpEvent] = deque()
+        self._heard: list[bytes] = []
+        """What no event tells yet."""
         self._hearing = Hearing(
             codecs,
             now=now,
-            heard=lambda samples: self._events.append(Audio(samples)),
-            pressed=lambda digit: self._events.append(Digit(digit)),
+            heard=self._heard.append,
+            pressed=lambda digit: self._tell(Digit(digit)),
         )
         self._outbox: list[tuple[bytes, Address]] = []
         self._reports: list[tuple[bytes, Address]] = []
         self._heard_at = now
         self._lost = False
+        self._spoken = False
+        """The queue ran empty, which is not told yet."""
+        self._odd = False
+        """Something came that was not the plain going on of the stream."""
         self._received = 0
         self._foreign = 0
 
@@ -150,10 +159,17 @@ class RtpSession:
 
     # ---- network side
 
+    def receive(self, datagrams: Iterable[tuple[bytes, Address, float]]) -> None:
+        """Take datagrams in the order in which they came, each with its source and its time."""
+        for data, address, at in datagrams:
+            if not self._follows(data, address, at):
+                self.receive_datagram(data, address, at)
+
     def receive_datagram(self, data: bytes, address: Address, now: float) -> None:
         """Take one datagram. Bad or foreign ones are dropped and counted, nothing is raised."""
         if self._follows(data, address, now):
             return
+        self._odd = True
         if is_rtcp(data):
             self.receive_report(data, address, now)
             return
@@ -223,6 +239,8 @@ class RtpSession:
 
     def next_event(self) -> RtpEvent | None:
         """The oldest event not yet taken, or None."""
+        if self._heard:
+            self._tell_heard()
         return self._events.popleft() if self._events else None
 
     def datagrams_to_send(self) -> list[tuple[bytes, Address]]:
@@ -240,10 +258,30 @@ class RtpSession:
         return outgoing
 
     def tick(self, now: float) -> None:
-        """Every 20 ms: send the next frame, give up gaps, notice that nothing comes."""
+        """Every 20 ms: `speak` and `listen`."""
+        self.speak()
+        self.listen(now)
+
+    def speak(self, beats: int = 1) -> None:
+        """So many times 20 ms have passed: put out what is due."""
+        agreed = self._agreed
+        if not agreed.sends or self._source.remote is None:
+            return
+        if agreed.ptime_ms == PTIME_MS and self._speaker.pass_silently(beats):
+            return
+        coder = self._hearing.coder(agreed.codec)
+        for _ in range(beats):
+            self._spoken |= self._speaker.beat(
+                coder, agreed.payload_type, agreed.ptime_ms, self._put_out
+            )
+
+    def listen(self, now: float) -> None:
+        """All that has come was taken: give up gaps, tell what was spoken, notice that nothing comes."""
         self._hearing.tick(self._agreed, now)
-        if self._agreed.sends and self._source.remote is not None:
-            self._send(now)
+        if self._spoken:
+            self._spoken = False
+            self._hearing.catch_up(now)
+            self._tell(PlaybackFinished())
         report = self._reporter.due(self._reception, self._speaker.timestamp, now)
         if report is not None:
             self._report(report)
@@ -251,20 +289,37 @@ class RtpSession:
             self._heard_at = now  # on hold: nothing is owed to us
         elif not self._lost and now - self._heard_at >= self._no_media_seconds:
             self._lost = True
-            self._events.append(MediaLost())
+            self._tell(MediaLost())
+
+    def take_calm(self) -> bool:
+        """Whether, since this was asked last, all that came was one stream's plain going on."""
+        odd, self._odd = self._odd, False
+        return not odd and not self._hearing.order.holds
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether nothing is said but the packet a second."""
+        return self._speaker.rests
+
+    def finishes_within(self, beats: int) -> bool:
+        """Whether all that is played will have been said by then: whoever hears its end may answer at once."""
+        return self._speaker.ends_within(beats)
 
     # ---- user side
 
     def play(self, samples: bytes) -> None:
         """Queue samples behind those already queued; half a sample at the end is dropped."""
+        self._spoken = False
         self._speaker.play(samples)
 
     def stop_playing(self) -> None:
         """Drop what is queued; no `PlaybackFinished` follows."""
+        self._spoken = False
         self._speaker.stop_playing()
 
     def renegotiate(self, agreed: Agreed) -> None:
         """Go on with a new agreement (re-INVITE): the source may be another one from here on."""
+        self._odd = True
         self._source.redescribe(agreed.remote)
         self._agreed = agreed
 
@@ -274,14 +329,14 @@ class RtpSession:
         if self._reporter.sent or self._reception is not None:
             self._report(self._reporter.farewell(self._reception, self._speaker.timestamp, now))
 
-    # ---- speaking
+    def _tell(self, event: RtpEvent) -> None:
+        if self._heard:
+            self._tell_heard()
+        self._events.append(event)
 
-    def _send(self, now: float) -> None:
-        agreed = self._agreed
-        coder = self._hearing.coder(agreed.codec)
-        if self._speaker.beat(coder, agreed.payload_type, agreed.ptime_ms, self._put_out):
-            self._hearing.catch_up(now)
-            self._events.append(PlaybackFinished())
+    def _tell_heard(self) -> None:
+        self._events.append(Audio(b"".join(self._heard)))
+        self._heard.clear()
 
     def _put_out(self, packet: bytes, payload_octets: int) -> None:
         remote = self._source.remote

@@ -57,6 +57,11 @@ class Speaker:
         """The next packet's."""
         return self._timestamp
 
+    @property
+    def rests(self) -> bool:
+        """Whether nothing is said but the packet a second."""
+        return not self._queue and not self._unbroken and self._quiet > HANGOVER_SAMPLES
+
     def play(self, samples: bytes) -> None:
         """Queue samples behind those already queued; half a sample at the end is dropped."""
         if len(samples) >= 2:
@@ -84,6 +89,21 @@ class Speaker:
                 send(self._packet(payload_type, payload), len(payload))
             self._timestamp = (self._timestamp + size) & 0xFFFFFFFF
         return was_playing and not self._queue
+
+    def ends_within(self, beats: int) -> bool:
+        """Whether the queue runs empty in so many beats."""
+        left = sum(map(len, self._queue)) - self._offset
+        return 0 < left <= 2 * (self._due + beats * TICK_SAMPLES)
+
+    def pass_silently(self, beats: int) -> bool:
+        """So many beats pass without a packet; False, and nothing done, if one is due in them."""
+        samples = beats * TICK_SAMPLES
+        if not self.rests or self._due or self._unsaid + samples >= KEEP_ALIVE_SAMPLES:
+            return False
+        self._quiet += samples
+        self._unsaid += samples
+        self._timestamp = (self._timestamp + samples) & 0xFFFFFFFF
+        return True
 
     def _is_said(self, size: int) -> bool:
         """Whether the next `size` samples are sent."""
