@@ -22,7 +22,7 @@ from um.core.account import (
     NumberUse,
     Usage,
 )
-from um.core.errors import InvalidError, NotFoundError
+from um.core.errors import InvalidError
 from um.core.ids import AccountId
 from um.core.message import INBOX, TRASH, MessageKind
 from um.core.ports import Clock, PasswordHasher, Store, Transaction
@@ -35,7 +35,7 @@ from um.policy.retention import hold_until
 from um.service.app_passwords import end_app_passwords_txn
 from um.service.numbering import add_number_txn
 from um.service.numbers import parse_number
-from um.service.recipients import named_txn
+from um.service.recipients import locked_txn, named_txn
 from um.service.settings import AccountSettings
 
 MAX_PASSWORD_OCTETS = 1024
@@ -192,7 +192,7 @@ class AccountService:
         now = self._clock.now()
 
         def hold_txn(tx: Transaction) -> Account:
-            account = _locked_txn(tx, name, self._settings.domain)
+            account = locked_txn(tx, name, self._settings.domain)
             since = (account.legal_hold_at or now) if on else None
             changed = replace(account, legal_hold_at=since, legal_hold_reason=reason if on else "")
             tx.accounts.save(changed)
@@ -219,7 +219,7 @@ class AccountService:
         hashed = await self._hash_password(password)
 
         def set_password_txn(tx: Transaction) -> None:
-            account = named_txn(tx, name, self._settings.domain)
+            account = locked_txn(tx, name, self._settings.domain)
             tx.accounts.save(replace(account, password_hash=hashed))
             tx.credentials.end_sessions_of(account.id, but=keep_session)
             tx.credentials.end_links_of(account.id)
@@ -234,7 +234,7 @@ class AccountService:
         hashed = await self._hasher.hash(pin)
 
         def set_pin_txn(tx: Transaction) -> None:
-            account = named_txn(tx, name, self._settings.domain)
+            account = locked_txn(tx, name, self._settings.domain)
             self._check_pin(pin, tx.numbers.of_account(account.id))
             tx.accounts.save(replace(account, pin_hash=hashed))
             tx.lockouts.clear(lockout.pin_subject(account.id))
@@ -246,7 +246,7 @@ class AccountService:
         """Remove the phone PIN, and its lock: the next call from the own line sets a new one."""
 
         def clear_pin_txn(tx: Transaction) -> None:
-            account = named_txn(tx, name, self._settings.domain)
+            account = locked_txn(tx, name, self._settings.domain)
             tx.accounts.save(replace(account, pin_hash=None))
             tx.lockouts.clear(lockout.pin_subject(account.id))
             self._audit(tx, account, "pin", actor, "cleared")
@@ -277,7 +277,7 @@ class AccountService:
         """Switch answering on or off; kept messages stay."""
 
         def set_voicemail_txn(tx: Transaction) -> None:
-            account = named_txn(tx, name, self._settings.domain)
+            account = locked_txn(tx, name, self._settings.domain)
             tx.accounts.save(replace(account, voicemail_enabled=on))
             self._audit(tx, account, "voicemail", actor, "on" if on else "off")
 
@@ -294,7 +294,7 @@ class AccountService:
             raise InvalidError(f"The ring time is 0 to {MAX_RING_SECONDS} seconds")
 
         def set_ring_txn(tx: Transaction) -> None:
-            account = named_txn(tx, name, self._settings.domain)
+            account = locked_txn(tx, name, self._settings.domain)
             tx.accounts.save(replace(account, ring_seconds=seconds))
             detail = "default" if seconds is None else str(seconds)
             self._audit(tx, account, "ring", actor, detail)
@@ -312,7 +312,7 @@ class AccountService:
         now = self._clock.now()
 
         def move_txn(tx: Transaction) -> Account:
-            account = _locked_txn(tx, name, self._settings.domain)
+            account = locked_txn(tx, name, self._settings.domain)
             state = move(account.state, event)
             changed = replace(change(account, now), state=state)
             tx.accounts.save(changed)
@@ -383,13 +383,6 @@ def check_password(password: str, settings: AccountSettings) -> None:
         raise InvalidError(
             "A password has printable characters only, 1024 octets at most", why="password_letters"
         )
-
-
-def _locked_txn(tx: Transaction, name: str, domain: str) -> Account:
-    account = tx.accounts.lock(named_txn(tx, name, domain).id)
-    if account is None:
-        raise NotFoundError(f"There is no account {name!r}")
-    return account
 
 
 def _overview(tx: Transaction, account: Account, now: datetime) -> AccountOverview:

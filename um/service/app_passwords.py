@@ -9,7 +9,7 @@ from um.core.errors import InvalidError, NotFoundError
 from um.core.ids import AccountId, CredentialId
 from um.core.ports import Clock, Store, Transaction
 from um.service.random_secrets import digest, new_app_password, plain_app_password
-from um.service.recipients import named_txn
+from um.service.recipients import locked_txn, named_txn
 from um.service.settings import AccountSettings
 from um.service.unique import UniqueIds
 
@@ -73,7 +73,7 @@ class AppPasswords:
         now = self._clock.now()
 
         def remove_txn(tx: Transaction) -> None:
-            account = named_txn(tx, name, self._settings.domain)
+            account = locked_txn(tx, name, self._settings.domain)
             if not tx.credentials.remove_app_password(account.id, password_id):
                 raise NotFoundError("There is no such app password")
             tx.accounts.save(account)  # as it is: who is logged in looks at it again

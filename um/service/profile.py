@@ -15,7 +15,7 @@ from um.core.ports import Clock, Store, Transaction
 from um.policy.calendar import zone
 from um.policy.names import account_name
 from um.service.accounts import MAX_RING_SECONDS
-from um.service.recipients import named_txn
+from um.service.recipients import locked_txn, named_txn
 from um.service.settings import AccountSettings
 
 CONTACT_KEYS = ("company", "street", "postal_code", "city", "country", "phone", "mobile")
@@ -73,7 +73,7 @@ class Profiles:
         now = self._clock.now()
 
         def change_profile_txn(tx: Transaction) -> Account:
-            account = _changed(named_txn(tx, name, self._settings.domain), change)
+            account = _changed(locked_txn(tx, name, self._settings.domain), change)
             tx.accounts.save(account)
             for key, text in change.contact.items():
                 tx.accounts.set_preference(account.id, f"contact.{key}", text or None)
@@ -91,7 +91,7 @@ class Profiles:
         chosen, now = account_name(new_name), self._clock.now()
 
         def rename_account_txn(tx: Transaction) -> Account:
-            before = named_txn(tx, name, self._settings.domain)
+            before = locked_txn(tx, name, self._settings.domain)
             account = replace(before, name=chosen)
             tx.accounts.save(account)
             detail = f"{before.name} -> {chosen}"

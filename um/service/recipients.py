@@ -66,6 +66,18 @@ def named_txn(tx: Transaction, name: str, domain: str) -> Account:
     raise NotFoundError(f"There is no account {name!r}")
 
 
+def locked_txn(tx: Transaction, name: str, domain: str) -> Account:
+    """As `named_txn`, and nobody else changes the account until this transaction ends.
+
+    For whoever saves it: the row is written whole, and what was read before another's change would
+    take that back. Raises NotFoundError.
+    """
+    account = tx.accounts.lock(named_txn(tx, name, domain).id)
+    if account is None:
+        raise NotFoundError(f"There is no account {name!r}")
+    return account
+
+
 def login_txn(tx: Transaction, login: str, settings: AccountSettings) -> Account | None:
     """The account that a login name means: a name or number, with or without our domain."""
     local, at, domain = login.strip().rpartition("@")
