@@ -158,7 +158,11 @@ class Housekeeping:
             old = defaultdict[MailboxId, list[Uid]](list)
             for entry in tx.messages.trashed_before(cutoff, BATCH):
                 old[entry.mailbox_id].append(entry.uid)
-            return sum(len(tx.messages.expunge(folder, uids)) for folder, uids in old.items())
+            return sum(
+                len(tx.messages.expunge(folder, uids))
+                for folder, uids in old.items()
+                if _may_expire_txn(tx, folder)
+            )
 
         emptied = 0
         while went := await self._store.run("empty-trash", empty_trash_txn):
@@ -241,3 +245,10 @@ class Housekeeping:
     async def _end_night(self, now: datetime) -> int:
         await self._store.run("night", lambda tx: tx.records.set_mark(NIGHT_MARK, now.isoformat()))
         return 0
+
+
+def _may_expire_txn(tx: Transaction, folder: MailboxId) -> bool:
+    """Whether the owner's account is still one to sweep: a hold may have come since it was listed."""
+    mailbox = tx.mailboxes.get(folder)
+    account = tx.accounts.lock(mailbox.account_id) if mailbox is not None else None
+    return account is not None and may_expire(account)

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from storage.memory.messages import MemoryMessages
 from tests.support.house import House, incoming
 from um.core.account import AccountState
 from um.core.errors import InvalidError, LegalHoldError
@@ -109,6 +110,32 @@ def test_trash_and_quarantine_are_not_emptied():
             ended = {job: ended[job] + now[job] for job in ended}
         assert ended == {"trash": 1, "quarantine": 1}
         assert {owner for owner, *_ in house.quarantine.documents.values()} == {alice.id, carl.id}
+
+    run(story())
+
+
+def test_a_hold_that_comes_while_trash_is_looked_through_keeps_what_was_found(monkeypatch):
+    """On a database where others write meanwhile: the hold is asked for again under the lock."""
+
+    async def story():
+        house = House()
+        alice = await house.add()
+        placed = await house.delivery.deliver(incoming(alice, "old", by_owner=True, mailbox=TRASH))
+        entries = await house.store.read("t", lambda tx: tx.messages.entries(placed.mailbox_id))
+        await house.accounts.set_legal_hold("alice", on=True, reason="court")
+        monkeypatch.setattr(MemoryMessages, "trashed_before", lambda *_: entries)
+        keeper = Housekeeping(
+            house.store,
+            house.blobs,
+            house.quarantine,
+            house.purge(),
+            house.clock,
+            HousekeepingSettings(),
+        )
+        await house.purge().run()
+        assert (await keeper.tick())["trash"] == 0
+        kept = await house.store.read("t", lambda tx: tx.messages.entries(placed.mailbox_id))
+        assert kept == entries
 
     run(story())
 
