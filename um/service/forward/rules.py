@@ -19,6 +19,7 @@ from um.service.forward.plan import WEBHOOK_SALT, WEBHOOK_URL
 from um.service.forward.signing import Signer
 
 MAX_URL = 2000
+MAX_LABEL = 63
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +145,19 @@ def check_url(url: str) -> None:
     except ValueError:
         raise InvalidError("That is not a URL") from None
     plain = url.isascii() and url.isprintable() and " " not in url and len(url) <= MAX_URL
-    if not plain or not parts.hostname or not port_is_right or parts.fragment:
+    host = parts.hostname
+    if not plain or not host or not _is_host(host) or not port_is_right or parts.fragment:
         raise InvalidError("That is not a URL such as https://crm.example.net/voicemail")
     if "@" in parts.netloc:
         raise InvalidError("A webhook's URL holds no user name: what it gets is signed")
-    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         raise InvalidError("A webhook's URL is https, or http to a loopback address")
+
+
+def _is_host(host: str) -> bool:
+    """Whether it could be a name or address: labels of 1 to 63 characters (RFC 1035 §2.3.4)."""
+    labels = host.removesuffix(".").split(".")
+    return all(0 < len(each) <= MAX_LABEL for each in labels)
 
 
 def is_loopback(host: str) -> bool:
