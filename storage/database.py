@@ -100,6 +100,11 @@ class DatabaseStore:
         """Do `work` on one consistent view. A write in it raises the driver's own error."""
         return await self._submit(self._readers, name, work, writes=False)
 
+    @property
+    def glances(self) -> bool:
+        """`um.core.at_once.Glancing`."""
+        return self._glance is not None
+
     async def glance(self, name: str, work: Callable[[Transaction], T], /) -> T:
         """`um.core.at_once.Glancing`: at once on SQLite; as `read` on PostgreSQL."""
         self.start_following()

@@ -33,6 +33,11 @@ class Glance(Protocol):
 class Glancing(Protocol):
     """A `Store` that may look up a few rows without a thread. Call it on the loop's thread only."""
 
+    @property
+    def glances(self) -> bool:
+        """Whether it does: if not, `glance` is no quicker than `read`."""
+        ...
+
     async def glance(self, name: str, work: Callable[[Transaction], T], /) -> T:
         """As `Store.read`, for work that reads a few rows by their keys."""
         ...

@@ -93,7 +93,7 @@ class MailboxView:
         self._clock = clock
         self._cache = ContentCache(cache_octets)
         self._indexes = MailboxIndexes(index_entries)
-        self._glances = isinstance(store, Glancing)
+        self._glances = isinstance(store, Glancing) and store.glances
         self._glance = glance_of(store)
         self._claims_fail = False
         """So that an outage is logged once, however many sessions look meanwhile."""
