@@ -8,6 +8,7 @@ in its memory would tell both sides the same mistake.
 
 import argparse
 import asyncio
+import os
 import random
 import sys
 import tempfile
@@ -360,7 +361,8 @@ def main() -> None:
 {given.clients} clients on {-(-given.clients // CLIENTS_AN_ACCOUNT)} accounts for {outcome.seconds:.0f} s: {commands} commands ({commands / outcome.seconds:.0f}/s),
 {outcome.delivered} messages by LMTP meanwhile, every second client with QRESYNC. **{len(outcome.errors)} protocol errors, {len(outcome.differences)} state
 differences** in {outcome.views} views at {outcome.checkpoints} checkpoints, the last after `kill -9`. CPU of the server {outcome.cpu_seconds:.0f} s; it grew by
-{outcome.grown_octets / 1e6:.0f} MB. The clients share the two cores with it; each pauses 0.1 s between two commands.""",
+{outcome.grown_octets / 1e6:.0f} MB. The clients share the two cores with it; each pauses 0.1 s between two commands. Load average
+at the end: {os.getloadavg()[0]:.0f}.""",
     )
     for problem in (outcome.errors + outcome.differences)[:20]:
         print(problem)
