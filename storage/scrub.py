@@ -41,6 +41,7 @@ class Scrubber:
 
     def __init__(self, path: Path, *, busy_seconds: float) -> None:
         self._log = Path(f"{path}-wal")
+        self._busy_seconds = busy_seconds
         self._connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
         self._file = os.open(path, os.O_RDWR)
 
@@ -120,9 +121,24 @@ class Scrubber:
         raise LogInUseError
 
     def _empty_log(self) -> None:
-        (busy, *_), *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        if busy:
-            raise LogInUseError
+        """Empty the log. Raises LogInUseError if readers hold it for longer than is waited for.
+
+        SQLite would wait for readers by itself, but not for another that empties the log: two runs
+        at once would each find the other. So all the waiting is done here.
+        """
+        self._connection.execute("PRAGMA busy_timeout=0")
+        try:
+            self._try_to_empty_log()
+        finally:
+            self._connection.execute(f"PRAGMA busy_timeout={int(self._busy_seconds * 1000)}")
+
+    def _try_to_empty_log(self) -> None:
+        for _ in range(1 + int(self._busy_seconds / PAUSE_SECONDS)):
+            (busy, *_), *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            if not busy:
+                return
+            time.sleep(PAUSE_SECONDS)
+        raise LogInUseError
 
     def _layout(self) -> Layout:
         header = os.pread(self._file, HEADER_OCTETS, 0)
