@@ -4,6 +4,7 @@ Pure. A hostile search has a thousand keys and a message four million letters: n
 or folded twice.
 """
 
+import re
 from dataclasses import dataclass, field
 
 from um.core.message import Entry
@@ -12,6 +13,7 @@ from um.mime.text import Searchable
 
 _BETWEEN = b"\0"
 """Stands in no search text (RFC 3501 §9 `CHAR8`), so that nothing matches across two fields."""
+_FIELD_NAME = re.compile(r"[!-9;-~]+")
 
 
 @dataclass(slots=True)
@@ -40,8 +42,11 @@ class Candidate:
         """All values of that field, folded, each behind a NUL; empty if there is no such field."""
         if name not in self._fields:
             header = self.header or b""
-            missing = get(header, name) is None
-            self._fields[name] = b"" if missing else _joined(select_fields(header, [name]))
+            chosen = select_fields(header, [name])
+            missing = chosen == b"\r\n" or (
+                not _is_short(header, name) and get(header, name) is None
+            )
+            self._fields[name] = b"" if missing else _joined(chosen)
         return self._fields[name]
 
     def whole_header(self) -> bytes:
@@ -66,6 +71,14 @@ class Candidate:
     def forget_text(self) -> None:
         """Let the memory go."""
         self.text = self._body = self._parts = None
+
+
+def _is_short(header: bytes, name: str) -> bool:
+    """Whether all fields are looked at, so that none of that name is there unseen.
+
+    1000 fields (`um.mime.fields.MAX_FIELDS`) have more octets than that.
+    """
+    return len(header) < 3000 and _FIELD_NAME.fullmatch(name) is not None
 
 
 def folded(text: str) -> bytes:

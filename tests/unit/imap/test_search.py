@@ -24,6 +24,8 @@ from imap_server.wire.search import (
 )
 from um.core.ids import AccountId, ContentId, MailboxId, ModSeq, Uid
 from um.core.message import Entry, MessageKind
+from um.mime.fields import header_end
+from um.mime.headers import get
 from um.mime.text import Searchable
 from um.service.octet_cache import OctetCache
 
@@ -152,3 +154,22 @@ def test_any_header_may_be_searched(header):
     for key in (HeaderContains("date", "x"), SentDate(When.ON, date(2026, 1, 1))):
         assert ask(key, message) in (True, False)
     assert ask(BodyContains("x", header=True), message) in (True, False)
+
+
+HEADER_LINES = st.lists(
+    st.sampled_from(
+        [
+            *(b"Subject: a\r\n", b"subject : b\n", b"X: \r\n", b" folded\r\n", b"junk\r\n"),
+            *(b"Sub ject: c\r\n", b":\r\n", b"To:\r\n", b"\xff: x\r\n", b"S", b"\r\n", b"\r"),
+        ]
+    ),
+    max_size=12,
+).map(b"".join)
+
+
+@given(HEADER_LINES, st.sampled_from(["subject", "X", "to", "sub ject", "junk", "", "\xff", "a:b"]))
+def test_a_field_is_there_if_it_is_a_field(block, name):
+    """What is passed over as no field, or lies behind the header's end, is not found."""
+    header = block[: header_end(block, 0, len(block))]
+    values = Candidate(1, candidate().entry, recent=False, header=header).field_values(name)
+    assert bool(values) == (get(header, name) is not None)
