@@ -201,21 +201,6 @@ def _is_within(key: Within, instant: datetime, now: datetime) -> bool:
     return instant <= target if key.older else instant >= target
 
 
-def check_numbers(key: SearchKey, messages: int) -> bool:
-    """Whether all message numbers in `key` are those of messages (else the command is BAD)."""
-    match key:
-        case And():
-            return all(check_numbers(each, messages) for each in key.keys)
-        case Or():
-            return check_numbers(key.left, messages) and check_numbers(key.right, messages)
-        case Not():
-            return check_numbers(key.key, messages)
-        case Numbers(by_uid=False):
-            return not key.messages.names_more_than(messages)
-        case _:
-            return True
-
-
 def _has_flag(flags: frozenset[str], wanted: str) -> bool:
     if wanted in flags:
         return True

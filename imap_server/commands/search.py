@@ -3,7 +3,7 @@
 from imap_server.candidate import Candidate
 from imap_server.context import Context, Reply
 from imap_server.errors import SearchTooLongError
-from imap_server.search import Question, check_numbers
+from imap_server.search import Question
 from imap_server.wire import commands as c
 from imap_server.wire.results import esearch_line, kept, search_line
 from imap_server.wire.search import Result, SearchKey, uses_modseq
@@ -56,11 +56,13 @@ def highest(found: list[Entry], returns: frozenset[Result] | None) -> int | None
 async def matching(
     context: Context, key: SearchKey, returns: frozenset[Result] | None
 ) -> list[Candidate]:
-    """The messages that match, by number; with SAVE `$` keeps them, and nothing after a NO."""
+    """The messages that match, by number; with SAVE `$` keeps them, and nothing after a NO.
+
+    A number of no message matches nothing, as with other servers: programs search `1:*` in a
+    mailbox that may be empty.
+    """
     saves = returns is not None and Result.SAVE in returns
     view = context.view
-    if not check_numbers(key, len(view.uids)):
-        raise BadCommandError("There is no message of that number")
     try:
         found = await _all_matching(context, key)
     except UMError:
