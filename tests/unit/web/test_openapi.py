@@ -1,5 +1,7 @@
 """The API against its own document: whatever the document allows or forbids, no 5xx, no surprise."""
 
+import re
+
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
@@ -82,6 +84,16 @@ def test_who_may_nothing_gets_nothing(case):
     assert answer.status_code < 500
     if not (open_to_all and case.method == "POST"):
         assert answer.status_code >= 400, answer.text
+
+
+def test_what_the_document_refers_to_is_there():
+    """A program that makes a client of it finds every schema."""
+    answer = HOUSE.web.browser().get(OPENAPI_URL)
+    for reference in set(re.findall(r'"\$ref": *"([^"]+)"', answer.text)):
+        found = answer.json()
+        for name in reference.removeprefix("#/").split("/"):
+            assert name in found, reference
+            found = found[name]
 
 
 def test_the_document_says_how_each_route_is_opened():

@@ -72,3 +72,22 @@ class NumberDocument(Document):
         return cls(
             number=number.e164, use=number.use, state=number.state, hold_until=number.hold_until
         )
+
+
+def inlined(schema: dict[str, Any]) -> dict[str, Any]:
+    """A JSON schema with each `$ref` to its own `$defs` replaced by what is meant.
+
+    For a schema that stands within a route's own words: what it refers to is in nobody's components.
+    """
+    meant = schema.pop("$defs", {})
+
+    def whole(part: Any) -> Any:
+        if isinstance(part, list):
+            return [whole(each) for each in part]
+        if not isinstance(part, dict):
+            return part
+        if "$ref" in part:
+            return whole(meant[part["$ref"].rpartition("/")[2]])
+        return {name: whole(each) for name, each in part.items()}
+
+    return {name: whole(each) for name, each in schema.items()}

@@ -10,7 +10,7 @@ from um.core.errors import InvalidError, UMError
 from um.service.delivery import Delivered
 from um.service.invoices import MAX_OCTETS, Giver, InvoiceDocument
 from um.web.api.accounts import Name
-from um.web.api.documents import Document, Given, Line, faults
+from um.web.api.documents import Document, Given, Line, faults, inlined
 from um.web.api.messages import message_id
 from um.web.bodies import read_body
 from um.web.guards import Depositor
@@ -101,8 +101,7 @@ class BulkResults(Document):
 
 def _body(schema: type[Given], **more: Any) -> dict[str, Any]:
     """The part of the OpenAPI document about a body that is read only after authorisation."""
-    of_json = schema.model_json_schema(ref_template="#/components/schemas/{model}")
-    of_json.pop("$defs", None)
+    of_json = inlined(schema.model_json_schema())
     return {
         "requestBody": {
             "required": True,
