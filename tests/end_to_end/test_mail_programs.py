@@ -74,6 +74,8 @@ def test_a_mail_program_keeps_up(office: PostOffice, name: str) -> None:
         assert elsewhere.sync()[invoice].flags == {SEEN}
         elsewhere.mark(fax, FLAGGED)
         assert here.sync()[fax].flags == {FLAGGED}
+        elsewhere.unmark(fax, FLAGGED)
+        assert here.sync()[fax].flags == set()
 
         here.delete(invoice)
         here.sync()

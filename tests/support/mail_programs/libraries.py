@@ -66,6 +66,11 @@ class Imaplib:
         uid = self._numbers[subject].decode()
         assert self._client.uid("store", uid, "+FLAGS", f"({flag})")[0] == "OK"
 
+    def unmark(self, subject: str, flag: str) -> None:
+        """Take the flag away again."""
+        uid = self._numbers[subject].decode()
+        assert self._client.uid("store", uid, "-FLAGS", f"({flag})")[0] == "OK"
+
     def delete(self, subject: str) -> None:
         self.mark(subject, "\\Deleted")
         assert self._client.expunge()[0] == "OK"
