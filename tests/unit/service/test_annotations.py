@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from tests.support.house import House
 from um.core.errors import ReadOnlyError, UnavailableError
 from um.core.message import INBOX, TRASH
 from um.service.annotations import (
+    MAX_ACCOUNT_ENTRIES,
     MAX_ACCOUNT_OCTETS,
     MAX_ENTRIES,
     MAX_VALUE_OCTETS,
@@ -18,6 +20,7 @@ from um.service.annotations import (
     NoteTooLargeError,
     TooManyNotesError,
 )
+from um.service.mailbox_folders import create_txn
 
 ENTRIES = st.sampled_from(["/private/a", "/private/b", "/private/c/d"])
 VALUES = st.none() | st.binary(max_size=8) | st.just(b"x" * (MAX_VALUE_OCTETS + 1))
@@ -76,5 +79,29 @@ def test_there_are_only_so_many():
             await notes.set(account.id, "", {"/shared/comment": b"x"})
         await notes.set(account.id, TRASH, {"/private/0": None})
         await notes.set(account.id, "", {"/private/one": large})
+
+    asyncio.run(story())
+
+
+def test_an_account_has_so_many_in_all():
+    """Each folder within its own number, all of them within the account's."""
+
+    async def story():
+        house = House()
+        account = await house.add()
+        notes = AnnotationService(house.store)
+        full = {f"/private/{number}": b"x" for number in range(MAX_ENTRIES)}
+        places = [INBOX, *(f"Folder {n}" for n in range(1, MAX_ACCOUNT_ENTRIES // MAX_ENTRIES))]
+        for place in places:
+            if place != INBOX:
+                await house.store.run(
+                    "create", partial(create_txn, account_id=account.id, name=place)
+                )
+            await notes.set(account.id, place, full)
+        with pytest.raises(TooManyNotesError):
+            await notes.set(account.id, TRASH, {"/private/more": b"x"})
+        assert await notes.get(account.id, TRASH) == {}
+        await notes.set(account.id, INBOX, {"/private/0": None})
+        await notes.set(account.id, TRASH, {"/private/more": b"x"})
 
     asyncio.run(story())
