@@ -208,10 +208,10 @@ def test_notes_are_kept(server):
     with ImapWire(server, "carol", PASSWORD) as client:
         (told, _) = client.command(b"GETMETADATA INBOX /PRIVATE/Comment")
         assert told == b"* METADATA INBOX (/private/comment ~{10000}\r\n" + value + b")\r\n"
-        full = b" ".join(b"/private/%d x" % number for number in range(99))
+        full = b" ".join(b'/private/%d "x"' % number for number in range(99))
         client.command(b"SETMETADATA INBOX (" + full + b")")
         answer = client.command(
-            b"SETMETADATA INBOX (/private/comment y /private/more x)", word=b"NO"
+            b'SETMETADATA INBOX (/private/comment "y" /private/more "x")', word=b"NO"
         )
         assert answer[-1].split(b" ", 2)[2].startswith(b"[METADATA TOOMANY] ")
         (again, _) = client.command(b"GETMETADATA INBOX /private/comment")
