@@ -329,7 +329,11 @@ def loopback_of_its_own():
 
 
 def heard_from(server, data, place):
-    """Statuses of what comes back for one datagram from `place`, until a later OPTIONS is answered."""
+    """Statuses of what comes back for one datagram from `place`, until a later OPTIONS is answered.
+
+    An INVITE that came from there before may have its answer repeated meanwhile (Timer G): that is
+    not counted, unless the datagram speaks of INVITE itself.
+    """
     probe = f"probe-{secrets.token_hex(4)}"
     options = (
         f"OPTIONS sip:um@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK{probe};rport\r\n"
@@ -346,7 +350,8 @@ def heard_from(server, data, place):
             answer = line.recv(65_535)
             if probe.encode() in answer:
                 return statuses
-            statuses.append(answer.split(b" ")[1].decode())
+            if b"INVITE" in data or not re.search(rb"(?im)^CSeq:.*INVITE", answer):
+                statuses.append(answer.split(b" ")[1].decode())
 
 
 HOSTS = {}
