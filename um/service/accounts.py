@@ -35,7 +35,7 @@ from um.policy.retention import hold_until
 from um.service.app_passwords import end_app_passwords_txn
 from um.service.numbering import add_number_txn
 from um.service.numbers import parse_number
-from um.service.recipients import locked_txn, named_txn
+from um.service.recipients import check_proof, locked_txn, named_txn
 from um.service.settings import AccountSettings
 
 MAX_PASSWORD_OCTETS = 1024
@@ -209,17 +209,20 @@ class AccountService:
         actor: str = "operator",
         keep_session: str = "",
         end_app_passwords: bool = False,
+        proof: Account | None = None,
     ) -> None:
         """Replace the password; what was locked by wrong ones opens with it.
 
         All portal sessions of the account end, but the one whose `secret_hash` is `keep_session`,
         and so does a link that was mailed to reset the old one.
         App passwords stay, as each is taken back alone, unless `end_app_passwords`.
+        Raises AuthenticationError if `proof` holds no more (`check_proof`).
         """
         hashed = await self._hash_password(password)
 
         def set_password_txn(tx: Transaction) -> None:
             account = locked_txn(tx, name, self._settings.domain)
+            check_proof(account, proof)
             tx.accounts.save(replace(account, password_hash=hashed))
             tx.credentials.end_sessions_of(account.id, but=keep_session)
             tx.credentials.end_links_of(account.id)
@@ -229,12 +232,18 @@ class AccountService:
 
         await self._store.run("set-password", set_password_txn)
 
-    async def set_pin(self, name: str, pin: str, *, actor: str = "operator") -> None:
-        """Replace the phone PIN and lift its lock. Raises InvalidError if it is too easy."""
+    async def set_pin(
+        self, name: str, pin: str, *, actor: str = "operator", proof: Account | None = None
+    ) -> None:
+        """Replace the phone PIN and lift its lock.
+
+        Raises InvalidError if it is too easy, AuthenticationError if `proof` holds no more.
+        """
         hashed = await self._hasher.hash(pin)
 
         def set_pin_txn(tx: Transaction) -> None:
             account = locked_txn(tx, name, self._settings.domain)
+            check_proof(account, proof)
             self._check_pin(pin, tx.numbers.of_account(account.id))
             tx.accounts.save(replace(account, pin_hash=hashed))
             tx.lockouts.clear(lockout.pin_subject(account.id))

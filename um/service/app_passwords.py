@@ -3,13 +3,13 @@
 They open IMAP only. A telephone that is lost is shut out without a new password everywhere else.
 """
 
-from um.core.account import AuditRecord
+from um.core.account import Account, AuditRecord
 from um.core.credentials import AppPassword
 from um.core.errors import InvalidError, NotFoundError
 from um.core.ids import AccountId, CredentialId
 from um.core.ports import Clock, Store, Transaction
 from um.service.random_secrets import digest, new_app_password, plain_app_password
-from um.service.recipients import locked_txn, named_txn
+from um.service.recipients import check_proof, locked_txn, named_txn
 from um.service.settings import AccountSettings
 from um.service.unique import UniqueIds
 
@@ -26,10 +26,13 @@ class AppPasswords:
         self._settings = settings
         self._new_id = UniqueIds()
 
-    async def add(self, name: str, label: str, *, actor: str = "operator") -> str:
+    async def add(
+        self, name: str, label: str, *, actor: str = "operator", proof: Account | None = None
+    ) -> str:
         """Make one; returns it as it is to be typed, which is told once.
 
-        Raises NotFoundError, InvalidError (a label that cannot be, or too many passwords).
+        Raises NotFoundError, InvalidError (a label that cannot be, or too many passwords), and
+        AuthenticationError if `proof` holds no more (`check_proof`).
         """
         label = label.strip()
         if not label or len(label) > MAX_LABEL_CHARACTERS or not label.isprintable():
@@ -42,7 +45,8 @@ class AppPasswords:
         kept = digest(plain_app_password(shown) or "")
 
         def add_txn(tx: Transaction) -> None:
-            account = named_txn(tx, name, self._settings.domain)
+            account = locked_txn(tx, name, self._settings.domain)
+            check_proof(account, proof)
             if len(tx.credentials.app_passwords_of(account.id)) >= MAX_PASSWORDS:
                 raise InvalidError(
                     f"An account has at most {MAX_PASSWORDS} app passwords",

@@ -7,7 +7,7 @@ Laws:
 """
 
 from um.core.account import Account, AccountState
-from um.core.errors import NotFoundError
+from um.core.errors import AuthenticationError, NotFoundError
 from um.core.ids import AccountId
 from um.core.ports import Store, Transaction
 from um.service.numbers import find_number
@@ -76,6 +76,16 @@ def locked_txn(tx: Transaction, name: str, domain: str) -> Account:
     if account is None:
         raise NotFoundError(f"There is no account {name!r}")
     return account
+
+
+def check_proof(account: Account, proof: Account | None) -> None:
+    """Raise AuthenticationError if the password has been replaced since it was checked.
+
+    For what takes the password first: `account` is as it is in this transaction, locked, `proof` as
+    it was when the password was right. None: nobody's password was asked for.
+    """
+    if proof is not None and account.password_hash != proof.password_hash:
+        raise AuthenticationError
 
 
 def login_txn(tx: Transaction, login: str, settings: AccountSettings) -> Account | None:

@@ -6,6 +6,7 @@ mail program, another password or PIN) take the account's password beside it.
 
 from fastapi import Request
 
+from um.core.account import Account
 from um.core.errors import AuthenticationError
 from um.policy.lifecycle import Door
 from um.service.web_sessions import Visitor
@@ -15,10 +16,14 @@ from um.web.services import WebServices
 
 async def check_again(
     services: WebServices, visitor: Visitor, password: str, request: Request
-) -> None:
-    """Raises as a login does: wrong ones are counted and slowed down in the same way."""
+) -> Account:
+    """The account whose password that is, as proof of it (`um.service.recipients.check_proof`).
+
+    Raises as a login does: wrong ones are counted and slowed down in the same way.
+    """
     login = await services.authenticator.login(
         visitor.account.name, password, peer=peer(request), door=Door.PORTAL
     )
     if login.account.id != visitor.account.id:  # renamed this instant, and the name given away
         raise AuthenticationError
+    return login.account

@@ -4,8 +4,9 @@ import pytest
 
 from tests.support.forwarding import ForwardHouse
 from tests.support.web_house import run
-from um.core.errors import NotFoundError, UnavailableError
+from um.core.errors import AuthenticationError, NotFoundError, UnavailableError
 from um.core.message import MessageKind
+from um.service.app_passwords import AppPasswords
 
 THIEF = "thief@example.com"
 OWN = "anna@example.org"
@@ -77,5 +78,32 @@ def test_a_notice_under_the_same_key_is_one_message(house):
             await notices.address_confirmed(house.account, THIEF, key="k" * 32)
         entries = await house.folder(house.account)
         assert [each.kind for each in entries] == [MessageKind.NOTICE]
+
+    run(story())
+
+
+def test_a_password_that_was_replaced_since_it_was_checked_opens_nothing(house):
+    """A reset that comes between the check and the change wins; who is still right goes on."""
+
+    async def story():
+        account = house.account
+        apps = AppPasswords(house.store, house.clock, house.settings)
+        await house.accounts.set_password("alice", "what the reset set")
+        with pytest.raises(AuthenticationError):
+            await house.book.add(account.id, THIEF, proof=account)
+        with pytest.raises(AuthenticationError):
+            await apps.add("alice", "thief", proof=account)
+        with pytest.raises(AuthenticationError):
+            await house.accounts.set_password("alice", "what the thief sets", proof=account)
+        with pytest.raises(AuthenticationError):
+            await house.accounts.set_pin("alice", "905172", proof=account)
+        assert await house.book.every(account.id) == []
+        assert await apps.every("alice") == []
+        now = (await house.accounts.show("alice")).account
+        assert now.password_hash == "plain$what the reset set"
+        assert now.pin_hash == account.pin_hash
+        await house.book.add(account.id, OWN, proof=now)
+        await apps.add("alice", "own", proof=now)
+        await house.accounts.set_pin("alice", "905172", proof=now)
 
     run(story())

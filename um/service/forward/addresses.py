@@ -28,6 +28,7 @@ from um.policy.forwarding import (
 from um.policy.lifecycle import Door, refusal
 from um.service.forward.plan import own_addresses
 from um.service.forward.signing import Signer, token_hash
+from um.service.recipients import check_proof
 from um.service.security_notices import SecurityNotices
 from um.service.unique import UniqueIds
 
@@ -70,7 +71,12 @@ class AddressBook:
         )
 
     async def add(
-        self, account_id: AccountId, address: str, *, actor: str = "operator"
+        self,
+        account_id: AccountId,
+        address: str,
+        *,
+        actor: str = "operator",
+        proof: Account | None = None,
     ) -> ForwardAddress:
         """Add an address, or write again to one that is not confirmed (any more).
 
@@ -80,6 +86,7 @@ class AddressBook:
             InvalidError: no plain mail address, the mailbox's own, or one too many.
             AlreadyExistsError: it is confirmed.
             LockedOutError: too many links today.
+            AuthenticationError: `proof` holds no more (`check_proof`).
             ReadOnlyError, AccountClosedError, NotFoundError: the account's state.
         """
         address = address.strip()
@@ -91,6 +98,7 @@ class AddressBook:
 
         def add_address_txn(tx: Transaction) -> ForwardAddress:
             account = _changeable_txn(tx, account_id)
+            check_proof(account, proof)
             if _without_tag(address).lower() in own_addresses(tx, account):
                 raise InvalidError("That is the address of this mailbox itself", why="address_own")
             _count_link_txn(tx, account_id, now)

@@ -131,22 +131,23 @@ async def change_password(
     given: NewPassword, request: Request, visitor: Writer, services: Services
 ) -> None:
     """Set a new password; all other sessions of the account end."""
-    await check_again(services, visitor, given.old_password.get_secret_value(), request)
+    proof = await check_again(services, visitor, given.old_password.get_secret_value(), request)
     await services.accounts.set_password(
         by_id(visitor.account.id),
         given.new_password.get_secret_value(),
         actor=OWNER,
         keep_session=visitor.session.secret_hash,
         end_app_passwords=given.end_app_passwords,
+        proof=proof,
     )
 
 
 @router.put("/pin", status_code=204)
 async def change_pin(given: NewPin, request: Request, visitor: Writer, services: Services) -> None:
     """Set a new PIN; a lock of the old one is lifted."""
-    await check_again(services, visitor, given.password.get_secret_value(), request)
+    proof = await check_again(services, visitor, given.password.get_secret_value(), request)
     pin = given.pin.get_secret_value()
-    await services.accounts.set_pin(by_id(visitor.account.id), pin, actor=OWNER)
+    await services.accounts.set_pin(by_id(visitor.account.id), pin, actor=OWNER, proof=proof)
 
 
 @router.get(

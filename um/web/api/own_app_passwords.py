@@ -55,8 +55,10 @@ async def add_app_password(
     given: NewAppPassword, request: Request, visitor: Writer, services: Services
 ) -> ShownPassword:
     """Make a password for one mail program."""
-    await check_again(services, visitor, given.password.get_secret_value(), request)
-    made = await services.app_passwords.add(by_id(visitor.account.id), given.label, actor=OWNER)
+    proof = await check_again(services, visitor, given.password.get_secret_value(), request)
+    made = await services.app_passwords.add(
+        by_id(visitor.account.id), given.label, actor=OWNER, proof=proof
+    )
     return ShownPassword(password=made)
 
 

@@ -73,8 +73,10 @@ async def add_address(
     given: NewAddress, request: Request, visitor: Writer, services: Services
 ) -> AddressDocument:
     """Add an address, or ask again for its confirmation: a mail with a link goes there."""
-    await check_again(services, visitor, given.password.get_secret_value(), request)
-    added = await services.address_book.add(visitor.account.id, given.address, actor=OWNER)
+    proof = await check_again(services, visitor, given.password.get_secret_value(), request)
+    added = await services.address_book.add(
+        visitor.account.id, given.address, actor=OWNER, proof=proof
+    )
     return AddressDocument.of(added)
 
 

@@ -54,9 +54,9 @@ async def add_address(request: Request, form: WritableForm, services: Services) 
     """Mails a link to an address, a new one or one that is not confirmed."""
     visitor = form.visitor
     try:
-        await check_again(services, visitor, form.secret("current"), request)
+        proof = await check_again(services, visitor, form.secret("current"), request)
         await services.address_book.add(
-            visitor.account.id, form.text("address", most=254), actor=OWNER
+            visitor.account.id, form.text("address", most=254), actor=OWNER, proof=proof
         )
     except (AuthenticationError, LockedOutError, AlreadyExistsError, InvalidError) as error:
         words = wording(visitor.account.language)

@@ -49,13 +49,14 @@ async def change_password(request: Request, form: WritableForm, services: Servic
         said = wording(visitor.account.language)("error.not_same")
         return await _page(request, visitor, services, error=said, status=422)
     try:
-        await check_again(services, form.visitor, form.secret("current"), request)
+        proof = await check_again(services, form.visitor, form.secret("current"), request)
         await services.accounts.set_password(
             by_id(visitor.account.id),
             fresh,
             actor=OWNER,
             keep_session=visitor.session.secret_hash,
             end_app_passwords=form.text("apps") == "end",
+            proof=proof,
         )
     except (AuthenticationError, LockedOutError, InvalidError) as error:
         return await _refused(request, visitor, services, error)
@@ -66,9 +67,9 @@ async def change_password(request: Request, form: WritableForm, services: Servic
 async def change_pin(request: Request, form: WritableForm, services: Services) -> Response:
     """Sets the PIN of the telephone menu; a lock of the old one is lifted."""
     try:
-        await check_again(services, form.visitor, form.secret("current"), request)
+        proof = await check_again(services, form.visitor, form.secret("current"), request)
         await services.accounts.set_pin(
-            by_id(form.visitor.account.id), form.secret("pin"), actor=OWNER
+            by_id(form.visitor.account.id), form.secret("pin"), actor=OWNER, proof=proof
         )
     except (AuthenticationError, LockedOutError, InvalidError) as error:
         return await _refused(request, form.visitor, services, error)
@@ -80,8 +81,10 @@ async def add_app_password(request: Request, form: WritableForm, services: Servi
     """Makes one, and shows it."""
     name = by_id(form.visitor.account.id)
     try:
-        await check_again(services, form.visitor, form.secret("current"), request)
-        made = await services.app_passwords.add(name, form.text("label", most=60), actor=OWNER)
+        proof = await check_again(services, form.visitor, form.secret("current"), request)
+        made = await services.app_passwords.add(
+            name, form.text("label", most=60), actor=OWNER, proof=proof
+        )
     except (AuthenticationError, LockedOutError, InvalidError) as error:
         return await _refused(request, form.visitor, services, error)
     return await _page(request, form.visitor, services, app_password=made)
