@@ -27,6 +27,15 @@ def client(server: Server) -> httpx.Client:
     return httpx.Client(base_url=f"https://{where.host}:{where.port}", verify=context, timeout=30)
 
 
+def wait_for_export(browser: httpx.Client, *, seconds: float = 120) -> None:
+    """Ask as a program does, until the file is there."""
+    deadline = time.monotonic() + seconds
+    while (state := browser.get("/api/v1/me/export").json()["state"]) == "running":
+        assert time.monotonic() < deadline, "the export does not end"
+        time.sleep(0.1)
+    assert state == "ready"
+
+
 def test_a_customer_comes_in_over_https(tmp_path: Path) -> None:
     """TLS 1.2 is the least; the plain port leads here; a login opens a session until it ends."""
     with Server(tmp_path / "um") as server:
@@ -172,8 +181,7 @@ def test_an_export_outlives_a_server_that_is_killed(tmp_path: Path) -> None:
         server.start()
         with client(server) as browser:
             browser.cookies = cookies
-            while browser.get("/api/v1/me/export").json()["state"] == "running":
-                time.sleep(0.1)
+            wait_for_export(browser)
             archive = ZipFile(BytesIO(browser.get("/api/v1/me/export/file").content))
         assert archive.testzip() is None
         assert archive.read("INBOX.mbox").count(b"\nSubject: Letter ") == 60
