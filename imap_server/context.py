@@ -19,7 +19,7 @@ from imap_server.wire import responses
 from imap_server.wire.tokens import BadCommandError
 from um.core.account import AccountState
 from um.core.errors import NotFoundError, UMError, UnavailableError
-from um.core.ids import AccountId, ContentId, MailboxId, Uid
+from um.core.ids import AccountId, ContentId, MailboxId, ModSeq, Uid
 from um.core.ports import Clock, Metrics
 from um.service.appending import Appending
 from um.service.authentication import Authenticator, Login
@@ -114,6 +114,7 @@ class Context:
         """Extensions that the client has turned on (RFC 5161)."""
         self._incoming_octets = 0
         self._mailbox_stale = False
+        self._only_hint: ModSeq | None = None
         self._account_stale = False
         self._ending: str | None = None
         self._started = services.clock.monotonic()
@@ -129,8 +130,9 @@ class Context:
         self.link.throttle(self.connection.buffered)
         self.link.wake()
 
-    def mailbox_changed(self) -> None:
-        """Something happened to the selected mailbox."""
+    def mailbox_changed(self, modseq: ModSeq) -> None:
+        """Something happened to the selected mailbox, which is at `modseq` now."""
+        self._only_hint = None if self._mailbox_stale else modseq
         self._mailbox_stale = True
         self.link.wake()
 
@@ -332,6 +334,7 @@ class Context:
             self.services.registry.unwatch(self.selected.mailbox_id, self)
         self.selected = selected
         self._mailbox_stale = selected is not None and stale
+        self._only_hint = None
         if selected is not None:
             self.services.registry.watch(selected.mailbox_id, self)
             self.connection.state = State.SELECTED
@@ -348,6 +351,17 @@ class Context:
     def expect_change(self) -> None:
         """An own command changed the mailbox: look at it before answering."""
         self._mailbox_stale = True
+        self._only_hint = None
+
+    def took_in(self, since: ModSeq, modseq: ModSeq) -> None:
+        """The view has all that an own command changed between the two: do not read it again.
+
+        The hint of that change has come before, and is forgotten if there was no other.
+        """
+        complete = self.view.caught_up(since, modseq)
+        if complete and self._only_hint == modseq > since:
+            self._mailbox_stale = False
+            self._only_hint = None
 
     async def announce(self, *, expunge: bool) -> None:
         """Tell the client all that happened in its mailbox (RFC 3501 §5.2)."""
@@ -364,6 +378,7 @@ class Context:
 
     async def _refresh(self, selected: Selected) -> None:
         self._mailbox_stale = False
+        self._only_hint = None
         try:
             changes = await self.mailboxes.changes(
                 self.account_id,

@@ -56,3 +56,13 @@ class Entries:
         if not self._own and not self._dropped:
             return list(map(self._base.__getitem__, uids))
         return [self[uid] for uid in uids]
+
+    def known(self, uids: Iterable[Uid]) -> list[Entry | None]:
+        """Of each of `uids` its entry, or None."""
+        if not self._own and not self._dropped:
+            return list(map(self._base.get, uids))
+        return [self.get(uid) for uid in uids]
+
+    def update(self, entries: Mapping[Uid, Entry]) -> None:
+        """Take these in, new or in place of what was known."""
+        self._own.update(entries)

@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 from typing import Protocol, TypeVar
 
 from um.core.events import AccountChanged, MailboxChanged
-from um.core.ids import AccountId, MailboxId
+from um.core.ids import AccountId, MailboxId, ModSeq
 from um.core.origin import origin
 
 K = TypeVar("K")
@@ -13,7 +13,7 @@ K = TypeVar("K")
 class Session(Protocol):
     """What the registry tells a session."""
 
-    def mailbox_changed(self) -> None: ...
+    def mailbox_changed(self, modseq: ModSeq) -> None: ...
 
     def account_changed(self) -> None: ...
 
@@ -78,7 +78,7 @@ class Registry:
         """Pass it on to those who look at that mailbox, or at all of the account."""
         self.hints += 1
         for session in tuple(self._mailboxes.get(event.mailbox_id, ())):
-            session.mailbox_changed()
+            session.mailbox_changed(event.modseq)
         for session in tuple(self._followers.get(event.account_id, ())):
             session.folder_changed(event.mailbox_id)
 

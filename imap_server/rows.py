@@ -146,8 +146,8 @@ def numbers_of(view: Selected, uids: Sequence[Uid]) -> Sequence[int]:
 
 def flag_lines(view: Selected, uids: Sequence[Uid]) -> bytes:
     """`* n FETCH (UID u FLAGS (…))` of each, with MODSEQ for who has turned that on."""
-    if not uids:
-        return b""
+    if len(uids) <= 1:
+        return b"".join([view.fetch_flags(uid) for uid in uids])
     items = [Attribute.UID, Attribute.FLAGS]
     if view.condstore:
         items.append(Attribute.MODSEQ)

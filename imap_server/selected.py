@@ -10,7 +10,7 @@ Laws:
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from imap_server.entries import Entries
 from imap_server.wire import responses
@@ -142,10 +142,11 @@ class Selected:
         self.entries[entry.uid] = entry
         self._newest = max(self._newest, entry.modseq)
 
-    def caught_up(self, since: ModSeq, modseq: ModSeq) -> None:
-        """Everything that changed between the two has been taken in: skip it when refreshing."""
+    def caught_up(self, since: ModSeq, modseq: ModSeq) -> bool:
+        """All that changed between the two has been taken in; whether the view lacks nothing now."""
         if self.modseq == since:
             self.modseq = modseq
+        return self.modseq == modseq
 
     def rebase(self, index: MailboxIndex | None) -> None:
         """Share `index` instead of holding an own copy, if it is just what the client was told."""
@@ -174,20 +175,27 @@ class Selected:
         A silent STORE tells nothing, unless another session had changed the flags as well, so that
         the client could not know the outcome (RFC 3501 §6.4.6).
         """
-        tell = []
-        for entry in entries:
-            known = self.entries.get(entry.uid)
-            if known is None:
-                continue
-            if not silent:
-                self._changed.discard(entry.uid)
-                tell.append(entry.uid)
-            elif _fold(entry.flags) != _expected(known.flags, operation, flags):
-                self._changed.add(entry.uid)
-            if entry.modseq >= known.modseq:
-                self._know(entry)
+        known = self.entries.known(entry.uid for entry in entries)
+        both = [(old, new) for old, new in zip(known, entries, strict=True) if old is not None]
+        there = [new.uid for _, new in both]
+        if silent:
+            as_expected = cache(
+                lambda before, after: _fold(after) == _expected(before, operation, flags)
+            )
+            self._changed.update(
+                [new.uid for old, new in both if not as_expected(old.flags, new.flags)]
+            )
+        else:
+            self._changed.difference_update(there)
+        fresh = {new.uid: new for old, new in both if new.modseq >= old.modseq}
+        self.entries.update(fresh)
+        self._newest = max([self._newest, *{entry.modseq for entry in fresh.values()}])
         self._note_keywords(entries)
-        return tell
+        return [] if silent else there
+
+    def present(self, uids: list[Uid]) -> list[Uid]:
+        """Those of `uids`, which the client was told of, that are not gone."""
+        return [uid for uid in uids if uid not in self._gone] if self._gone else uids
 
     def tell_flags(self, uids: Iterable[Uid]) -> None:
         """Let the next `announce` tell the flags of these."""
@@ -278,8 +286,8 @@ class Selected:
         self._gone -= uids
 
     def _note_keywords(self, entries: Iterable[Entry]) -> None:
-        for entry in entries:
-            for flag in entry.flags:
+        for flags in dict.fromkeys([entry.flags for entry in entries]):
+            for flag in flags:
                 if not flag.startswith("\\") and flag.lower() not in self._keywords:
                     self._keywords[flag.lower()] = flag
                     self._new_keywords = True

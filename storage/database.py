@@ -25,7 +25,7 @@ from storage import schema
 from storage.backend import Backend, Connection, Fault, database_url
 from storage.follower import PostgresFollower, SqliteFollower
 from storage.glance import SqliteGlance
-from storage.group import Outcome, Queue, Waiting
+from storage.group import Outcome, Waiting, Writer, answer_all
 from storage.instants import Instant
 from storage.postgres import PostgresBackend
 from storage.revision import check_revision
@@ -82,23 +82,19 @@ class DatabaseStore:
         self._local = threading.local()
         self._connections: set[Connection] = set()
         self._lock = threading.Lock()
-        self._queue = Queue()
-        self._writers = ThreadPoolExecutor(backend.writer_threads, "um-database")
-        self._readers = (
-            ThreadPoolExecutor(backend.reader_threads, "um-database-read")
-            if backend.reader_threads
-            else self._writers
-        )
+        self._writer = Writer(self._write_group) if backend.writer_threads == 1 else None
+        threads = backend.reader_threads or backend.writer_threads
+        self._threads = ThreadPoolExecutor(threads, "um-database-read")
         self._follower = self._new_follower()
         self._glance = SqliteGlance(backend, clock) if isinstance(backend, SqliteBackend) else None
 
     async def run(self, name: str, work: Callable[[Transaction], T]) -> T:
         """Do `work` in one transaction that may write, and commit it durably."""
-        return await self._submit(self._writers, name, work, writes=True)
+        return await self._submit(name, work, writes=True)
 
     async def read(self, name: str, work: Callable[[Transaction], T]) -> T:
         """Do `work` on one consistent view. A write in it raises the driver's own error."""
-        return await self._submit(self._readers, name, work, writes=False)
+        return await self._submit(name, work, writes=False)
 
     @property
     def glances(self) -> bool:
@@ -113,7 +109,7 @@ class DatabaseStore:
 
     async def compact(self) -> None:
         """Leave nothing readable of what was deleted. Raises UnavailableError if it is in use."""
-        await self._on_thread(self._readers, self._compact)
+        await self._on_thread(self._compact)
 
     async def trim_changes(self, before: datetime) -> int:
         """Drop the hints older than `before`: every process has long read them."""
@@ -121,11 +117,11 @@ class DatabaseStore:
         def trim(unit: Unit) -> int:
             return unit.do(_TRIM, before=before)
 
-        return await self._on_thread(self._writers, self._retried, "trim-changes", trim, True)
+        return await self._written("trim-changes", trim)
 
     async def close(self) -> None:
         """End the threads, after what they were given, and close the connections."""
-        self._readers.shutdown(wait=False)
+        self._threads.shutdown(wait=False)
         if self._glance is not None:
             self._glance.close()
         loop = asyncio.get_running_loop()
@@ -140,23 +136,16 @@ class DatabaseStore:
         if not self._follower.is_alive() and self._follower.ident is None:
             self._follower.start()
 
-    async def _submit(
-        self,
-        pool: ThreadPoolExecutor,
-        name: str,
-        work: Callable[[Transaction], T],
-        *,
-        writes: bool,
-    ) -> T:
+    async def _submit(self, name: str, work: Callable[[Transaction], T], *, writes: bool) -> T:
         started = self._clock.monotonic()
 
         def on_unit(unit: Unit) -> T:
             return work(SqlTransaction(unit))
 
         try:
-            if writes and self._backend.writer_threads == 1:
-                return await self._in_group(Waiting(name, on_unit))
-            return await self._on_thread(pool, self._retried, name, on_unit, writes)
+            if writes:
+                return await self._written(name, on_unit)
+            return await self._on_thread(self._retried, name, on_unit, False)
         except UnavailableError:
             self._metrics.count("storage_unavailable")
             raise
@@ -164,41 +153,37 @@ class DatabaseStore:
             seconds = self._clock.monotonic() - started
             self._metrics.observe(f"storage_{'run' if writes else 'read'}_seconds", seconds)
 
-    async def _in_group(self, waiting: Waiting[T]) -> T:
-        """Wait for the writer, and share the transaction with whoever waits too."""
+    async def _written(self, name: str, work: Callable[[Unit], T]) -> T:
+        """Do what may write. Who waits for the one writer shares the transaction with the others."""
+        if self._writer is None:
+            return await self._on_thread(self._retried, name, work, True)
         self.start_following()
-        self._queue.put(waiting)
-        try:
-            self._writers.submit(self._write_waiting)
-        except RuntimeError as error:  # the pool was shut down
-            raise UnavailableError from error
-        return await asyncio.wrap_future(waiting.future)
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._writer.put(Waiting(name, work, future))
+        return await future
 
-    async def _on_thread(
-        self, pool: ThreadPoolExecutor, work: Callable[..., T], *arguments: Any
-    ) -> T:
+    async def _on_thread(self, work: Callable[..., T], *arguments: Any) -> T:
         self.start_following()
         loop = asyncio.get_running_loop()
         try:
-            future = loop.run_in_executor(pool, work, *arguments)
+            future = loop.run_in_executor(self._threads, work, *arguments)
         except RuntimeError as error:  # the pool was shut down
             raise UnavailableError from error
         return await future
 
     # From here on: on a database thread.
 
-    def _write_waiting(self) -> None:
-        """Answer the next group. There are as many calls as callers, so nobody is forgotten."""
-        group = self._queue.take()
+    def _write_group(self, group: list[Waiting[Any]]) -> None:
+        """Answer all of a group: together, or each by itself."""
         if len(group) > 1 and self._commit_together(group):
             return
         for waiting in group:
             try:
-                result = self._retried(waiting.name, waiting.work, writes=True)
+                result, changes = self._run_again(waiting.name, waiting.work, writes=True)
+                outcome = Outcome(waiting, result, changes=changes)
             except BaseException as error:  # noqa: BLE001 - it is the caller's
-                waiting.future.set_exception(error)
-            else:
-                waiting.future.set_result(result)
+                outcome = Outcome(waiting, failure=error)
+            answer_all([outcome], self._publish)
 
     def _commit_together(self, group: list[Waiting[Any]]) -> bool:
         """Whether all were answered; False: nothing was done, and each is to be run by itself."""
@@ -217,14 +202,12 @@ class DatabaseStore:
             if committing or (fault is Fault.TEMPORARY and not begun):
                 # Locked out at the door: they have all waited once, that is enough.
                 failure = self._failure("group", error, committing=committing)
-                for waiting in group:
-                    waiting.future.set_exception(failure)
+                answer_all([Outcome(each, failure=failure) for each in group], self._publish)
                 return True
             if fault is Fault.GONE:
                 self._drop()
             return False
-        for outcome in outcomes:
-            outcome.answer(self._tell)
+        answer_all([outcome.committed() for outcome in outcomes], self._publish)
         return True
 
     def _within(self, cursor: Any, waiting: Waiting[Any]) -> Outcome:
@@ -250,9 +233,9 @@ class DatabaseStore:
                 failure.__cause__ = error
             cursor.execute("ROLLBACK TO unit")
             cursor.execute("RELEASE unit")
-            return Outcome(waiting, steps, failure=failure)
+            return Outcome(waiting, failure=failure)
         cursor.execute("RELEASE unit")
-        return Outcome(waiting, steps, result=result, changes=tuple(unit.changes.values()))
+        return Outcome(waiting, result, changes=tuple(unit.changes.values()), steps=steps)
 
     def _failure(self, name: str, error: Exception, *, committing: bool) -> BaseException:
         try:
@@ -263,6 +246,14 @@ class DatabaseStore:
             return failure
 
     def _retried(self, name: str, work: Callable[[Unit], T], writes: bool) -> T:
+        result, changes = self._run_again(name, work, writes=writes)
+        if changes:
+            self._tell(changes)
+        return result
+
+    def _run_again(
+        self, name: str, work: Callable[[Unit], T], *, writes: bool
+    ) -> tuple[T, tuple[Change, ...]]:
         for attempt in range(1, TRIES + 1):
             try:
                 return self._once(name, work, writes=writes)
@@ -272,7 +263,9 @@ class DatabaseStore:
                 cause = again.__cause__
         raise UnavailableError from cause
 
-    def _once(self, name: str, work: Callable[[Unit], T], *, writes: bool) -> T:
+    def _once(
+        self, name: str, work: Callable[[Unit], T], *, writes: bool
+    ) -> tuple[T, tuple[Change, ...]]:
         steps = self._steps if name == "deliver" and writes else no_steps
         committing = False
         cursor: Any = None
@@ -300,9 +293,7 @@ class DatabaseStore:
             self._end(cursor)
             raise
         steps("transaction.committed")
-        if unit.changes:
-            self._tell(list(unit.changes.values()))
-        return result
+        return result, tuple(unit.changes.values())
 
     def _translate(self, name: str, error: Exception, *, committing: bool) -> NoReturn:
         """Raise what the driver's error means to the caller."""
@@ -365,7 +356,7 @@ class DatabaseStore:
         except self._backend.errors as error:
             raise UnavailableError("The database could not be compacted now") from error
 
-    def _tell(self, events: list[Change]) -> bool:
+    def _tell(self, events: Iterable[Change]) -> bool:
         loop = self._loop
         if loop is None:
             return False
@@ -377,8 +368,9 @@ class DatabaseStore:
 
     def _shut(self) -> None:
         self._follower.stop()
-        self._readers.shutdown()
-        self._writers.shutdown()
+        self._threads.shutdown()
+        if self._writer is not None:
+            self._writer.shut()
         for connection in self._connections:
             with suppress(*self._backend.errors):
                 connection.close()

@@ -6,17 +6,23 @@ Laws:
 - What harms the transaction itself (a full disk, a lost connection) ends the group without a trace;
   each unit is then run by itself, so that it gets the answer it would have had alone.
 - A COMMIT that fails is the answer to all of them, and none is run again.
+- The loop is woken once for a group: hints are published and callers answered in one turn of it.
 """
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+import threading
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from storage.unit import Unit
+from um.core.errors import UnavailableError
 from um.core.events import Change
 from um.core.steps import Steps
+
+if TYPE_CHECKING:
+    import asyncio
 
 T = TypeVar("T")
 
@@ -26,11 +32,11 @@ GROUP = 32
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Waiting(Generic[T]):
-    """A unit of work and the caller who waits for it."""
+    """A unit of work and the caller who waits for it, on the loop of `future`."""
 
     name: str
     work: Callable[[Unit], T]
-    future: "Future[T]" = field(default_factory=Future)
+    future: "asyncio.Future[T]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,42 +44,98 @@ class Outcome:
     """What to answer when the group is committed: a result, or the failure of this one."""
 
     waiting: Waiting[Any]
-    steps: Steps
     result: Any = None
     failure: BaseException | None = None
     changes: tuple[Change, ...] = ()
+    steps: Steps | None = None
+    """To be told of the commit."""
 
-    def answer(self, tell: Callable[[list[Change]], object]) -> None:
-        """Tell of the changes, then let the caller go on."""
+    def committed(self) -> "Outcome":
+        """The outcome after the commit: a step may fail there, which the caller is told."""
+        if self.failure is None and self.steps is not None:
+            try:
+                self.steps("transaction.committed")
+            except BaseException as error:  # noqa: BLE001 - it is the caller's
+                return Outcome(self.waiting, failure=error)
+        return self
+
+    def answer(self) -> None:
+        """Let the caller go on, if it still waits. Call it on its loop."""
+        future = self.waiting.future
+        if future.done():
+            return
         if self.failure is not None:
-            self.waiting.future.set_exception(self.failure)
-            return
+            future.set_exception(self.failure)
+        else:
+            future.set_result(self.result)
+
+
+def answer_all(outcomes: Iterable[Outcome], publish: Callable[[Iterable[Change]], None]) -> None:
+    """Publish what each has changed, then let its caller go on. On the database's thread."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[Outcome]] = {}
+    for each in outcomes:
+        by_loop.setdefault(each.waiting.future.get_loop(), []).append(each)
+    for loop, theirs in by_loop.items():
+        with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
+            loop.call_soon_threadsafe(_answer, theirs, publish)
+
+
+def _answer(outcomes: Iterable[Outcome], publish: Callable[[Iterable[Change]], None]) -> None:
+    for each in outcomes:
         try:
-            self.steps("transaction.committed")
-        except BaseException as error:  # noqa: BLE001 - it is the caller's
-            self.waiting.future.set_exception(error)
-            return
-        if self.changes:
-            tell(list(self.changes))
-        self.waiting.future.set_result(self.result)
+            if each.changes:
+                publish(each.changes)
+        finally:
+            each.answer()
 
 
-class Queue:
-    """Who waits for the writer; filled on the loop, emptied on the writer's thread."""
+class Writer:
+    """The one thread that writes. It costs half of what an executor of one thread does.
 
-    def __init__(self) -> None:
-        self._waiting: deque[Waiting[Any]] = deque()
+    Args:
+        work: answers a group, of at least one; called on the thread.
+    """
+
+    def __init__(self, work: Callable[[list[Waiting[Any]]], None]) -> None:
+        self._work = work
+        self._queue: SimpleQueue[Waiting[Any] | None] = SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._shut = False
 
     def put(self, waiting: Waiting[Any]) -> None:
-        """Join the queue."""
-        self._waiting.append(waiting)
+        """Join the queue. Raises UnavailableError after `shut`."""
+        if self._thread is None:
+            self._begin()
+        if self._shut:
+            raise UnavailableError
+        self._queue.put(waiting)
 
-    def take(self) -> list[Waiting[Any]]:
-        """The next group; callers that gave up meanwhile are left out. Empty if nobody waits."""
-        return list(self._next())
+    def shut(self) -> None:
+        """Return when all that was put is answered; there will be no more."""
+        with self._lock:
+            self._shut = True
+        if self._thread is not None:
+            self._queue.put(None)
+            self._thread.join()
 
-    def _next(self) -> Iterator[Waiting[Any]]:
-        for _ in range(min(GROUP, len(self._waiting))):
-            waiting = self._waiting.popleft()
-            if waiting.future.set_running_or_notify_cancel():
-                yield waiting
+    def _begin(self) -> None:
+        with self._lock:
+            if self._thread is None and not self._shut:
+                self._thread = threading.Thread(target=self._run, name="um-database", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while (first := self._queue.get()) is not None:
+            group, last = [first], False
+            with suppress(Empty):
+                while len(group) < GROUP and not last:
+                    more = self._queue.get_nowait()
+                    last = more is None
+                    if more is not None:
+                        group.append(more)
+            # Callers that gave up meanwhile are left out.
+            if left := [each for each in group if not each.future.cancelled()]:
+                self._work(left)
+            if last:
+                return

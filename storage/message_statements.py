@@ -76,11 +76,13 @@ AGED_SUMS = Statement(_AGED_SUMS)
 AGED_AND_SEEN_SUMS = Statement(_AGED_SUMS.where(_SEEN))
 ADD_ENTRY = Statement(insert(schema.entry))
 DROP_ENTRIES = Statement(sa.delete(schema.entry).where(_IN_FOLDER, _AMONG))
-SET_FLAGS = Statement(
+_SET_FLAGS = (
     sa.update(schema.entry)
-    .where(_IN_FOLDER, _AMONG)
+    .where(_IN_FOLDER)
     .values(flags=value("flags"), keywords=value("keywords"), modseq=value("modseq"))
 )
+SET_FLAGS = Statement(_SET_FLAGS.where(_AMONG))
+SET_FLAGS_BETWEEN = Statement(_SET_FLAGS.where(_e.uid.between(value("low"), value("high"))))
 SET_TRASHED = Statement(
     sa.update(schema.entry)
     .where(_IN_FOLDER, _AMONG)

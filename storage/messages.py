@@ -4,9 +4,9 @@ Every change goes through `hold`: on PostgreSQL it locks the account's row, then
 that one order, so that UIDs, MODSEQs and the octets used are counted one after another.
 """
 
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from operator import attrgetter
 
@@ -140,7 +140,7 @@ class SqlMessages:
         if changed:
             _, modseq = self._bump(mailbox_id)
             changed = [with_flags(entry, outcome[entry.flags], modseq) for entry in changed]
-            self._write_flags(mailbox_id, changed, modseq)
+            self._write_flags(mailbox_id, changed, modseq, known)
             after = sorted(after + changed, key=attrgetter("uid")) if after else changed
         return after, failed
 
@@ -149,7 +149,8 @@ class SqlMessages:
     ) -> list[Entry]:
         if known is None:
             return self._present(mailbox_id, uids)
-        self.hold(mailbox_id)
+        if self._unit.locks:
+            self.hold(mailbox_id)
         return [known[uid] for uid in sorted(set(uids)) if uid in known]
 
     def copy(
@@ -292,28 +293,30 @@ class SqlMessages:
             [{"blob": blob, "account_id": account_id, "at": at} for blob, account_id in dropped],
         )
 
-    def _write_flags(self, mailbox_id: MailboxId, entries: Iterable[Entry], modseq: ModSeq) -> None:
+    def _write_flags(
+        self,
+        mailbox_id: MailboxId,
+        entries: Iterable[Entry],
+        modseq: ModSeq,
+        known: Mapping[Uid, Entry] | None,
+    ) -> None:
         by_flags: defaultdict[frozenset[str], list[Uid]] = defaultdict(list)
         for entry in entries:
             by_flags[entry.flags].append(entry.uid)
         for flags, uids in by_flags.items():
             bits, keywords = flag_sets.encode(flags)
-            self._unit.do(
-                sql.SET_FLAGS,
-                key=mailbox_id,
-                uids=uids,
-                flags=bits,
-                keywords=keywords,
-                modseq=modseq,
-            )
+            new = {"key": mailbox_id, "flags": bits, "keywords": keywords, "modseq": modseq}
+            if _is_run(uids, known):
+                self._unit.do(sql.SET_FLAGS_BETWEEN, low=uids[0], high=uids[-1], **new)
+            else:
+                self._unit.do(sql.SET_FLAGS, uids=uids, **new)
 
     def _place(self, source: list[Entry], target: MailboxId, now: datetime) -> list[Copied]:
         if not source:
             return []
         first, modseq = self._bump(target, uids=len(source))
         placed = [
-            replace(
-                entry,
+            entry._replace(
                 mailbox_id=target,
                 uid=Uid(first + offset),
                 modseq=modseq,
@@ -335,6 +338,17 @@ class SqlMessages:
             sql.ADD_VANISHED,
             [{"mailbox_id": mailbox_id, "uid": uid, "modseq": modseq} for uid in uids],
         )
+
+
+def _is_run(uids: Sequence[Uid], known: Mapping[Uid, Entry] | None) -> bool:
+    """Whether the folder has no other messages between the first and the last of `uids`, ascending."""
+    if uids[-1] - uids[0] + 1 == len(uids):
+        return True
+    if known is None:
+        return False
+    there = list(known)
+    first = bisect_left(there, uids[0])
+    return there[first : first + len(uids)] == uids
 
 
 def _columns(entry: Entry) -> dict[str, object]:

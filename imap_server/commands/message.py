@@ -57,7 +57,7 @@ async def store(context: Context, command: c.Store) -> Reply:
     _check_writable(context)
     view = context.view
     named = view.resolve(command.messages, by_uid=command.by_uid)
-    uids = [uid for uid in named if not view.is_gone(uid)]
+    uids = view.present(named)
     if command.unchanged_since is not None:
         context.use_condstore()
     entries: list[Entry] = []
@@ -73,7 +73,7 @@ async def store(context: Context, command: c.Store) -> Reply:
         )
         entries, failed = stored.entries, stored.failed
         tell = view.stored(entries, command.operation, command.flags, silent=command.silent)
-        view.caught_up(stored.since, stored.modseq)
+        context.took_in(stored.since, stored.modseq)
         context.write(flag_lines(view, tell))
     if view.condstore:
         context.expect_change()

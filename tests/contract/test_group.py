@@ -37,10 +37,15 @@ def house(tmp_path, sqlite_template, monkeypatch):
 
 def together(house, *works):
     """Run them while the writer is held up, so that all of them wait at its door."""
-    held = threading.Event()
+    begun, held = threading.Event(), threading.Event()
+
+    def first_txn(tx):
+        begun.set()
+        return held.wait(10)
 
     async def story():
-        first = asyncio.create_task(house.store.run("first", lambda tx: held.wait(10)))
+        first = asyncio.create_task(house.store.run("first", first_txn))
+        assert await asyncio.to_thread(begun.wait, 10)
         rest = [asyncio.create_task(house.store.run(f"w{n}", w)) for n, w in enumerate(works)]
         await asyncio.sleep(0)
         house.commits.clear()
@@ -126,10 +131,15 @@ def test_what_breaks_the_transaction_is_found_out_one_by_one(house, code):
 
 def test_a_caller_that_gave_up_is_not_waited_for(house):
     """What was cancelled before its turn is not done; what stands beside it is."""
-    held = threading.Event()
+    begun, held = threading.Event(), threading.Event()
+
+    def first_txn(tx):
+        begun.set()
+        return held.wait(10)
 
     async def story():
-        first = asyncio.create_task(house.store.run("first", lambda tx: held.wait(10)))
+        first = asyncio.create_task(house.store.run("first", first_txn))
+        assert await asyncio.to_thread(begun.wait, 10)
         gone, stays = (asyncio.create_task(house.store.run(n, mark(n))) for n in "ab")
         await asyncio.sleep(0)
         gone.cancel()

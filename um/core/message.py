@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
+from typing import NamedTuple
 
 from um.core.ids import AccountId, BlobKey, ContentId, MailboxId, ModSeq, Uid
 
@@ -93,9 +94,8 @@ class Content:
     """Fax: the number of pages."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A message in a folder."""
+class Entry(NamedTuple):
+    """A message in a folder. A tuple, as thousands are made at a time and a tuple is made fastest."""
 
     mailbox_id: MailboxId
     uid: Uid
@@ -113,20 +113,12 @@ class Entry:
 
 
 def with_flags(entry: Entry, flags: frozenset[str], modseq: ModSeq) -> Entry:
-    """The entry after a change of its flags; `dataclasses.replace` takes three times as long."""
-    return Entry(
-        entry.mailbox_id,
-        entry.uid,
-        entry.account_id,
-        entry.content_id,
-        entry.kind,
-        entry.size_octets,
-        modseq,
-        flags,
-        entry.internal_date,
-        entry.saved_at,
-        entry.trashed_at,
-    )
+    """The entry after a change of its flags; `_replace` takes four times as long."""
+    return Entry._make((*entry[:_MODSEQ], modseq, flags, *entry[_MODSEQ + 2 :]))
+
+
+_MODSEQ = Entry._fields.index("modseq")
+assert Entry._fields[_MODSEQ + 1] == "flags", "`with_flags` puts the two beside each other"
 
 
 class FlagOperation(StrEnum):

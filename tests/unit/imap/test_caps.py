@@ -12,7 +12,7 @@ from tests.support.imap_transcript import play
 class Dummy:
     """A session that hears nothing."""
 
-    def mailbox_changed(self) -> None:
+    def mailbox_changed(self, modseq: int) -> None:
         raise AssertionError
 
     def account_changed(self) -> None:
