@@ -15,7 +15,7 @@ from imap_server.commands.binary import Surveyed, pieces, start_of, survey_all
 from imap_server.commands.condstore import changed
 from imap_server.commands.preview import preview
 from imap_server.context import Context, Reply
-from imap_server.errors import BrokenResponseError, UnknownEncodingError
+from imap_server.errors import BrokenResponseError, SessionOverError, UnknownEncodingError
 from imap_server.rows import NO_CONTENT, Batch, Rows, numbers_of
 from imap_server.sections import chosen_fields, partial, span_of
 from imap_server.wire import commands as c
@@ -35,14 +35,13 @@ AHEAD = 8
 WRITE_OCTETS = 64 * 1024
 FEW_PIECES = 16
 """More are joined: bodies are few and large, rows many and small."""
-MAX_ITEMS = 100
 _NEEDS_CONTENT = (Attribute.ENVELOPE, Attribute.BODY, Attribute.BODYSTRUCTURE)
 
 
 async def fetch(context: Context, command: c.Fetch) -> Reply:
     """RFC 3501 §6.4.5; UID FETCH always tells the UID (§6.4.8)."""
     uids = context.view.resolve(command.messages, by_uid=command.by_uid)
-    items = list(dict.fromkeys(command.items))[:MAX_ITEMS]
+    items = list(dict.fromkeys(command.items))
     if command.changed_since is not None:
         uids = await changed(context, command, uids)
         items.append(Attribute.MODSEQ)
@@ -51,7 +50,9 @@ async def fetch(context: Context, command: c.Fetch) -> Reply:
     if context.view.condstore and _tells_flags(items) and Attribute.MODSEQ not in items:
         items.append(Attribute.MODSEQ)
     items = list(dict.fromkeys(items))
-    if command.by_uid and Attribute.UID not in items:
+    # RFC 7162 §3.2.4: with mod-sequences the UID goes with flags that change unasked, too.
+    tells_uid = command.by_uid or (context.view.condstore and _may_mark_seen(items))
+    if tells_uid and Attribute.UID not in items:
         items.insert(0, Attribute.UID)
     writer = _Fetch(context, items)
     for start in range(0, len(uids), writer.batch_size):
@@ -66,7 +67,7 @@ async def fetch(context: Context, command: c.Fetch) -> Reply:
 
 async def tell_items(context: Context, uids: Sequence[Uid], items: Sequence[FetchItem]) -> None:
     """Tell these of messages that have arrived, unasked (RFC 5465 §5.2): it reads none of them."""
-    told = dict.fromkeys((Attribute.UID, *items[:MAX_ITEMS]))
+    told = dict.fromkeys((Attribute.UID, *items))
     peeking = [
         replace(item, peek=True) if isinstance(item, Section | Binary) else item for item in told
     ]
@@ -77,9 +78,11 @@ async def tell_items(context: Context, uids: Sequence[Uid], items: Sequence[Fetc
 
 def _tells_flags(items: Sequence[FetchItem]) -> bool:
     """Whether FLAGS are asked for, or may change (RFC 7162 §3.1: MODSEQ goes with them)."""
-    return Attribute.FLAGS in items or any(
-        isinstance(item, Section | Binary) and not item.peek for item in items
-    )
+    return Attribute.FLAGS in items or _may_mark_seen(items)
+
+
+def _may_mark_seen(items: Sequence[FetchItem]) -> bool:
+    return any(isinstance(item, Section | Binary) and not item.peek for item in items)
 
 
 class _Fetch:
@@ -172,6 +175,15 @@ class _Fetch:
         self._size = 0
         await self._context.drain()
 
+    async def _flush_within(self, *, begun: bool) -> None:
+        """As `flush`, where a response may have `begun`: there is no place in it for a BYE."""
+        try:
+            await self.flush()
+        except SessionOverError as over:
+            if begun:
+                raise BrokenResponseError from over
+            raise
+
     def _put(self, data: bytes) -> None:
         self._output.append(data)
         self._size += len(data)
@@ -230,6 +242,7 @@ class _Fetch:
                 if section.fields is not None:
                     piece = await self._fields(content, section, piece, start, end)
                     start, end = 0, len(piece)
+                    await self._flush_within(begun=begun)
             except UMError as error:
                 self._fail(error, begun=begun)
                 return
@@ -250,7 +263,7 @@ class _Fetch:
             async for piece in pieces(self._read, content, item, found):
                 self._put(piece)
                 told += len(piece)
-                await self.flush()
+                await self._flush_within(begun=True)
         except UMError as error:
             raise BrokenResponseError from error
         if told != found.size_octets:
@@ -348,7 +361,7 @@ class _Fetch:
     async def _rest(self, content: Content, start: int, end: int) -> None:
         """Go on with a literal that was begun, slice by slice, at the client's pace."""
         while start < end:
-            await self.flush()
+            await self._flush_within(begun=True)
             try:
                 piece = await self._read(content, start, end)
             except UMError as error:

@@ -85,18 +85,20 @@ _WORD = re.compile(rb"[A-Za-z.]+")
 MAX_DEPTH = 100
 """Longest part path; deeper parts are in no index."""
 MAX_FIELDS = 1000
+MAX_ITEMS = 500
+"""As many as a program that asks for a header of each part, and for the part, can need."""
 
 
 def parse_items(scan: Scanner, *, opened: bool = False) -> tuple[FetchItem, ...]:
     """A macro, one item, or a list of items; `opened`: a list whose parenthesis is read already."""
-    if opened:
+    if opened or scan.skip(b"("):
         items = [_item(scan, _name(scan))]
         while not scan.skip(b")"):
             scan.space()
             items.append(_item(scan, _name(scan)))
+            if len(items) > MAX_ITEMS:
+                raise BadCommandError("Too many FETCH items")
         return tuple(items)
-    if scan.next_is(b"("):
-        return tuple(scan.listed(lambda: _item(scan, _name(scan))))
     name = _name(scan)
     macro = _MACROS.get(name)
     return macro if macro is not None else (_item(scan, name),)

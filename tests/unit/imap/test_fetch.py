@@ -179,3 +179,49 @@ def test_a_failure_of_ours_is_no_and_the_session_goes_on():
         await stage.close()
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize("item", ["BODY.PEEK[]", "BINARY.PEEK[1]"])
+def test_a_bye_never_gets_into_a_literal(item):
+    """A session that must end while a body is on its way is cut: what comes short is no message."""
+
+    async def story():
+        stage = await stage_with(LARGE)
+        client = stage.clients["A"]
+        write_all = client.link.write_all
+
+        def write_and_stall(pieces):
+            write_all(pieces)
+            client.link.slow = True
+
+        client.link.write_all = write_and_stall
+        client.send(b"f FETCH 1 " + item.encode() + b"\r\n")
+        await stage.settle()
+        client.session.context.end("The password was changed, log in again")
+        client.link.resume()
+        await stage.settle()
+        answer = client.take_all()
+        assert client.link.closed
+        (begun,) = literals(answer)
+        assert LARGE[-len(begun) :] != begun
+        assert b"BYE" not in answer
+        await stage.close()
+
+    asyncio.run(story())
+
+
+def test_a_header_within_a_message_is_read_at_its_beginning():
+    """Fields of a header of megabytes are chosen from its first 256 kB, whatever is asked how often."""
+
+    async def story():
+        inner = b"Subject: inner\r\n" + b"X-Flood: y\r\n" * 100_000 + b"Late: z\r\n\r\nbody\r\n"
+        stage = await stage_with(b"Content-Type: message/rfc822\r\n\r\n" + inner)
+        (chosen,) = literals(
+            await fetch(stage, "FETCH 1 BODY.PEEK[1.HEADER.FIELDS (Subject Late)]")
+        )
+        assert chosen == b"Subject: inner\r\n\r\n"
+        (whole,) = literals(await fetch(stage, "FETCH 1 BODY.PEEK[1.HEADER]"))
+        assert whole == inner.removesuffix(b"body\r\n")
+        await stage.close()
+
+    asyncio.run(story())

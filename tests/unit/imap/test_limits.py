@@ -10,7 +10,7 @@ from imap_server.connection import CommandReceived, Connection, Ended
 from imap_server.search import Question
 from imap_server.settings import ImapSettings
 from imap_server.state import State
-from imap_server.wire.fetch import MAX_FIELDS
+from imap_server.wire.fetch import MAX_FIELDS, MAX_ITEMS
 from imap_server.wire.flags import MAX_FLAGS
 from imap_server.wire.limits import Limits
 from imap_server.wire.parser import parse_command
@@ -119,6 +119,7 @@ COUNTS = [
         lambda count: " ".join(f"X-{n}" for n in range(count)),
         MAX_FIELDS,
     ),
+    ("FETCH 1 ({})", lambda items: " ".join(["FLAGS"] * items), MAX_ITEMS),
     ("SEARCH {}ALL", lambda depth: "NOT " * depth, 20),
     ("FETCH 1 BODY[{}]", lambda depth: ".".join(["1"] * depth), 100),
     ("ID ({})", lambda pairs: " ".join(['"a" "b"'] * pairs), 30),
