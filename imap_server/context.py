@@ -106,6 +106,8 @@ class Context:
         """Of the command that runs."""
         self.client_name = ""
         """What the client calls itself (RFC 2971)."""
+        self.identified = False
+        """Whether that stands in the log."""
         self.append: Appended | None = None
         """What has come of an APPEND that is under way."""
         self.watch: Watching | None = None

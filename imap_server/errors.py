@@ -34,6 +34,7 @@ CODES: dict[str, bytes] = {
     "unknown-event": b"BADEVENT (" + " ".join(EVENTS).encode("ascii") + b")",
     "note-too-large": b"METADATA MAXSIZE %d" % MAX_VALUE_OCTETS,
     "too-many-notes": b"METADATA TOOMANY",
+    "too-many-keywords": b"LIMIT",
     "search-too-long": b"LIMIT",
 }
 """Codes that no one has a word for are SERVERBUG."""

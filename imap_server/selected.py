@@ -27,6 +27,7 @@ from um.core.message import (
     FlagOperation,
     Vanished,
 )
+from um.service.keywords import MAX_KEYWORDS_TOLD
 from um.service.mailbox_index import MailboxIndex
 
 RECENT = "\\Recent"
@@ -288,7 +289,9 @@ class Selected:
     def _note_keywords(self, entries: Iterable[Entry]) -> None:
         for flags in dict.fromkeys([entry.flags for entry in entries]):
             for flag in flags:
-                if not flag.startswith("\\") and flag.lower() not in self._keywords:
+                if flag.startswith("\\") or flag.lower() in self._keywords:
+                    continue
+                if len(self._keywords) < MAX_KEYWORDS_TOLD:
                     self._keywords[flag.lower()] = flag
                     self._new_keywords = True
 

@@ -12,6 +12,7 @@ log = structlog.get_logger(__name__)
 
 CLIENT_NAME = 128
 """As much of what a client calls itself is looked at."""
+_LOGGED = ("name", "version", "os", "os-version", "vendor")
 
 
 def capabilities(context: Context) -> bytes:
@@ -56,11 +57,17 @@ async def logout(context: Context, _command: c.Logout) -> Reply:
 
 async def identify(context: Context, command: c.Id) -> Reply:
     """RFC 2971 §3.1: for diagnosis, and to know a client that trips over something."""
-    log.info("client identified", peer=context.link.peer, client=dict(command.fields))
+    fields = dict(command.fields)
+    if (
+        not context.identified
+    ):  # a stranger may send ID over and over, and the log is no place for it
+        context.identified = True
+        told = {name: fields[name][:CLIENT_NAME] for name in _LOGGED if name in fields}
+        log.info("client identified", peer=context.link.peer, client=told)
     name = responses.quoted(context.settings.server_name.encode("ascii"))
     context.write(responses.untagged(b"ID", b'("name" ' + name + b")"))
     before = capabilities(context)
-    context.client_name = dict(command.fields).get("name", "")[:CLIENT_NAME]
+    context.client_name = fields.get("name", "")[:CLIENT_NAME]
     after = capabilities(context)
     if after != before:
         context.write(responses.untagged(b"CAPABILITY", after))

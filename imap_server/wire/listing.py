@@ -21,7 +21,7 @@ STATUS_ITEMS = frozenset(
 )
 _SELECTION = frozenset({"SPECIAL-USE", "SUBSCRIBED", "REMOTE", "RECURSIVEMATCH"})
 _RETURN = frozenset({"SPECIAL-USE", "SUBSCRIBED", "CHILDREN", "STATUS"})
-MAX_OPTIONS = 50
+MAX_PATTERNS = 100
 
 
 def parse_list(scan: Scanner) -> c.List:
@@ -33,6 +33,8 @@ def parse_list(scan: Scanner) -> c.List:
     scan.space()
     several = scan.next_is(b"(")
     patterns = scan.listed(scan.list_mailbox) if several else [scan.list_mailbox()]
+    if len(patterns) > MAX_PATTERNS:
+        raise BadCommandError("Too many patterns")
     returned: frozenset[str] = frozenset()
     items: tuple[str, ...] = ()
     extended = start or several
@@ -41,7 +43,7 @@ def parse_list(scan: Scanner) -> c.List:
         extended = True
     return c.List(
         reference,
-        tuple(decoded(scan, pattern) for pattern in patterns),
+        tuple(dict.fromkeys(decoded(scan, pattern) for pattern in patterns)),
         selection=selection,
         returned=returned,
         status_items=items,

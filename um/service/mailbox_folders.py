@@ -19,6 +19,8 @@ DELIMITER = "/"
 MAX_NAME = 255
 MAX_LEVELS = 20
 MAX_FOLDERS = 1_000
+MAX_SUBSCRIPTIONS = 2 * MAX_FOLDERS
+"""Names stay subscribed when their folder goes (RFC 3501 §6.3.9)."""
 TRASH_USE = "\\Trash"
 _USES = {use.lower(): use for use in ("\\Archive", "\\Drafts", "\\Junk", "\\Sent", TRASH_USE)}
 """RFC 6154 §2, without those of folders that show what lies elsewhere (`\\All`, `\\Flagged`)."""
@@ -125,6 +127,15 @@ def _special_use(uses: Collection[str], mailboxes: Collection[Mailbox]) -> str |
     if len(uses) > 1 or use is None or any(each.special_use == use for each in mailboxes):
         raise NoSuchUseError
     return use
+
+
+def subscribe_txn(tx: Transaction, account_id: AccountId, name: str, *, on: bool) -> None:
+    """Add or remove a subscription. Raises InvalidError."""
+    if on:
+        there = tx.mailboxes.subscriptions(account_id)
+        if name not in there and len(there) >= MAX_SUBSCRIPTIONS:
+            raise InvalidError("There are too many subscriptions")
+    tx.mailboxes.subscribe(account_id, name, on=on)
 
 
 def delete_txn(tx: Transaction, account_id: AccountId, name: str) -> None:

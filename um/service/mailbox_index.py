@@ -16,6 +16,7 @@ from functools import cached_property
 
 from um.core.ids import MailboxId, ModSeq, Uid
 from um.core.message import SEEN, Entry, Vanished
+from um.service.keywords import MAX_KEYWORDS_TOLD
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -61,11 +62,14 @@ class MailboxIndex:
 
     @cached_property
     def keywords(self) -> Mapping[str, str]:
-        """Keywords in use, by their lower case; the spelling of the first message."""
+        """Keywords in use, by their lower case; the spelling of the first message.
+
+        The first MAX_KEYWORDS_TOLD of them.
+        """
         found: dict[str, str] = {}
         for flags in {entry.flags: None for entry in self.entries.values()}:
             for flag in flags:
-                if not flag.startswith("\\"):
+                if not flag.startswith("\\") and len(found) < MAX_KEYWORDS_TOLD:
                     found.setdefault(flag.lower(), flag)
         return found
 

@@ -28,6 +28,7 @@ from um.service.annotations import AnnotationService
 from um.service.appending import Appending, check_size
 from um.service.delivery import Delivered, Delivery
 from um.service.homes import send_home_txn
+from um.service.keywords import check_keywords
 from um.service.mailbox_folders import (
     TRASH_USE,
     GoneError,
@@ -37,6 +38,7 @@ from um.service.mailbox_folders import (
     delete_txn,
     owned_txn,
     rename_txn,
+    subscribe_txn,
     target_txn,
 )
 from um.service.mailbox_index import ENTRIES_KEPT
@@ -138,9 +140,9 @@ class MailboxService(MailboxView):
         )
 
     async def subscribe(self, account_id: AccountId, name: str, *, on: bool) -> None:
-        """Add or remove a subscription."""
+        """Add or remove a subscription. Raises InvalidError if there are too many."""
         await self._change(
-            "subscribe", account_id, lambda tx: tx.mailboxes.subscribe(account_id, name, on=on)
+            "subscribe", account_id, lambda tx: subscribe_txn(tx, account_id, name, on=on)
         )
 
     # -- messages -------------------------------------------------------------------------------
@@ -184,6 +186,8 @@ class MailboxService(MailboxView):
                 unchanged_since=unchanged_since,
                 known=index.entries if index is not None and exact else None,
             )
+            if operation is not FlagOperation.REMOVE:
+                check_keywords(entries)
             before = mailbox.highest_modseq
             after = max((entry.modseq for entry in entries), default=before)
             return Stored(entries, failed, before, max(before, after))

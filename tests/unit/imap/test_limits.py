@@ -1,6 +1,7 @@
 """Every limit and refusal of the IMAP server, at its edge and one beyond (docs/protocols/imap.md)."""
 
 import asyncio
+import re
 import threading
 
 import pytest
@@ -13,6 +14,7 @@ from imap_server.state import State
 from imap_server.wire.fetch import MAX_FIELDS, MAX_ITEMS
 from imap_server.wire.flags import MAX_FLAGS
 from imap_server.wire.limits import Limits
+from imap_server.wire.listing import MAX_PATTERNS
 from imap_server.wire.parser import parse_command
 from imap_server.wire.search import MAX_KEYS
 from imap_server.wire.tokens import MAX_RANGES, BadCommandError
@@ -22,7 +24,8 @@ from tests.unit.imap.test_search import NOW, candidate
 from um.core.errors import InvalidError
 from um.mime.text import Searchable
 from um.service.delivery import MAX_HEADER_OCTETS
-from um.service.mailbox_folders import MAX_FOLDERS
+from um.service.keywords import MAX_KEYWORDS_TOLD
+from um.service.mailbox_folders import MAX_FOLDERS, MAX_SUBSCRIPTIONS
 
 STATES = {False: State.NOT_AUTHENTICATED, True: State.SELECTED}
 LIMITS = Limits()
@@ -120,6 +123,7 @@ COUNTS = [
         MAX_FIELDS,
     ),
     ("FETCH 1 ({})", lambda items: " ".join(["FLAGS"] * items), MAX_ITEMS),
+    ('LIST "" ({})', lambda patterns: " ".join(["%"] * patterns), MAX_PATTERNS),
     ("SEARCH {}ALL", lambda depth: "NOT " * depth, 20),
     ("FETCH 1 BODY[{}]", lambda depth: ".".join(["1"] * depth), 100),
     ("ID ({})", lambda pairs: " ".join(['"a" "b"'] * pairs), 30),
@@ -334,3 +338,67 @@ def test_connections_are_counted_as_configured():
     assert settings.max_connections_per_account == 20
     assert settings.max_connections_per_address == 50
     assert settings.login_timeout_seconds == 60
+
+
+# -- what counts towards no quota -----------------------------------------------------------------
+
+
+def test_the_keywords_of_a_message_and_of_a_folder():
+    """A message has up to 100, more is NO [LIMIT] and changes nothing; of a folder 1000 are told."""
+
+    async def story() -> None:
+        stage = Stage()
+        await stage.house.add("alice", None)
+        for number in range(12):
+            await stage.deposit("mail", "alice", data=message(f"m{number}", number=number))
+        client = await stage.connect("A")
+        client.send(f'a LOGIN alice "{PASSWORD}"\r\nb SELECT INBOX\r\n'.encode())
+        await stage.settle()
+
+        async def add(number: int, first: int, count: int) -> bytes:
+            client.take_all()
+            words = " ".join(f"k{number}x{n}" for n in range(first, first + count))
+            client.send(f"c STORE {number} +FLAGS.SILENT ({words})\r\n".encode())
+            await stage.settle()
+            return client.take_all()
+
+        for number in range(1, 13):
+            assert b"c OK " in await add(number, 0, 50)
+            assert b"c OK " in await add(number, 50, 50)
+        said = await add(1, 100, 1)
+        assert said.endswith(b"c NO [LIMIT] The message has too many keywords\r\n")
+        assert b"c OK " in await add(1, 99, 1)
+        client.send(b"d STORE 1 -FLAGS (k1x0)\r\ne SELECT INBOX\r\n")
+        await stage.settle()
+        (told,) = re.findall(rb"\* FLAGS \((.*)\)\r\n", client.take_all())
+        assert told.count(b" k") == MAX_KEYWORDS_TOLD
+        await stage.close()
+
+    asyncio.run(story())
+
+
+def test_so_many_subscriptions():
+    """Names outlive their folders; 2000 may be subscribed, and one that is may be so again."""
+
+    async def story() -> None:
+        stage = Stage()
+        account = await stage.house.add("alice", None)
+        for number in range(
+            MAX_SUBSCRIPTIONS - len(await stage.mailboxes.subscriptions(account.id))
+        ):
+            await stage.mailboxes.subscribe(account.id, f"f{number}", on=True)
+        await stage.mailboxes.subscribe(account.id, "f0", on=True)
+        with pytest.raises(InvalidError, match="too many subscriptions"):
+            await stage.mailboxes.subscribe(account.id, "one more", on=True)
+        await stage.mailboxes.subscribe(account.id, "f0", on=False)
+        await stage.mailboxes.subscribe(account.id, "one more", on=True)
+
+    asyncio.run(story())
+
+
+def test_a_program_is_logged_once(capsys):
+    """Whatever a stranger says with ID, and however often, one short line of it stands in the log."""
+    fields = f'"name" "{"é" * 500}" "support-url" "{"x" * 3000}"'
+    play(f"A> a1 ID ({fields})\nA<...\nA< a1 OK ID completed\n" * 3)
+    (line,) = [each for each in capsys.readouterr().out.splitlines() if "client identified" in each]
+    assert len(line) < 1000
