@@ -74,6 +74,9 @@ class Selected:
         self._newest = index.modseq
         self._arrived: list[Uid] = []
         self._gone: set[Uid] = set()
+        self._held: ModSeq | None = None
+        """The lowest mod-sequence of the expunges that wait to be told."""
+        self._told_held = False
         self._changed: set[Uid] = set()
         self._keywords: dict[str, str] = dict(index.keywords)
         self._new_keywords = False
@@ -136,7 +139,10 @@ class Selected:
                 if self.tells_recent and entry.uid > recent_after:
                     self.recent.add(entry.uid)
         self._note_keywords(self.entries[uid] for uid in (*self._changed, *self._arrived))
-        self.expunged(tombstone.uid for tombstone in vanished)
+        gone = [tombstone for tombstone in vanished if tombstone.uid in self.entries]
+        self._gone.update(tombstone.uid for tombstone in gone)
+        held = [tombstone.modseq for tombstone in gone]
+        self._held = min(filter(None, [*held, self._held]), default=None)
         self.modseq = max(self.modseq, modseq)
 
     def _know(self, entry: Entry) -> None:
@@ -225,7 +231,24 @@ class Selected:
             for uid in sorted(self._changed - self._gone):
                 out.append(self.fetch_flags(uid))
             self._changed.clear()
+        if self.qresync:
+            out += self._announce_modseq(flags=flags)
         return b"".join(out)
+
+    def _announce_modseq(self, *, flags: bool) -> list[bytes]:
+        """How far the client may take changes for known, where expunges wait (RFC 7162 §3.2, §6).
+
+        Else it would take the mod-sequences it is told, and never hear of these if it lost the connection now.
+        """
+        if not self._gone:
+            self._held = None
+        if self._held is not None:
+            self._told_held = True
+            return [_highest_modseq(ModSeq(max(1, self._held - 1)))]
+        if not (self._told_held and flags):
+            return []
+        self._told_held = False
+        return [_highest_modseq(self.modseq)]
 
     def exists_line(self) -> bytes:
         """`* n EXISTS`, and RECENT for who knows it."""
@@ -294,6 +317,11 @@ class Selected:
                 if len(self._keywords) < MAX_KEYWORDS_TOLD:
                     self._keywords[flag.lower()] = flag
                     self._new_keywords = True
+
+
+def _highest_modseq(modseq: ModSeq) -> bytes:
+    code = b"HIGHESTMODSEQ %d" % modseq
+    return responses.status(b"*", b"OK", "Changes up to here are told", code=code)
 
 
 def _fold(flags: Iterable[str]) -> set[str]:

@@ -27,7 +27,7 @@ from imap_server.connection import (
 from imap_server.context import Context, Reply, Services
 from imap_server.errors import BrokenResponseError, LinkLostError, SessionOverError, refused
 from imap_server.link import Link
-from imap_server.state import HOLDS_EXPUNGE, State
+from imap_server.state import HOLDS_EXPUNGE, State, told_as
 from imap_server.wire import responses
 from imap_server.wire.commands import Compress, StartTls
 from imap_server.wire.tokens import BadCommandError
@@ -91,7 +91,8 @@ class Session:
                 )
             case CommandReceived():
                 run = COMMANDS[type(event.command)]
-                await self._answer(event.tag, event.name, lambda: run(self.context, event.command))
+                name = told_as(event.name, event.command)
+                await self._answer(event.tag, name, lambda: run(self.context, event.command))
             case MessageOffered():
                 await append.offered(self.context, event)
             case MessageReceived():

@@ -2,7 +2,9 @@
 
 from enum import StrEnum
 
+from imap_server.wire.commands import Command, Search, Sort, Thread
 from imap_server.wire.parser import GRAMMAR
+from imap_server.wire.search import counts_by_number
 
 
 class State(StrEnum):
@@ -73,6 +75,16 @@ assert ALLOWED.keys() == GRAMMAR.keys(), "every command has its states"
 
 HOLDS_EXPUNGE = frozenset({b"FETCH", b"STORE", b"SEARCH", b"SORT", b"THREAD"})
 """During these no EXPUNGE may be sent (RFC 3501 §7.4.1, RFC 5256 §3): the client counts by number."""
+
+
+def told_as(name: bytes, command: Command) -> bytes:
+    """The name that decides whether EXPUNGE may be sent.
+
+    A UID SEARCH, SORT or THREAD that asks for message numbers is like one without UID (RFC 7162 §3.2.10.2).
+    """
+    if isinstance(command, Search | Sort | Thread) and counts_by_number(command.key):
+        return name.removeprefix(b"UID ")
+    return name
 
 
 def refusal(name: bytes, state: State) -> str | None:

@@ -206,6 +206,10 @@ class _Fetch:
             )
         except (ReadOnlyError, NotFoundError):
             return frozenset()
+        if (
+            view.condstore
+        ):  # what others changed before has a lower mod-sequence than what is told here
+            context.expect_change()
         return frozenset(view.stored(entries, FlagOperation.ADD, (SEEN,), silent=False))
 
     async def _message(self, number: int, head: list[bytes], content: Content) -> None:

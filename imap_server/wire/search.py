@@ -350,6 +350,19 @@ def uses_modseq(key: SearchKey) -> bool:
             return isinstance(key, ModSeqAtLeast)
 
 
+def counts_by_number(key: SearchKey) -> bool:
+    """Whether message numbers decide anywhere in `key`."""
+    match key:
+        case And():
+            return any(counts_by_number(each) for each in key.keys)
+        case Or():
+            return counts_by_number(key.left) or counts_by_number(key.right)
+        case Not():
+            return counts_by_number(key.key)
+        case _:
+            return isinstance(key, Numbers) and not (key.by_uid or key.messages.saved)
+
+
 def parse_with_charset(scan: Scanner) -> SearchKey:
     """`charset key …`: SORT and THREAD always name one (RFC 5256 §5)."""
     _check_charset(scan)
