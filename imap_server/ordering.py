@@ -15,6 +15,9 @@ from um.mime.addresses import parse_addresses
 from um.mime.headers import decode_text, get
 from um.mime.subjects import base_subject
 
+MAX_FIRST_ADDRESS = 4096
+"""Octets of an address field that are looked at: only its first address counts."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sortable:
@@ -36,7 +39,8 @@ class Sortable:
             try:
                 parsed = parsedate_tz(value.decode("ascii", "replace"))
                 if parsed is not None:
-                    return float(mktime_tz(parsed))
+                    # Without a zone that can be read it is UTC (§2.2), wherever the server stands.
+                    return float(mktime_tz((*parsed[:9], parsed[9] or 0)))
             except (ValueError, OverflowError, IndexError):
                 pass
         return self.arrived()
@@ -47,7 +51,7 @@ class Sortable:
 
     def mailbox_of(self, name: str) -> str:
         """The part before the @ of the first address in that field."""
-        addresses = parse_addresses(get(self.header, name) or b"")
+        addresses = parse_addresses((get(self.header, name) or b"")[:MAX_FIRST_ADDRESS])
         mailbox = addresses[0].mailbox if addresses else None
         return collated((mailbox or b"").decode("utf-8", "replace"))
 
@@ -71,7 +75,9 @@ _KEYS: Mapping[Criterion, Callable[[Sortable], float | str]] = {
 def in_order(messages: Sequence[Sortable], keys: Sequence[SortKey]) -> list[Sortable]:
     """`messages`, which come by number, sorted by the first key, then the next, and so on."""
     ordered = list(messages)
-    for key in reversed(keys):
+    # Named again a criterion decides nothing: what it would compare is equal.
+    first = {key.criterion: key for key in reversed(keys)}
+    for key in reversed([key for key in keys if first[key.criterion] is key]):
         # Sorting is stable in both directions, so equals keep the order of the keys behind.
         ordered.sort(key=_KEYS[key.criterion], reverse=key.reverse)
     return ordered

@@ -31,7 +31,7 @@ from imap_server.wire.search import (
     When,
     Within,
 )
-from imap_server.wire.sequence import SequenceSet, contains
+from imap_server.wire.sequence import contains
 from um.core.ids import ContentId
 from um.mime.headers import get
 from um.service.octet_cache import OctetCache
@@ -61,7 +61,8 @@ class Question:
         self._saved = frozenset(saved)
         self._messages = messages
         self._largest_uid = largest_uid
-        self._ranges: dict[SequenceSet, Sequence[tuple[int, int]]] = {}
+        self._ranges: dict[int, Sequence[tuple[int, int]]] = {}
+        """By the set's `id`: to compare thousands of ranges for each message would take long."""
         self._folded: dict[str, bytes] = {}
         self._groups: dict[str, bytes] = {}
 
@@ -135,10 +136,10 @@ class Question:
     def _is_numbered(self, key: Numbers, message: Candidate) -> bool:
         if key.messages.saved:
             return message.entry.uid in self._saved
-        ranges = self._ranges.get(key.messages)
+        ranges = self._ranges.get(id(key.messages))
         if ranges is None:
             ranges = key.messages.resolve(self._largest_uid if key.by_uid else self._messages)
-            self._ranges[key.messages] = ranges
+            self._ranges[id(key.messages)] = ranges
         return contains(ranges, message.entry.uid if key.by_uid else message.number)
 
     def _in_header(self, key: HeaderContains, message: Candidate) -> bool | None:
@@ -217,7 +218,7 @@ def _sent(key: SentDate, message: Candidate) -> bool | None:
         return False
     try:
         return _compare(key.when, date(*parsed[:3]), key.day)
-    except ValueError:
+    except (ValueError, OverflowError):  # a year of twenty digits
         return False
 
 

@@ -202,7 +202,7 @@ def _stands_better(root: Node, known: Node) -> bool:
 
 
 def _join(first: Node, root: Node) -> None:
-    """Put the thread `root` into the thread `first` (step 5.C)."""
+    """Put the thread `root` into the thread `first` (step 5.C); step 6 puts all in order."""
     if first.message is None and root.message is None:
         first.children += root.children
     elif first.message is None or (
@@ -213,7 +213,6 @@ def _join(first: Node, root: Node) -> None:
         own = Node(first.message, children=first.children)
         first.message = None
         first.children = [own, root]
-    first.children.sort(key=_by_date)
 
 
 _ALGORITHMS: Mapping[Algorithm, Callable[[Sequence[Threadable]], list[Node]]] = {

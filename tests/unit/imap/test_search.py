@@ -173,3 +173,9 @@ def test_a_field_is_there_if_it_is_a_field(block, name):
     header = block[: header_end(block, 0, len(block))]
     values = Candidate(1, candidate().entry, recent=False, header=header).field_values(name)
     assert bool(values) == (get(header, name) is not None)
+
+
+def test_a_year_of_twenty_digits_is_no_date():
+    """What a stranger writes into Date stops no search."""
+    header = b"Date: 32 Nov 99999999999999999999 10:00:00\r\n\r\n"
+    assert ask(SentDate(When.SINCE, date(2026, 1, 1)), candidate(header=header)) is False

@@ -1,13 +1,15 @@
 """THREAD and SORT over headers as they come."""
 
 import re
+import time
 from datetime import UTC, datetime
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+import imap_server.threads
 from imap_server.ordering import Sortable, in_order
-from imap_server.threads import MAX_DEPTH, rendered, threads
+from imap_server.threads import MAX_DEPTH, Node, _by_date, rendered, threads
 from imap_server.wire.sort import Algorithm, Criterion, SortKey
 from um.core.ids import AccountId, ContentId, MailboxId, ModSeq, Uid
 from um.core.message import Entry, MessageKind
@@ -140,3 +142,44 @@ def test_any_header_has_its_place(headers, criterion, reverse):
     assert sorted(each.number for each in ordered) == [each.number for each in messages]
     same = [mail(number, b"Subject: x") for number in (1, 2, 3)]
     assert in_order(same, [SortKey(Criterion.SUBJECT, reverse)]) == same
+
+
+def test_thousands_of_one_subject_are_put_in_order_once(monkeypatch):
+    """The work grows with the messages, not with their square: every voicemail has the same subject."""
+    looked = [0]
+
+    def by_date(node: Node) -> tuple[float, int]:
+        looked[0] += 1
+        return _by_date(node)
+
+    monkeypatch.setattr(imap_server.threads, "_by_date", by_date)
+    messages = [mail(number, subject="Voice message") for number in range(1, 501)]
+    assert told(messages).startswith("((60)(120)")
+    assert looked[0] < 5 * len(messages)
+
+
+def test_a_criterion_counts_once():
+    """Named again it decides nothing, however often a client does so."""
+    messages = [mail(1, subject="b", From="x@z"), mail(2, subject="a", From="x@z")]
+    keys = [SortKey(Criterion.FROM), SortKey(Criterion.SUBJECT), SortKey(Criterion.FROM)]
+    assert [each.number for each in in_order(messages, keys)] == [2, 1]
+    keys = [SortKey(Criterion.SUBJECT, True), SortKey(Criterion.SUBJECT)]
+    assert [each.number for each in in_order(messages, keys)] == [1, 2]
+
+
+def test_a_date_without_a_zone_is_in_utc(monkeypatch):
+    """RFC 5256 §2.2, also where the server stands in another zone."""
+    dates = [
+        "Thu, 1 Jan 2026 12:00:00",
+        "Thu, 1 Jan 2026 11:30:00 -0100",
+        "Thu, 1 Jan 2026 12:01:00 Z9",
+    ]
+    messages = [mail(number, Date=date) for number, date in enumerate(dates, 1)]
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        ordered = in_order(messages, [SortKey(Criterion.DATE)])
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert [each.number for each in ordered] == [1, 3, 2]

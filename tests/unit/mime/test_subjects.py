@@ -1,5 +1,7 @@
 """The base subject: what is left of a subject is what the message is about."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -44,3 +46,26 @@ def test_a_subject_made_to_be_slow_is_not():
     """A stranger's 10,000 `Re:` and brackets are cut before they are looked at."""
     for piece in ("re: ", "[a]", "(fwd)", "[fwd:", "[", "re [a]"):
         base_subject(piece * 10_000)
+
+
+LEADER = re.compile(
+    r"(?:\[[^\[\]]*\] *)*(?:re|fwd?) *(?:\[[^\[\]]*\] *)?:|\[[^\[\]]*\] *", re.IGNORECASE
+)
+
+
+def without_leaders(text: str) -> str:
+    """Steps 3 to 5 as they are written, one `subj-leader` or `subj-blob` after another."""
+    while True:
+        text = text.lstrip(" ")
+        match = LEADER.match(text)
+        if match is None or (match.end() == len(text) and not match[0].endswith(":")):
+            return text
+        text = text[match.end() :]
+
+
+@given(
+    st.lists(st.sampled_from(["re:", "fw [x]:", "[a]", "[b] ", " ", "x", "[", "]"])).map("".join)
+)
+def test_blobs_are_taken_away_as_the_rules_say(subject):
+    """Runs of blobs are looked at once; the outcome is that of one step after another."""
+    assert base_subject(subject)[0] == without_leaders(re.sub(" +", " ", subject).rstrip(" "))
