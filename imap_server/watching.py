@@ -7,7 +7,7 @@ undone between two looks is not told at all.
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from imap_server.listing import parents_of
+from imap_server.listing import DELIMITER, parents_of
 from imap_server.wire.commands import EventGroup
 from um.core.ids import MailboxId
 from um.core.message import MailboxStatus
@@ -29,6 +29,13 @@ class NameChanged:
 
     old: str | None
     new: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ParentChanged:
+    """A folder right below the name was made or removed; whether the name is a folder matters not."""
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,7 @@ class NotesChanged:
     entries: tuple[str, ...]
 
 
-Difference = NameChanged | SubscriptionChanged | StatusChanged | NotesChanged
+Difference = NameChanged | ParentChanged | SubscriptionChanged | StatusChanged | NotesChanged
 
 
 def events_of(groups: Sequence[EventGroup], name: str, *, subscribed: bool) -> frozenset[str]:
@@ -99,15 +106,45 @@ def differences(
         yield from _notes("", None, before, after)
 
 
-def _names(groups: Sequence[EventGroup], before: Look, after: Look) -> Iterator[NameChanged]:
-    for mailbox_id in dict.fromkeys((*before.names, *after.names)):
-        old, new = before.names.get(mailbox_id), after.names.get(mailbox_id)
-        if old != new and any(
-            "MailboxName" in events_of(groups, name, subscribed=name in look.subscribed)
-            for name, look in ((old, before), (new, after))
-            if name is not None
-        ):
-            yield NameChanged(old, new)
+def _names(
+    groups: Sequence[EventGroup], before: Look, after: Look
+) -> Iterator[NameChanged | ParentChanged]:
+    """RFC 5465 §5.4: what is below a folder that is renamed goes without saying."""
+
+    def asked(name: str | None, look: Look) -> bool:
+        return name is not None and "MailboxName" in events_of(
+            groups, name, subscribed=name in look.subscribed
+        )
+
+    changed = [
+        NameChanged(old, new)
+        for mailbox_id in dict.fromkeys((*before.names, *after.names))
+        if (old := before.names.get(mailbox_id)) != (new := after.names.get(mailbox_id))
+        and (asked(old, before) or asked(new, after))
+    ]
+    renamed = {each.old: each.new for each in changed if each.old and each.new}
+    yield from (each for each in changed if not _goes_without_saying(each, renamed))
+    named = {name for each in changed for name in (each.old, each.new)}
+    alone = _made_or_removed(before, after)
+    above = dict.fromkeys(parents_of(name)[-1] for name in alone if DELIMITER in name)
+    yield from (ParentChanged(name) for name in above if name not in named and asked(name, after))
+
+
+def _made_or_removed(before: Look, after: Look) -> Iterator[str]:
+    for look, other in ((before, after), (after, before)):
+        for mailbox_id, name in look.names.items():
+            if mailbox_id not in other.names:
+                yield name
+
+
+def _goes_without_saying(change: NameChanged, renamed: Mapping[str, str]) -> bool:
+    """Whether it is renamed since a folder above it is."""
+    if change.old is None or change.new is None:
+        return False
+    return any(
+        above in renamed and change.new == renamed[above] + change.old[len(above) :]
+        for above in parents_of(change.old)
+    )
 
 
 def _status(

@@ -25,6 +25,7 @@ from imap_server.watching import (
     Look,
     NameChanged,
     NotesChanged,
+    ParentChanged,
     StatusChanged,
     SubscriptionChanged,
     differences,
@@ -213,7 +214,7 @@ def _line(context: Context, watch: Watch, found: Difference) -> bytes:
         case NameChanged(old, new):
             assert new is not None, "it has a name"
             return _list(context, watch, new, old_name=old)
-        case SubscriptionChanged(name):
+        case SubscriptionChanged(name) | ParentChanged(name):
             return _list(context, watch, name)
         case StatusChanged(mailbox_id, name, items):
             status = watch.look.statuses[mailbox_id]

@@ -62,7 +62,8 @@ class Listener:
         if "\\Subscribed" in attributes:
             self.subscribed.add(name)
         if old_name is not None:
-            self.folders[name] = self.folders.pop(old_name)
+            for each in [each for each in self.folders if f"{each}/".startswith(f"{old_name}/")]:
+                self.folders[name + each[len(old_name) :]] = self.folders.pop(each)
         elif "\\NonExistent" in attributes:
             self.folders.pop(name, None)
         else:
