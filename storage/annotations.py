@@ -5,10 +5,11 @@ from collections.abc import Mapping
 import sqlalchemy as sa
 
 from storage import schema
+from storage.message_statements import BUMP
 from storage.statement import Statement, upsert, value
 from storage.unit import Unit
 from um.core.errors import NotFoundError
-from um.core.ids import AccountId, MailboxId
+from um.core.ids import AccountId, MailboxId, ModSeq
 
 _t = schema.annotations.c
 _HERE = (_t.account_id == value("id"), _t.mailbox_id == value("box"))
@@ -74,3 +75,7 @@ class SqlAnnotations:
                     _PUT, account_id=account_id, mailbox_id=box, entry=entry, value=octets
                 )
         self._unit.note_account(account_id)
+        if mailbox_id is not None and values:
+            row = self._unit.row(BUMP, key=mailbox_id, uids=0)
+            assert row is not None, "the folder is there"
+            self._unit.note_mailbox(account_id, mailbox_id, ModSeq(row[2]))

@@ -1,10 +1,11 @@
 """`Annotations` in memory."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from storage.memory.tables import Unit
 from um.core.errors import NotFoundError
-from um.core.ids import AccountId, MailboxId
+from um.core.ids import AccountId, MailboxId, ModSeq
 
 
 class MemoryAnnotations:
@@ -51,3 +52,7 @@ class MemoryAnnotations:
             else:
                 tables.annotations[key] = octets
         self._unit.note_account(account_id)
+        if box is not None and values:
+            modseq = ModSeq(box.highest_modseq + 1)
+            tables.mailboxes[box.id] = replace(box, highest_modseq=modseq)
+            self._unit.note_mailbox(account_id, box.id, modseq)

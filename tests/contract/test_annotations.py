@@ -28,6 +28,22 @@ def test_notes_are_set_replaced_and_removed(house):
     assert house.read(lambda tx: tx.annotations.total("0" * 32)) == (0, 0)
 
 
+def test_a_note_raises_the_mod_sequence_of_its_folder(house):
+    """RFC 7162 §3.2: who synchronises by it finds out; the account's own notes are of no folder."""
+    alice = house.account()
+    inbox, other = house.folder(alice), house.folder(alice, "Other")
+
+    def highest(place):
+        return house.read(lambda tx: tx.mailboxes.get(place).highest_modseq)
+
+    before = highest(inbox.id), highest(other.id)
+    put(house, alice, None, a=b"x")
+    put(house, alice, inbox.id)
+    assert (highest(inbox.id), highest(other.id)) == before
+    put(house, alice, inbox.id, a=b"x", b=None)
+    assert (highest(inbox.id), highest(other.id)) == (before[0] + 1, before[1])
+
+
 def test_notes_need_what_they_are_about(house):
     alice, bob = house.account(), house.account("bob")
     inbox = house.folder(alice)

@@ -33,6 +33,8 @@ class Annotations(Protocol):
     ) -> None:
         """Set entries; None removes one. A change of the account is told.
 
+        That of a folder raises its HIGHESTMODSEQ (RFC 7162 §3.2).
+
         Raises NotFoundError if the account or folder is gone.
         """
         ...
