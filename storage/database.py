@@ -11,7 +11,7 @@ Laws:
 import asyncio
 import secrets
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
@@ -106,6 +106,10 @@ class DatabaseStore:
         self.start_following()
         seen = self._glance.look(work) if self._glance is not None else None
         return await self.read(name, work) if seen is None else seen.result
+
+    def stamp(self) -> Hashable | None:
+        """`um.core.at_once.Glancing`; PostgreSQL has none."""
+        return self._glance.stamp() if self._glance is not None else None
 
     async def compact(self) -> None:
         """Leave nothing readable of what was deleted. Raises UnavailableError if it is in use."""

@@ -3,6 +3,8 @@
 In write-ahead mode a reader waits for nobody, and such a look costs 20 microseconds where a thread
 costs 200. The connection waits for no lock either: where one is held (a recovery after a crash) the
 answer is None, and the caller goes to a thread.
+
+A `stamp` costs a tenth of a look, and says whether what was seen before is still so.
 """
 
 import sqlite3
@@ -35,6 +37,7 @@ class SqliteGlance:
         self._dialect = backend.dialect
         self._clock = clock
         self._connection: sqlite3.Connection | None = None
+        self._connections = 0
 
     def look(self, work: Callable[[Transaction], T]) -> Seen[T] | None:
         """Do `work` on one consistent view; None: not now. Raises what `work` raises."""
@@ -52,6 +55,19 @@ class SqliteGlance:
             raise
         return Seen(result)
 
+    def stamp(self) -> tuple[int, int] | None:
+        """Equal to an earlier one only if nothing was committed in between; None: not now.
+
+        `PRAGMA data_version` changes with every commit of another connection, and this one, which
+        only reads, never commits anything. It compares with itself only, hence the number beside it.
+        """
+        try:
+            rows = self._cursor().execute("PRAGMA data_version").fetchall()
+        except sqlite3.Error:
+            self.close()
+            return None
+        return self._connections, rows[0][0]
+
     def close(self) -> None:
         """Close the connection; the next look makes a new one."""
         connection, self._connection = self._connection, None
@@ -61,6 +77,7 @@ class SqliteGlance:
 
     def _cursor(self) -> sqlite3.Cursor:
         if self._connection is None:
+            self._connections += 1
             self._connection = sqlite.connect(self._path, writes=False)
             self._connection.execute("PRAGMA busy_timeout=0").fetchall()
         return self._connection.cursor()

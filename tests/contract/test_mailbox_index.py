@@ -2,6 +2,7 @@
 
 import asyncio
 import uuid
+from contextlib import suppress
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from um.core.message import DELETED, SEEN, FlagOperation
 from um.service.delivery import Delivery
 from um.service.events import LocalEventBus
 from um.service.mailbox_index import MailboxIndex, MailboxIndexes
+from um.service.mailbox_rows import MOST, MailboxRows
 from um.service.mailboxes import MailboxService
 
 FOLDERS = ("INBOX", "Other")
@@ -216,3 +218,57 @@ def test_a_glance_sees_what_was_committed_and_writes_nothing(persistent):
         await other.close()
 
     house.runner.run(story())
+
+
+def test_a_stamp_ends_with_any_commit_of_whomever(persistent):
+    """Equal stamps mean that nothing was committed; looking and failing commit nothing."""
+    house = persistent
+    account = Account(house)
+
+    async def story():
+        other = open_store(house.url, publish=lambda _: None, clock=house.clock)
+        if not house.store.glances:
+            assert house.store.stamp() is None
+            await other.close()
+            return
+        for store in (house.store, other, house.store):
+            before = house.store.stamp()
+            await house.store.glance("look", account.truth_txn("INBOX"))
+            await other.read("look", account.truth_txn("INBOX"))
+            await fails(other)
+            assert house.store.stamp() == before is not None
+            await store.run("change", account.change_txn("deliver", "Other", []))
+            after = house.store.stamp()
+            assert after != before
+            assert house.store.stamp() == after
+        before = other.stamp()
+        other._glance.close()  # as after an error: the next connection counts from anywhere
+        assert other.stamp() != before
+        await other.close()
+
+    async def fails(store):
+        def work(tx):
+            account.change_txn("deliver", "INBOX", [])(tx)
+            raise LookupError
+
+        with suppress(LookupError):
+            await store.run("fails", work)
+
+    house.runner.run(story())
+
+
+def test_rows_are_kept_for_one_stamp(house):
+    """Nothing is kept without a stamp, or under another one; what is late goes nowhere."""
+    mailbox, _ = entries(house, 1)
+    rows = MailboxRows()
+    first = rows.at("one")
+    first.by_id["alice", mailbox] = "a row"
+    assert rows.at("one").by_id == {("alice", mailbox): "a row"}
+    assert rows.at("two").by_id == {}
+    first.by_id["alice", "late"] = "a row"
+    assert rows.at("one").by_id == {}
+    rows.at(None).by_id["alice", mailbox] = "a row"
+    assert rows.at(None).by_id == {}
+    for number in range(MOST):
+        rows.at("three").by_name["alice", str(number)] = "a row"
+    assert rows.at("three").by_name == {}

@@ -5,7 +5,7 @@ has in memory, cost a tenth of that. A store that cannot do it lacks the method,
 the long way: nothing but time depends on it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Protocol, TypeVar, runtime_checkable
 
 from um.core.ids import BlobKey
@@ -40,6 +40,13 @@ class Glancing(Protocol):
 
     async def glance(self, name: str, work: Callable[[Transaction], T], /) -> T:
         """As `Store.read`, for work that reads a few rows by their keys."""
+        ...
+
+    def stamp(self) -> Hashable | None:
+        """Equal to an earlier one only if nothing was committed in between, by whatever process.
+
+        What was read after the earlier one is then what would be read now. None: nobody knows.
+        """
         ...
 
 

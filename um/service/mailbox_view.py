@@ -8,7 +8,7 @@ Laws:
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -28,6 +28,7 @@ from um.service.content_cache import ContentCache
 from um.service.homes import home_txn, inboxes_txn
 from um.service.mailbox_folders import known_txn, owned_txn
 from um.service.mailbox_index import ENTRIES_KEPT, MailboxIndex, MailboxIndexes
+from um.service.mailbox_rows import MailboxRows
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -94,6 +95,8 @@ class MailboxView:
         self._cache = ContentCache(cache_octets)
         self._indexes = MailboxIndexes(index_entries)
         self._glances = isinstance(store, Glancing) and store.glances
+        self._stamp = store.stamp if isinstance(store, Glancing) else _no_stamp
+        self._rows = MailboxRows()
         self._glance = glance_of(store)
         self._claims_fail = False
         """So that an outage is logged once, however many sessions look meanwhile."""
@@ -184,21 +187,12 @@ class MailboxView:
         Raises NotFoundError.
         """
 
-        def at_hand_txn(tx: Transaction) -> Snapshot | None:
-            mailbox = known_txn(tx, account_id, name)
-            index = self._indexes.find(mailbox.id)
-            if index is None or index.modseq != mailbox.highest_modseq:
-                return None
-            return Snapshot(mailbox, index, mailbox.recent_floor)
-
         def open_txn(tx: Transaction, *, claim: bool = False) -> Snapshot:
             mailbox = known_txn(tx, account_id, name)
             floor = tx.mailboxes.claim_recent(mailbox.id) if claim else mailbox.recent_floor
             return Snapshot(mailbox, self._index_txn(tx, mailbox), floor)
 
-        snapshot = None
-        if self._glances:
-            snapshot = await self._glance("open-mailbox", at_hand_txn)
+        snapshot = await self._at_hand(account_id, name) if self._glances else None
         if snapshot is None:
             snapshot = await self._store.read("open-mailbox", open_txn)
         if claim_recent and _has_unclaimed(snapshot.mailbox):
@@ -206,6 +200,29 @@ class MailboxView:
             snapshot = await self._claimed("open-mailbox", claim, unclaimed=snapshot)
         self._indexes.keep(snapshot.index)
         return snapshot
+
+    async def _at_hand(self, account_id: AccountId, name: str) -> Snapshot | None:
+        """The folder, if the index that is kept of it is just what its row asks for."""
+        known = self._rows.at(self._stamp())
+        mailbox = known.by_name.get((account_id, name))
+        if mailbox is None:
+            mailbox = await self._glance("open-mailbox", lambda tx: known_txn(tx, account_id, name))
+            known.by_name[account_id, name] = mailbox
+        index = self._indexes.find(mailbox.id)
+        if index is None or index.modseq != mailbox.highest_modseq:
+            return None
+        return Snapshot(mailbox, index, mailbox.recent_floor)
+
+    async def _row(self, account_id: AccountId, mailbox_id: MailboxId) -> Mailbox:
+        """The folder's own row, as it is now. Raises NotFoundError."""
+        known = self._rows.at(self._stamp())
+        mailbox = known.by_id.get((account_id, mailbox_id))
+        if mailbox is None:
+            mailbox = await self._glance(
+                "changes", lambda tx: owned_txn(tx, account_id, mailbox_id)
+            )
+            known.by_id[account_id, mailbox_id] = mailbox
+        return mailbox
 
     def _index_txn(self, tx: Transaction, mailbox: Mailbox) -> MailboxIndex:
         """All of the mailbox: what is kept of it, and what has changed since."""
@@ -233,12 +250,6 @@ class MailboxView:
     ) -> Changes:
         """What changed after `since`. Raises NotFoundError if the folder is gone."""
 
-        def unchanged_txn(tx: Transaction) -> Changes | None:
-            mailbox = owned_txn(tx, account_id, mailbox_id)
-            if mailbox.highest_modseq > since:
-                return None
-            return Changes(mailbox, [], [], mailbox.recent_floor)
-
         def changes_txn(tx: Transaction, *, claim: bool = False) -> Changes:
             mailbox = owned_txn(tx, account_id, mailbox_id)
             if mailbox.highest_modseq <= since:
@@ -251,9 +262,11 @@ class MailboxView:
                 floor,
             )
 
-        changes = await self._glance("changes", unchanged_txn) if self._glances else None
-        if changes is None:
-            changes = await self._store.read("changes", changes_txn)
+        if self._glances:
+            mailbox = await self._row(account_id, mailbox_id)
+            if mailbox.highest_modseq <= since:
+                return Changes(mailbox, [], [], mailbox.recent_floor)
+        changes = await self._store.read("changes", changes_txn)
         if claim_recent and changes.entries and _has_unclaimed(changes.mailbox):
             claim = partial(changes_txn, claim=True)
             changes = await self._claimed("changes", claim, unclaimed=changes)
@@ -358,6 +371,10 @@ class MailboxView:
         length = min(end, content.size_octets) - start
         found = self.octets_at_once(content, start, length)
         return found if found is not None else await self.octets(content, start, length)
+
+
+def _no_stamp() -> Hashable | None:
+    return None
 
 
 def _has_unclaimed(mailbox: Mailbox) -> bool:
