@@ -26,7 +26,7 @@ from imap_server.events import (
 from imap_server.state import State, refusal
 from imap_server.wire import responses
 from imap_server.wire.limits import Limits
-from imap_server.wire.parser import APPENDS, parse_command, parse_name
+from imap_server.wire.parser import APPENDS, parse_command, parse_name, parse_short
 from imap_server.wire.search import BadCharsetError
 from imap_server.wire.tokens import BadCommandError, Scanner
 
@@ -238,6 +238,9 @@ class Connection:
     def _on_command(self) -> Event | None:
         parts = self._parts
         tag = _tag_of(parts[0])
+        event = self._on_short(tag, parts)
+        if event is not None:
+            return event
         try:
             _, tag, name = self._check_state(parts)
             if name in APPENDS:
@@ -255,6 +258,20 @@ class Connection:
             self._bad_in_a_row = 0
             return CommandReceived(tag, name, command)
         return Ended() if self._ended else None
+
+    def _on_short(self, tag: bytes, parts: list[bytes]) -> CommandReceived | None:
+        """A command that is one short line with nothing wrong; None: look closely."""
+        if len(parts) > 1 or tag == b"*":
+            return None
+        try:
+            found = parse_short(parts[0][len(tag) + 1 :], utf8=self.utf8)
+        except (BadCommandError, BadCharsetError):
+            return None
+        if found is None or refusal(found[0], self.state) is not None:
+            return None
+        self._forget_command()
+        self._bad_in_a_row = 0
+        return CommandReceived(tag, *found)
 
     def _check_state(self, parts: list[bytes]) -> tuple[Scanner, bytes, bytes]:
         scan = Scanner(parts, utf8=self.utf8)

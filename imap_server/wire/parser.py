@@ -6,6 +6,7 @@ Laws: a function here takes the scanner behind the command's name and returns th
 
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import TypeVar
 
 from imap_server.wire import commands as c
@@ -25,6 +26,9 @@ T = TypeVar("T")
 
 MAX_ID_FIELDS = 30
 MAX_ENABLED = 50
+SHORT_OCTETS = 64
+"""Longer lines are hardly ever said twice."""
+_SECRET = frozenset({b"LOGIN", b"AUTHE"})
 _BASE64 = re.compile(rb"=|[A-Za-z0-9+/]+={0,2}")
 
 
@@ -284,6 +288,26 @@ def parse_name(scan: Scanner) -> bytes:
     if name not in GRAMMAR:
         raise BadCommandError("Unknown command")
     return name
+
+
+@lru_cache(maxsize=512)
+def _parse_known(text: bytes, *, utf8: bool) -> tuple[bytes, c.Command]:
+    scan = Scanner((text,), utf8=utf8)
+    name = parse_name(scan)
+    command = GRAMMAR[name](scan)
+    scan.end()
+    return name, command
+
+
+def parse_short(text: bytes, *, utf8: bool = False) -> tuple[bytes, c.Command] | None:
+    """Name and command of a line behind its tag, if it is short; None: see `parse_command`.
+
+    Programs say the same few lines over and over, so those are remembered, commands being values
+    that never change; lines that hold a password are not. Raises what `parse_command` does.
+    """
+    if len(text) > SHORT_OCTETS or text[:5].upper() in _SECRET:
+        return None
+    return _parse_known(text, utf8=utf8)
 
 
 def parse_command(parts: Sequence[bytes], *, utf8: bool = False) -> tuple[bytes, bytes, c.Command]:

@@ -5,7 +5,7 @@ import re
 from datetime import UTC, date, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from imap_server.listing import Pattern, list_mailboxes, list_subscribed
@@ -14,7 +14,7 @@ from imap_server.wire import responses, utf7
 from imap_server.wire.dates import format_date_time, parse_date, parse_date_time
 from imap_server.wire.fetch import Attribute, Section
 from imap_server.wire.names import canonical, mailbox
-from imap_server.wire.parser import GRAMMAR, parse_command
+from imap_server.wire.parser import GRAMMAR, parse_command, parse_short
 from imap_server.wire.search import And, BadCharsetError, BodyContains, HasFlag, Not, Numbers, Or
 from imap_server.wire.sequence import LARGEST, SequenceSet, compress, contains, merge
 from imap_server.wire.tokens import BadCommandError, Scanner
@@ -364,3 +364,23 @@ def test_message_urls_are_read():
     assert (found.section.start, found.section.count) == (5, 9)
     assert parse_url(b"/inbox/;UID=1").mailbox == "INBOX"
     assert parse_url(b"/;UID=1").mailbox is None
+
+
+@given(st.sampled_from(sorted(GRAMMAR)), st.binary(max_size=70), st.booleans())
+@example(b"LOGIN", b" alice secret", False)
+@example(b"SELECT", b" INBOX (CONDSTORE)", True)
+@example(b"FETCH", b" 1:* (UID FLAGS)", False)
+def test_a_line_that_is_remembered_means_what_it_means(name, rest, utf8):
+    """Twice the same, and the same as without a memory; a password is not remembered."""
+
+    def outcome(parse):
+        try:
+            return parse()
+        except (BadCommandError, BadCharsetError) as error:
+            return type(error), str(error)
+
+    wanted = outcome(lambda: parse_command([b"a " + name + rest], utf8=utf8)[1:])
+    for _ in range(2):
+        assert outcome(lambda: parse_short(name + rest, utf8=utf8)) in (None, wanted)
+    for secret in (b"LOGIN alice secret", b"login alice secret", b"AUTHENTICATE PLAIN AGEAYg=="):
+        assert parse_short(secret) is None
