@@ -205,12 +205,13 @@ class Context:
         return event
 
     def _next_event(self) -> Event | None:
-        bad = self.connection.bad_commands
-        event = self.connection.next_event()
-        self.write(self.connection.data_to_send())
-        self.link.throttle(self.connection.buffered)
-        if self.connection.bad_commands > bad:
-            self.services.metrics.count("imap_bad_commands", self.connection.bad_commands - bad)
+        connection = self.connection
+        bad = connection.bad_commands
+        event = connection.next_event()
+        self.write(connection.data_to_send())
+        self.link.throttle(connection.buffered)
+        if connection.bad_commands > bad:
+            self.services.metrics.count("imap_bad_commands", connection.bad_commands - bad)
         if event is not None and not isinstance(event, Ended):
             self._active = self.services.clock.monotonic()
         return event
@@ -394,6 +395,8 @@ class Context:
             self._mailbox_stale = True
             log.warning("mailbox not refreshed", mailbox=selected.mailbox_id)
             return
+        if changes.mailbox.highest_modseq == selected.modseq and not changes.entries:
+            return  # nothing was read either
         selected.apply(
             changes.entries,
             changes.vanished,

@@ -72,6 +72,9 @@ class ImapProtocol(protocol.Protocol):
         self._peer = peer
         self._session: Session | None = None
         self._waiter: asyncio.Future[bool] | None = None
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        """One for all waits, since nearly all of them end long before it goes off."""
         self._room: asyncio.Future[bool] | None = None
         self._woken = False
         self._lost = False
@@ -137,6 +140,9 @@ class ImapProtocol(protocol.Protocol):
     def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:  # noqa: ARG002 - Twisted's name
         """Let everything that waits know."""
         self._lost = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         for future in (self._waiter, self._room):
             if future is not None and not future.done():
                 future.set_result(False)
@@ -255,12 +261,31 @@ class ImapProtocol(protocol.Protocol):
             return woken
         loop = asyncio.get_running_loop()
         self._waiter = loop.create_future()
-        woken = await _within(self._waiter, seconds)
+        self._wait_until(loop.time() + seconds)
+        woken = await self._waiter
         self._waiter = None
         self._turn_began = loop.time()
         if self._lost:
             raise LinkLostError
         return woken
+
+    def _wait_until(self, deadline: float) -> None:
+        """Let the timer end this wait; one that goes off too early is wound up again then."""
+        self._deadline = deadline
+        if self._timer is not None and self._timer.when() > deadline:
+            self._timer.cancel()
+            self._timer = None
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_at(deadline, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        if self._waiter is None or self._waiter.done():
+            return
+        if asyncio.get_running_loop().time() < self._deadline:
+            self._wait_until(self._deadline)
+        else:
+            self._waiter.set_result(False)
 
     def wake(self) -> None:
         """Let `wait` return, now or when it is called."""

@@ -40,6 +40,15 @@ def render_flags(flags: frozenset[str], *, recent: bool) -> bytes:
     return responses.flags(flags | {RECENT} if recent else flags)
 
 
+@lru_cache(maxsize=256)
+def _flags_line(keywords: tuple[str, ...], *, read_only: bool) -> bytes:
+    names = responses.flags((*_SYSTEM, *keywords))
+    permanent = b"()" if read_only else names.removesuffix(b")") + b" \\*)"
+    return responses.untagged(b"FLAGS", names) + responses.status(
+        b"*", b"OK", "Flags permitted", code=b"PERMANENTFLAGS " + permanent
+    )
+
+
 class Selected:
     """The view of one session on one mailbox."""
 
@@ -263,11 +272,7 @@ class Selected:
 
     def flags_line(self) -> bytes:
         """`* FLAGS (…)` (RFC 3501 §7.2.6) and what may be stored for good."""
-        names = responses.flags((*_SYSTEM, *self._keywords.values()))
-        permanent = b"()" if self.read_only else names.removesuffix(b")") + b" \\*)"
-        return responses.untagged(b"FLAGS", names) + responses.status(
-            b"*", b"OK", "Flags permitted", code=b"PERMANENTFLAGS " + permanent
-        )
+        return _flags_line(tuple(self._keywords.values()), read_only=self.read_only)
 
     def fetch_flags(self, uid: Uid) -> bytes:
         """`* n FETCH (UID u FLAGS (…))`, with MODSEQ for who has turned that on."""

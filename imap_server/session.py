@@ -5,7 +5,7 @@ was told; every error of ours becomes NO by the table in `errors`, a client's BA
 is logged, answered with NO [SERVERBUG], and does not end the server.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 
 import structlog
 
@@ -83,16 +83,15 @@ class Session:
 
     async def _on_event(self, event: Event) -> None:
         match event:
-            case CommandReceived(command=StartTls()):
-                await self._answer(event.tag, event.name, lambda: self._start_tls(event.tag))
-            case CommandReceived(command=Compress() as command):
-                await self._answer(
-                    event.tag, event.name, lambda: self._compress(event.tag, command)
-                )
-            case CommandReceived():
-                run = COMMANDS[type(event.command)]
-                name = told_as(event.name, event.command)
-                await self._answer(event.tag, name, lambda: run(self.context, event.command))
+            case CommandReceived(tag, name, command):
+                run = COMMANDS.get(type(command))
+                if run is not None:
+                    await self._answer(tag, told_as(name, command), run(self.context, command))
+                elif isinstance(command, StartTls):
+                    await self._answer(tag, name, self._start_tls(tag))
+                else:
+                    assert isinstance(command, Compress), command
+                    await self._answer(tag, name, self._compress(tag, command))
             case MessageOffered():
                 await append.offered(self.context, event)
             case MessageReceived():
@@ -100,7 +99,7 @@ class Session:
             case AppendBroken():
                 await append.forget(self.context)
             case AppendEnded():
-                await self._answer(event.tag, b"APPEND", lambda: append.ended(self.context))
+                await self._answer(event.tag, b"APPEND", append.ended(self.context))
             case _:
                 raise AssertionError(event)
 
@@ -110,14 +109,12 @@ class Session:
     async def _compress(self, tag: bytes, command: Compress) -> None:
         compress(self.context, tag, command)
 
-    async def _answer(
-        self, tag: bytes, name: bytes, work: Callable[[], Awaitable[Reply | None]]
-    ) -> None:
+    async def _answer(self, tag: bytes, name: bytes, work: Awaitable[Reply | None]) -> None:
         context = self.context
         context.tag = tag
         started = self._services.clock.monotonic()
         try:
-            reply = await work()
+            reply = await work
             if reply is None:
                 return
             response = responses.status(tag, reply.word, reply.text, code=reply.code)

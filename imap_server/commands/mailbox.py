@@ -19,8 +19,8 @@ async def select(context: Context, command: c.Select) -> Reply:
     if command.known is not None and not context.qresync:
         raise BadCommandError("ENABLE QRESYNC first")
     if context.selected is not None:
-        context.write(_ok("Previous mailbox is closed", b"CLOSED"))
-    context.select(None)
+        context.write(_CLOSED)
+        context.select(None)
     if command.condstore or command.known is not None:
         context.use_condstore()
     read_only = command.read_only or context.read_only
@@ -43,23 +43,21 @@ async def select(context: Context, command: c.Select) -> Reply:
         view.flags_line()
         + view.exists_line()
         + (listed if rev2 else _unseen(snapshot.index))
-        + _ok("UIDs valid", b"UIDVALIDITY %d" % mailbox.uidvalidity)
-        + _ok("Predicted next UID", b"UIDNEXT %d" % mailbox.uidnext)
-        + _ok("Highest mod-sequence", b"HIGHESTMODSEQ %d" % mailbox.highest_modseq)
-        + _ok("Mailbox identifier", _mailbox_id(mailbox.id))
+        + _NUMBERS
+        % (
+            mailbox.uidvalidity,
+            mailbox.uidnext,
+            mailbox.highest_modseq,
+            mailbox.id.encode("ascii"),
+        )
     )
     if command.known is not None:
         await resynchronise(context, view, command.known, mailbox.uidvalidity)
     # What was committed before the snapshot is in it, and what came later is told by a hint: by one
     # that comes when we watch already, or is among those that came meanwhile.
     context.select(view, stale=context.services.registry.hints != hints)
-    if read_only:
-        return Reply(f"{_name(command)} completed", code=b"READ-ONLY")
-    return Reply(f"{_name(command)} completed", code=b"READ-WRITE")
-
-
-def _name(command: c.Select) -> str:
-    return "EXAMINE" if command.read_only else "SELECT"
+    name = "EXAMINE" if command.read_only else "SELECT"
+    return Reply(f"{name} completed", code=b"READ-ONLY" if read_only else b"READ-WRITE")
 
 
 def _unseen(index: MailboxIndex) -> bytes:
@@ -69,6 +67,16 @@ def _unseen(index: MailboxIndex) -> bytes:
 
 def _ok(text: str, code: bytes) -> bytes:
     return responses.status(b"*", b"OK", text, code=code)
+
+
+_CLOSED = _ok("Previous mailbox is closed", b"CLOSED")
+_NUMBERS = (
+    _ok("UIDs valid", b"UIDVALIDITY %d")
+    + _ok("Predicted next UID", b"UIDNEXT %d")
+    + _ok("Highest mod-sequence", b"HIGHESTMODSEQ %d")
+    + _ok("Mailbox identifier", b"MAILBOXID (%b)")
+)
+"""What SELECT tells of a mailbox's own row."""
 
 
 async def create(context: Context, command: c.Create) -> Reply:

@@ -110,3 +110,46 @@ def test_a_farewell_leaves_before_the_end():
         assert calls == [b"* BYE\r\n", "closed"]
 
     story(told)
+
+
+def test_one_timer_ends_a_wait_when_it_is_time_and_never_earlier():
+    """It may stem from an earlier wait, to a time that is too early or too late."""
+
+    async def told(protocol, _):
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        loop.time = lambda: now
+
+        async def waiting(seconds):
+            task = asyncio.create_task(protocol.wait(seconds))
+            await turns()
+            return task
+
+        async def turns():
+            for _ in range(4):
+                await asyncio.sleep(0)
+
+        for seconds in (10, 20):
+            task = await waiting(seconds)
+            protocol.wake()
+            assert await task
+        late = await waiting(30)
+        now += 29.9  # the first one's timer, and what came of it, has gone off
+        await turns()
+        assert not late.done()
+        now += 0.2
+        await turns()
+        assert late.done()
+        assert not late.result()
+        long = await waiting(1000)
+        protocol.wake()
+        assert await long
+        short = await waiting(5)
+        now += 5.1
+        await turns()
+        assert short.done()
+        assert not short.result()
+        protocol.connectionLost()
+        assert not any(not each.cancelled() for each in loop._scheduled)
+
+    story(told)
