@@ -74,6 +74,7 @@ class Connection:
         self._bad_in_a_row = 0
         self._line_asked = False
         self._ended = False
+        self._no_more = False
         self._events: deque[Event] = deque()
         self._forget_command()
 
@@ -97,6 +98,10 @@ class Connection:
         """Take octets from the network, in any pieces."""
         if not self._ended:
             self._buffer += data
+
+    def receive_end(self) -> None:
+        """The client sends nothing more: what it has sent is answered, then the connection ends."""
+        self._no_more = True
 
     def data_to_send(self) -> bytes:
         """What the engine itself has to say: continuations, BAD, BYE."""
@@ -154,7 +159,7 @@ class Connection:
                 return None
             if self._literal is not None:
                 if not self._fill(self._literal):
-                    return None
+                    break
                 continue
             line = self._take_line()
             if line is None:
@@ -162,6 +167,8 @@ class Connection:
             event = self._on_line(line)
             if event is not None:
                 return event
+        if self._no_more:
+            self.end("You have nothing more to say")
         return Ended() if self._ended else None
 
     # -- octets ---------------------------------------------------------------------------------

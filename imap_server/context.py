@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 import structlog
@@ -11,32 +11,21 @@ from imap_server.capabilities import ENABLED_BY
 from imap_server.connection import Connection, Ended, Event
 from imap_server.errors import SessionOverError
 from imap_server.link import Link
-from imap_server.registry import Registry
 from imap_server.selected import Selected
-from imap_server.settings import ImapSettings
+from imap_server.services import Services
 from imap_server.state import State
 from imap_server.wire import responses
 from imap_server.wire.tokens import BadCommandError
 from um.core.account import AccountState
 from um.core.errors import NotFoundError, UMError, UnavailableError
-from um.core.ids import AccountId, ContentId, MailboxId, ModSeq, Uid
-from um.core.ports import Clock, Metrics
+from um.core.ids import AccountId, MailboxId, ModSeq, Uid
 from um.service.appending import Appending
-from um.service.authentication import Authenticator, Login
-from um.service.mailboxes import MailboxService
-from um.service.octet_cache import OctetCache
+from um.service.authentication import Login
 
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 RETRY_SECONDS = 10
-
-LONG_WORK = 2
-"""Threads that long searches and sorts of all sessions take together: calls and mail need the rest."""
-FIELDS_OCTETS = 8 * 1024 * 1024
-"""Chosen header fields that all sessions together keep."""
-FOLDED_OCTETS = 16 * 1024 * 1024
-"""Fields and texts that searches have looked into, of all sessions together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +60,6 @@ class Appended:
     replaced_octets: int = 0
     error: UMError | BadCommandError | None = None
     """Why there will be none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What all sessions share."""
-
-    settings: ImapSettings
-    authenticator: Authenticator
-    mailboxes: MailboxService
-    clock: Clock
-    metrics: Metrics
-    registry: Registry
-    fields: OctetCache[ContentId] = field(default_factory=lambda: OctetCache(FIELDS_OCTETS))
-    """What HEADER.FIELDS chose of each message; contents never change."""
-    folded: OctetCache[ContentId] = field(default_factory=lambda: OctetCache(FOLDED_OCTETS))
-    """What SEARCH looked into, ready to be looked into again."""
-    long_work: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LONG_WORK))
 
 
 class Context:
@@ -130,6 +102,11 @@ class Context:
         self.connection.receive_data(data)
         self._received += len(data)
         self.link.throttle(self.connection.buffered)
+        self.link.wake()
+
+    def receive_end(self) -> None:
+        """There will be no more."""
+        self.connection.receive_end()
         self.link.wake()
 
     def mailbox_changed(self, modseq: ModSeq) -> None:

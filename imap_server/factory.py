@@ -5,9 +5,9 @@ import asyncio
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import ServerFactory
 
-from imap_server.context import Services
 from imap_server.protocol import ImapProtocol
 from imap_server.registry import Registry
+from imap_server.services import Services
 from imap_server.session import Session
 from imap_server.settings import ImapSettings
 from um.core.events import AccountChanged, MailboxChanged

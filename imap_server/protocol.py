@@ -4,6 +4,8 @@ Laws:
 - Nothing is decided here. Octets go into the engine, the session's task is woken, octets come out.
 - Memory is bounded both ways: a client that reads slowly pauses the session (`drain`), one that
   sends faster than it is served is not read from (`throttle`).
+- A client that closes its own side only gets all its answers; TLS cannot be closed so (Twisted answers
+  a close_notify with its own and drops what is written after it, as TLS 1.2 asks).
 - The session's task is never cancelled by a lost connection: what it does in the store is finished.
 """
 
@@ -13,7 +15,12 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 import structlog
 from twisted.internet import protocol
-from twisted.internet.interfaces import IPushProducer, ISSLTransport, ITCPTransport
+from twisted.internet.interfaces import (
+    IHalfCloseableProtocol,
+    IPushProducer,
+    ISSLTransport,
+    ITCPTransport,
+)
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -63,7 +70,7 @@ class Transport(Protocol):
     def startTLS(self, context: object) -> None: ...
 
 
-@implementer(IPushProducer)
+@implementer(IPushProducer, IHalfCloseableProtocol)
 class ImapProtocol(protocol.Protocol):
     """`imap_server.link.Link` on a Twisted transport."""
 
@@ -80,6 +87,7 @@ class ImapProtocol(protocol.Protocol):
         self._lost = False
         self._write_paused = False
         self._read_paused = False
+        self._input_ended = False
         self._closing = False
         self._turn_began = 0.0
         self._unsent: list[bytes] = []
@@ -134,8 +142,24 @@ class ImapProtocol(protocol.Protocol):
                 self.abort()
                 return
             if not piece:
+                self._pass_end_on()
                 return
             self._session.context.receive_data(piece)
+
+    def readConnectionLost(self) -> None:
+        """The client has closed its side: what it sent before is served, then the connection ends."""
+        self._input_ended = True
+        if self._deflate is None:
+            self._pass_end_on()
+        else:
+            self._unfold()
+
+    def _pass_end_on(self) -> None:
+        if self._input_ended and self._session is not None:
+            self._session.context.receive_end()
+
+    def writeConnectionLost(self) -> None:
+        """We never close our side alone."""
 
     def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:  # noqa: ARG002 - Twisted's name
         """Let everything that waits know."""
@@ -229,7 +253,8 @@ class ImapProtocol(protocol.Protocol):
             self._wire.pauseProducing()
         elif buffered < READ_LOW_OCTETS and self._read_paused:
             self._read_paused = False
-            self._wire.resumeProducing()
+            if not self._input_ended:
+                self._wire.resumeProducing()
             if self._deflate is not None:
                 asyncio.get_running_loop().call_soon(self._unfold)
 
@@ -307,7 +332,7 @@ class ImapProtocol(protocol.Protocol):
             return
         self._send()
         self._closing = True
-        if self._read_paused:
+        if self._read_paused and not self._input_ended:
             self._wire.resumeProducing()
         self._wire.unregisterProducer()
         self._wire.loseConnection()

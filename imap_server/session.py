@@ -24,9 +24,10 @@ from imap_server.connection import (
     MessageOffered,
     MessageReceived,
 )
-from imap_server.context import Context, Reply, Services
+from imap_server.context import Context, Reply
 from imap_server.errors import BrokenResponseError, LinkLostError, SessionOverError, refused
 from imap_server.link import Link
+from imap_server.services import Services
 from imap_server.state import HOLDS_EXPUNGE, State, told_as
 from imap_server.wire import responses
 from imap_server.wire.commands import Compress, StartTls

@@ -21,9 +21,9 @@ import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from imap_server.context import Services
 from imap_server.errors import LinkLostError
 from imap_server.registry import Registry
+from imap_server.services import Services
 from imap_server.session import Session
 from imap_server.settings import ImapSettings
 from tests.support.house import PASSWORD, House

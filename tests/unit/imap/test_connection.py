@@ -26,10 +26,11 @@ from imap_server.wire.parser import APPENDS
 LIMITS = Limits()
 
 
-def drive(pieces, *, state=State.SELECTED, limits=LIMITS):
+def drive(pieces, *, state=State.SELECTED, limits=LIMITS, connection=None):
     """Feed the pieces as a session would; returns all events and all output."""
-    connection = Connection(limits)
-    connection.state = state
+    if connection is None:
+        connection = Connection(limits)
+        connection.state = state
     events, output = [], b""
     for piece in pieces:
         connection.receive_data(piece)
@@ -71,6 +72,21 @@ def test_any_split_of_the_octets_gives_the_same_events(cuts):
     ends = [0, *sorted(cuts), len(SCRIPT)]
     pieces = [SCRIPT[start:end] for start, end in itertools.pairwise(ends)]
     assert drive(pieces) == drive([SCRIPT])
+
+
+@given(st.integers(0, len(SCRIPT)))
+def test_the_end_of_the_octets_ends_the_connection_behind_them(length):
+    """A client that closes its side is answered all that it said, and then told goodbye, once."""
+    said, output = drive([SCRIPT[:length]])
+    connection = Connection(LIMITS)
+    connection.state = State.SELECTED
+    connection.receive_end()  # as early as can be: what came before is there at once
+    events, whole = drive([SCRIPT[:length]], connection=connection)
+    assert events == [*said, Ended()]
+    assert whole.startswith(output)
+    assert whole[len(output) :] == b"* BYE You have nothing more to say\r\n"
+    assert connection.next_event() == Ended()
+    assert connection.data_to_send() == b""
 
 
 def test_octet_by_octet():

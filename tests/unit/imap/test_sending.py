@@ -4,7 +4,9 @@ import asyncio
 
 import pytest
 
-from imap_server.protocol import SEND_OCTETS, ImapProtocol
+from imap_server.errors import SessionOverError
+from imap_server.protocol import READ_HIGH_OCTETS, SEND_OCTETS, ImapProtocol
+from imap_server.settings import ImapSettings
 
 
 class Wire:
@@ -29,13 +31,20 @@ class Wire:
         pass
 
     def abortConnection(self):
-        pass
+        self.calls.append("cut")
+
+    def pauseProducing(self):
+        self.calls.append("paused")
+
+    def resumeProducing(self):
+        self.calls.append("resumed")
 
 
 class Factory:
     """As much of the factory as a connection without a session needs."""
 
     tls_context_factory = object()
+    settings = ImapSettings(stall_timeout_seconds=0.01)
 
 
 def story(told):
@@ -151,5 +160,32 @@ def test_one_timer_ends_a_wait_when_it_is_time_and_never_earlier():
         assert not short.result()
         protocol.connectionLost()
         assert not any(not each.cancelled() for each in loop._scheduled)
+
+    story(told)
+
+
+def test_who_closes_one_side_and_reads_nothing_is_cut():
+    """As everyone who stalls: the session waits for room only so long."""
+
+    async def told(protocol, calls):
+        protocol.readConnectionLost()
+        protocol.pauseProducing()
+        protocol.write(b"* 1 FETCH")
+        with pytest.raises(SessionOverError):
+            await protocol.drain()
+        assert calls == [b"* 1 FETCH", "cut"]
+
+    story(told)
+
+
+def test_a_side_that_is_closed_is_not_read_again():
+    """What was held back is unfolded without asking the transport for more."""
+
+    async def told(protocol, calls):
+        protocol.throttle(READ_HIGH_OCTETS + 1)
+        protocol.readConnectionLost()
+        protocol.throttle(0)
+        protocol.close()
+        assert calls == ["paused", "closed"]
 
     story(told)
