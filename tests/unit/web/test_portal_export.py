@@ -11,14 +11,16 @@ from datetime import datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from starlette.types import Message, Receive, Scope, Send
 
 from storage.exports import FileExports
 from tests.support.house import mail
-from tests.support.portal_house import PortalHouse, text_of
+from tests.support.portal_house import PortalBrowser, PortalHouse, text_of
 from tests.support.web_house import run
 from um.core.account import CallRecord, GreetingKind
 from um.core.errors import UnavailableError
 from um.core.message import ANSWERED, FLAGGED, SEEN, FlagOperation, MessageKind
+from um.core.ports import Exported
 from um.mime.mbox import mbox_entry
 from um.service.export import Exporter, ExportState
 from um.service.export_jobs import KEY, MOST_TRIES, SILENT, ExportJobs
@@ -100,6 +102,46 @@ def test_it_is_its_owners_and_gone_after_a_day(web):
     assert web.signed_in().get("/export/file").status_code == 404
     assert run(web.services.exporter.sweep()) == 1
     assert run(web.services.exporter.state(web.account.id)) == ExportState()
+
+
+@pytest.mark.parametrize(
+    ("path", "media_type"),
+    [("/export/file", "text/html"), ("/api/v1/me/export/file", "application/problem+json")],
+)
+def test_one_that_goes_after_it_was_found_is_not_found(web, path, media_type, monkeypatch):
+    """Its day, or its account, ends between the look for it and the opening."""
+    browser = made(web)
+    found = run(web.services.exporter.find(web.account.id))
+
+    async def found_before(_: str) -> Exported:
+        return found
+
+    found.path.unlink()
+    monkeypatch.setattr(web.services.exporter, "find", found_before)
+    answer = browser.get(path)
+    assert answer.status_code == 404
+    assert answer.headers["content-type"].startswith(media_type)
+
+
+def test_one_that_goes_while_it_is_fetched_is_fetched_whole(web):
+    """Removed and made anew after the first octet of the answer: who fetches has all of the old."""
+    web.voice(web.account)
+    browser = made(web)
+    expected = browser.get("/export/file").content
+    path = run(web.services.exporter.find(web.account.id)).path
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_on(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                path.unlink()
+                path.write_bytes(b"another")
+            await send(message)
+
+        await web.app(scope, receive, send_on)
+
+    answer = PortalBrowser(app, "192.0.2.7", cookies=browser.cookies).get("/export/file")
+    assert answer.content == expected
+    assert path.read_bytes() == b"another"
 
 
 def test_one_that_fails_says_so_and_leaves_nothing(web, tmp_path):

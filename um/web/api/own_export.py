@@ -1,11 +1,15 @@
 """Everything of one's own as one zip file: begun, watched, fetched."""
 
-from typing import Annotated, Any, Literal
+import asyncio
+import os
+from typing import Annotated, Any, BinaryIO, Literal
 
 from fastapi import APIRouter, Response
 from fastapi.responses import FileResponse
 from pydantic import AwareDatetime, Field
+from starlette.types import Receive, Scope, Send
 
+from um.core.errors import NotFoundError
 from um.core.ports import Exported
 from um.service.export import KEPT, ExportState
 from um.service.web_sessions import Visitor
@@ -84,5 +88,30 @@ async def fetch_export(visitor: Customer, services: Services) -> Response:
 async def export_file(visitor: Visitor, services: WebServices) -> Response:
     """The finished export as a file to be saved. Raises NotFoundError."""
     found = await services.exporter.find(visitor.account.id)
+    try:
+        file = await asyncio.to_thread(found.path.open, "rb")
+    except FileNotFoundError as error:  # its day ended, or its account, since it was found
+        raise NotFoundError("There is no export") from error
     stem = f"{visitor.account.name}-{found.made_at:%Y%m%d}"
-    return FileResponse(found.path, media_type=ZIP, filename=f"{stem}.zip")
+    return _OpenFileResponse(file, filename=f"{stem}.zip")
+
+
+class _OpenFileResponse(FileResponse):
+    """A file that was opened before the first octet of the answer.
+
+    What becomes of its name meanwhile, removed or replaced, does not reach who downloads it.
+    """
+
+    def __init__(self, file: BinaryIO, *, filename: str) -> None:
+        self._file = file
+        super().__init__(
+            f"/proc/self/fd/{file.fileno()}",
+            media_type=ZIP,
+            filename=filename,
+            stat_result=os.fstat(file.fileno()),
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        with self._file:
+            await super().__call__(scope, receive, send)
