@@ -202,16 +202,20 @@ class _Worker:
                 # An arena a thread would count against the worker's address space.
                 env={**os.environ, "MALLOC_ARENA_MAX": "2"},
             )
-        except OSError as error:
+        except BaseException as error:
             for fd in memory:
                 os.close(fd)
-            raise UnavailableError("The PDF worker does not start") from error
+            if isinstance(error, OSError):
+                raise UnavailableError("The PDF worker does not start") from error
+            raise
         worker = cls(process, *memory)
         try:
             await asyncio.wait_for(worker._read(), _START_SECONDS)
-        except (TimeoutError, asyncio.IncompleteReadError) as error:
+        except BaseException as error:  # given up, too: nobody else knows of the process
             await worker.kill()
-            raise UnavailableError("The PDF worker does not start") from error
+            if isinstance(error, TimeoutError | asyncio.IncompleteReadError):
+                raise UnavailableError("The PDF worker does not start") from error
+            raise
         return worker
 
     async def work(

@@ -5,6 +5,7 @@ import io
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -133,6 +134,25 @@ def test_a_worker_that_is_killed_is_replaced():
         return document
 
     assert asyncio.run(go()).pages == 2
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.01, 0.05])
+def test_a_worker_that_is_given_up_while_it_starts_leaves_nothing(seconds):
+    """No process that nobody knows of, and no descriptor."""
+
+    async def go():
+        before = descriptors(), children()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(PdfMaker(workers=1).start(), seconds)
+        assert (descriptors(), children()) == before
+
+    def descriptors():
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    def children():
+        return Path(f"/proc/self/task/{os.getpid()}/children").read_text()
+
+    asyncio.run(go())
 
 
 def test_a_worker_that_takes_too_long_is_killed(monkeypatch):
