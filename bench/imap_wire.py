@@ -68,7 +68,7 @@ class Wire:
         """Send `command`; the whole answer, for those that are short."""
         tag = self.send(command)
         got = self._some()
-        while not _ends(got[-TAIL_OCTETS:], tag):
+        while not ends(got[-TAIL_OCTETS:], tag):
             got += self._some()
         return got
 
@@ -85,7 +85,7 @@ class Wire:
                 tail = bytes(space[count - TAIL_OCTETS : count])
             else:
                 tail = (tail + bytes(space[:count]))[-TAIL_OCTETS:]
-            if _ends(tail, tag):
+            if ends(tail, tag):
                 self.tail = tail
                 return octets
 
@@ -98,7 +98,7 @@ class Wire:
         self.socket.close()
 
 
-def _ends(tail: bytes, tag: bytes) -> bool:
+def ends(tail: bytes, tag: bytes) -> bool:
     """Whether the tagged answer is there; raises if it is not OK."""
     if not tail.endswith(b"\r\n"):
         return False

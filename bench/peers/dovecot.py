@@ -1,4 +1,4 @@
-"""Dovecot from Debian on loopback, in a folder of its own, one user `bench` with password `bench`.
+"""Dovecot from Debian on loopback, in a folder of its own; any user may come, with the password `bench`.
 
 Needs the packages dovecot-imapd and dovecot-lmtpd, and root (Dovecot starts its processes as its
 own users). The mail is synced before it is acknowledged (`mail_fsync = always`), as ours is.
@@ -19,7 +19,7 @@ log_path = {root}/dovecot.log
 listen = 127.0.0.1
 {ssl}
 disable_plaintext_auth = no
-mail_location = mdbox:{root}/mail
+mail_location = mdbox:{root}/mail/%u
 mail_fsync = {fsync}
 default_process_limit = 2000
 default_client_limit = 4000

@@ -78,6 +78,12 @@ class Postgres:
             return cursor.fetchall() if cursor.description else []
 
     @property
+    def pid(self) -> int:
+        """Of the running server; its sessions are processes below it."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
     def _data(self) -> str:
         return str(self.folder / "data")
 
