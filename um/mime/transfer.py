@@ -11,7 +11,9 @@ from typing import Protocol
 
 _DIGITS = (string.ascii_letters + string.digits + "+/=").encode()
 _NO_DIGITS = bytes(octet for octet in range(256) if octet not in _DIGITS)
-_QUOTED = re.compile(rb"=(?:([0-9A-Fa-f]{2})|[ \t]*\r?(?:\n|\Z))|[ \t]+(?=\r?\n)")
+_QUOTED = re.compile(rb"=(?:([0-9A-Fa-f]{2})|[ \t]*\r?\n)|[ \t]+(?=\r?\n)")
+_LAST = re.compile(rb"=[ \t]*\r?\Z")
+"""A line that goes on, where there is no more."""
 _UNFINISHED = re.compile(rb"(?:=[0-9A-Fa-f]?|=?[ \t]+\r?|=\r)\Z")
 _MOST_HELD = 1000
 """A longer run of white space is no line's padding (RFC 2045 §6.7: 76 characters)."""
@@ -76,7 +78,7 @@ class QuotedPrintable:
         return _undone(data[:end])
 
     def finish(self) -> bytes:
-        return _undone(self._held)
+        return _undone(_LAST.sub(b"", self._held))
 
 
 def _undone(data: bytes) -> bytes:

@@ -6,7 +6,7 @@ import itertools
 import quopri
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from um.mime.scan import scan
@@ -29,6 +29,7 @@ def undone(encoding, *pieces):
 
 
 @given(ENCODINGS, OCTETS, st.lists(st.integers(0, 200), max_size=8))
+@example(b"quoted-printable", b"==\0", [2])
 def test_any_split_gives_the_same_octets(encoding, octets, cuts):
     ends = [0, *sorted(min(cut, len(octets)) for cut in cuts), len(octets)]
     pieces = [octets[start:end] for start, end in itertools.pairwise(ends)]
