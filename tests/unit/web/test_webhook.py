@@ -130,7 +130,7 @@ def test_a_name_that_can_be_none_is_told(monkeypatch, host):
     with pytest.raises(RelayRefusedError):
         asyncio.run(HttpWebhooks().post(f"https://{host}/", b"", {}))
     monkeypatch.setattr("um.web.webhook.check_url", lambda _: None)
-    with pytest.raises(RelayDeferredError, match="UnicodeError"):
+    with pytest.raises(RelayDeferredError, match=r"Unicode(Encode)?Error"):
         asyncio.run(HttpWebhooks().post(f"https://{host}/", b"", {}))
 
 
