@@ -17,6 +17,7 @@ import pytest
 from tests.support.inbox import PASSWORD, check_books, connect, read_inbox, send_lmtp
 from tests.support.postgres import postgres
 from tests.support.server import PROJECT, Server, ServerError
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.slow
 MAIL = b"From: a@example.org\r\nSubject: hello\r\n\r\nhello\r\n"
@@ -220,3 +221,30 @@ def test_postgresql_carries_everything(tmp_path):
         assert len(found) == 1
         check_books(server, "alice", found)
         session.logout()
+
+
+def test_a_worker_for_imap_alone_serves_the_same_mailboxes(tmp_path):
+    """Two processes over one PostgreSQL and one data folder: mail, bodies and flags are both's."""
+    with postgres() as database:
+        url = database.create()
+        with Server(tmp_path, database=url) as whole:
+            alone = {"data_dir": str(whole.data_dir), "roles": ["imap"]}
+            folder, overrides = tmp_path / "worker", {"server": alone}
+            with Server(folder, database=url, overrides=overrides) as worker:
+                worker.data_dir = whole.data_dir
+                whole.add_account("alice", password=PASSWORD)
+                here, there = connect(whole, "alice"), connect(worker, "alice")
+                for session in (here, there):
+                    session.select("INBOX")
+                (tmp_path / "mail.eml").write_bytes(MAIL)
+                whole.um("deliver", "mail", "alice", str(tmp_path / "mail.eml"))
+                wait_for(lambda: there.noop() and there.response("EXISTS")[1][-1] == b"1", "mail")
+                there.append("INBOX", None, None, MAIL)
+                wait_for(lambda: here.noop() and here.response("EXISTS")[1][-1] == b"2", "APPEND")
+                there.store("2", "+FLAGS", r"(\Flagged)")
+                wait_for(lambda: here.search(None, "FLAGGED")[1] == [b"2"], "a flag")
+                assert [each.raw for each in read_inbox(whole, "alice")] == [
+                    each.raw for each in read_inbox(worker, "alice")
+                ]
+                here.logout()
+                there.logout()
