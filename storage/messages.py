@@ -7,6 +7,7 @@ that one order, so that UIDs, MODSEQs and the octets used are counted one after 
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from operator import attrgetter
 
@@ -316,7 +317,8 @@ class SqlMessages:
             return []
         first, modseq = self._bump(target, uids=len(source))
         placed = [
-            entry._replace(
+            replace(
+                entry,
                 mailbox_id=target,
                 uid=Uid(first + offset),
                 modseq=modseq,

@@ -130,7 +130,7 @@ class MemoryMessages:
                 failed.append(entry.uid)
                 continue
             new = flag_sets.changed(entry.flags, operation, given)
-            (after if new == entry.flags else changed).append(entry._replace(flags=new))
+            (after if new == entry.flags else changed).append(replace(entry, flags=new))
         after += self._rewrite(mailbox_id, changed)
         return sorted(after, key=lambda entry: entry.uid), failed
 
@@ -171,7 +171,7 @@ class MemoryMessages:
         self._rewrite(
             mailbox_id,
             [
-                entry._replace(trashed_at=instant)
+                replace(entry, trashed_at=instant)
                 for entry in self._present(mailbox_id, uids)
                 if entry.trashed_at != instant
             ],
@@ -289,7 +289,7 @@ class MemoryMessages:
         if not entries:
             return []
         modseq = self._bump(self._known(mailbox_id))
-        new = [entry._replace(modseq=modseq) for entry in entries]
+        new = [replace(entry, modseq=modseq) for entry in entries]
         self._tables.entries.update({(mailbox_id, entry.uid): entry for entry in new})
         return new
 
@@ -302,7 +302,8 @@ class MemoryMessages:
         modseq = self._bump(mailbox, uids=len(source))
         copied = []
         for uid, entry in enumerate(source, start=mailbox.uidnext):
-            self._tables.entries[target, Uid(uid)] = entry._replace(
+            self._tables.entries[target, Uid(uid)] = replace(
+                entry,
                 mailbox_id=target,
                 uid=Uid(uid),
                 modseq=modseq,

@@ -171,7 +171,7 @@ def test_flags_are_added_removed_and_replaced(house, operation, given, after):
         lambda tx: tx.messages.change_flags(inbox.id, [entry.uid, 99], operation, given)
     )
     assert failed == []
-    assert changed == [entry._replace(flags=frozenset(after), modseq=entry.modseq + 1)]
+    assert changed == [replace(entry, flags=frozenset(after), modseq=entry.modseq + 1)]
     assert house.entries(inbox) == changed
 
 
