@@ -28,6 +28,8 @@ _ADD = Statement(
 )
 _GET = Statement(_ALL.where(_t.id == value("id")))
 _LOCK = Statement(_ALL.where(_t.id == value("id")).with_for_update())
+_STATE = Statement(sa.select(_t.state).where(_t.id == value("id")))
+_LOCK_STATE = Statement(sa.select(_t.state).where(_t.id == value("id")).with_for_update())
 _BY_NAME = Statement(_ALL.where(_t.name_key == value("name"), _t.domain_key == value("domain")))
 _EVERY = Statement(_ALL.order_by(_t.name_key, _t.domain_key))
 _PAGE = Statement(
@@ -177,6 +179,10 @@ class SqlAccounts:
     def lock(self, account_id: AccountId) -> Account | None:
         return _account(self._unit.row(_LOCK if self._unit.locks else _GET, id=account_id))
 
+    def lock_state(self, account_id: AccountId) -> AccountState | None:
+        row = self._unit.row(_LOCK_STATE if self._unit.locks else _STATE, id=account_id)
+        return None if row is None else _STATE_OF[row[0]]
+
     def by_name(self, name: str, domain: str) -> Account | None:
         keys = {"name": name.casefold(), "domain": domain.casefold()}
         return _account(self._unit.row(_BY_NAME, **keys))
@@ -284,3 +290,6 @@ def _known(row: Values) -> Account:
 
 def _account(row: Values | None) -> Account | None:
     return None if row is None else _known(row)
+
+
+_STATE_OF = {state.value: state for state in AccountState}

@@ -49,6 +49,10 @@ class MemoryAccounts:
     def lock(self, account_id: AccountId) -> Account | None:
         return self.get(account_id)
 
+    def lock_state(self, account_id: AccountId) -> AccountState | None:
+        account = self.get(account_id)
+        return None if account is None else account.state
+
     def by_name(self, name: str, domain: str) -> Account | None:
         wanted = (name.casefold(), domain.casefold())
         for account in self._tables.accounts.values():

@@ -42,6 +42,8 @@ def test_an_account_comes_back_as_it_was_stored(house):
     )
     assert house.read(lambda tx: tx.accounts.get(account.id)) == account
     assert house.read(lambda tx: tx.accounts.lock(account.id)) == account
+    assert house.run(lambda tx: tx.accounts.lock_state(account.id)) is AccountState.CLOSED
+    assert house.run(lambda tx: tx.accounts.lock_state("nobody")) is None
 
 
 def test_names_are_compared_without_case(house):

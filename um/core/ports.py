@@ -18,6 +18,7 @@ from typing import Protocol, TypeVar
 
 from um.core.account import (
     Account,
+    AccountState,
     AuditRecord,
     CallRecord,
     GreetingKind,
@@ -88,6 +89,10 @@ class Accounts(Protocol):
 
     def lock(self, account_id: AccountId) -> Account | None:
         """Like `get`, and hold the row until the transaction ends (quota, life cycle)."""
+        ...
+
+    def lock_state(self, account_id: AccountId) -> AccountState | None:
+        """Like `lock`, for who asks only whether something may be done."""
         ...
 
     def by_name(self, name: str, domain: str) -> Account | None: ...

@@ -13,7 +13,7 @@ from um.core.errors import InvalidError, ReadOnlyError
 from um.core.ids import AccountId, MailboxId
 from um.core.ports import Store, Transaction
 from um.service.mailbox_folders import known_txn
-from um.service.writable import check_writable
+from um.service.writable import hold_writable_txn
 
 MAX_VALUE_OCTETS = 16 * 1024
 MAX_ENTRIES = 100
@@ -72,7 +72,7 @@ class AnnotationService:
             raise ReadOnlyError("What all users share is set by the operator")
 
         def set_txn(tx: Transaction) -> None:
-            check_writable(tx.accounts.lock(account_id))
+            hold_writable_txn(tx, account_id)
             place = _place_txn(tx, account_id, mailbox)
             tx.annotations.put(account_id, place, values)
             if any(octets is not None for octets in values.values()):

@@ -44,7 +44,7 @@ from um.service.mailbox_folders import (
 from um.service.mailbox_index import ENTRIES_KEPT
 from um.service.mailbox_view import CACHE_OCTETS, Changes, Folder, MailboxView, Snapshot
 from um.service.unique import UniqueIds
-from um.service.writable import check_writable
+from um.service.writable import check_writable, hold_writable_txn
 
 __all__ = [
     "Changes",
@@ -352,7 +352,7 @@ class MailboxService(MailboxView):
         """
 
         def remove_txn(tx: Transaction) -> None:
-            check_writable(tx.accounts.lock(account_id))
+            hold_writable_txn(tx, account_id)
             owned_txn(tx, account_id, mailbox_id)
             check_deletable_txn(tx, account_id)
             if not tx.messages.expunge(mailbox_id, [uid]):
@@ -381,7 +381,7 @@ class MailboxService(MailboxView):
         """Do `work` in one transaction if the account's state lets its owner write."""
 
         def change_txn(tx: Transaction) -> T:
-            check_writable(tx.accounts.lock(account_id))
+            hold_writable_txn(tx, account_id)
             return work(tx)
 
         return await self._store.run(name, change_txn)
