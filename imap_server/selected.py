@@ -170,7 +170,7 @@ class Selected:
             return
         if self._gone or self._arrived or self.entries.is_based_on(index.entries):
             return
-        if tuple(self.uids) == index.uids:
+        if self.uids is index.uids or tuple(self.uids) == index.uids:
             self.uids = index.uids
             self.entries = Entries(index.entries)
 

@@ -48,17 +48,14 @@ class MailboxIndex:
         by_uid = dict(self.entries)
         for tombstone in vanished:
             by_uid.pop(tombstone.uid, None)
-        last = self.uids[-1] if self.uids else 0
-        in_order = True
-        for entry in entries:
-            in_order = in_order and (entry.uid in by_uid or entry.uid > last)
-            by_uid[entry.uid] = entry
-        if not in_order:
-            by_uid = dict(sorted(by_uid.items()))
-        uids = tuple(by_uid)
-        return MailboxIndex(
-            self.mailbox_id, modseq, self.uids if uids == self.uids else uids, by_uid
-        )
+        left = len(by_uid)
+        by_uid.update([(entry.uid, entry) for entry in entries])
+        if left == len(by_uid) == len(self.uids):
+            return MailboxIndex(self.mailbox_id, modseq, self.uids, by_uid)
+        uids = sorted(by_uid)
+        if uids != list(by_uid):
+            by_uid = {uid: by_uid[uid] for uid in uids}
+        return MailboxIndex(self.mailbox_id, modseq, tuple(uids), by_uid)
 
     @cached_property
     def keywords(self) -> Mapping[str, str]:
