@@ -44,6 +44,7 @@ class FileBlobStore:
     def __init__(self, root: Path, *, steps: Steps = no_steps) -> None:
         self._root = root
         self._steps = steps
+        self._prefix = f"{root}/"
         self._root.mkdir(parents=True, exist_ok=True)
         with files.refusals():
             _make_folders(root)
@@ -62,7 +63,7 @@ class FileBlobStore:
         if length > AT_ONCE_OCTETS:
             return None
         try:
-            descriptor = os.open(self._path(key), os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(self._name(key), os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             return None
         try:
@@ -95,6 +96,12 @@ class FileBlobStore:
         if not _KEY.fullmatch(key):
             raise InvalidError("The key of a blob is 32 hexadecimal digits")
         return self._root / key[-2:] / key
+
+    def _name(self, key: BlobKey) -> str:
+        """As `_path`, in a tenth of the time."""
+        if not _KEY.fullmatch(key):
+            raise InvalidError("The key of a blob is 32 hexadecimal digits")
+        return f"{self._prefix}{key[-2:]}/{key}"
 
     def _put(self, key: BlobKey, data: bytes) -> None:
         path = self._path(key)

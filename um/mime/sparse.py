@@ -37,7 +37,9 @@ class Sparse:
         return self._size
 
     def __getitem__(self, span: slice, /) -> bytes:
-        start, end, _ = span.indices(self._size)
+        start, end = span.start, span.stop
+        if start is None or end is None or not 0 <= start <= end <= self._size:
+            start, end, _ = span.indices(self._size)
         if start >= end:
             return b""
         for at, octets in self._pieces:

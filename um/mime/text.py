@@ -6,9 +6,10 @@ import quopri
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from um.mime.charsets import decode_octets
-from um.mime.fields import Fields, parse_fields
+from um.mime.fields import MAX_HEADER_OCTETS, Fields, parse_fields
 from um.mime.headers import decode_text
 from um.mime.index import IndexedPart, PartIndex, Shape
 from um.mime.parameters import content_type
@@ -16,6 +17,8 @@ from um.mime.sparse import Octets
 
 DEFAULT_LIMIT_OCTETS = 4 * 1024 * 1024
 """Of each message's text, as transferred: more is not searched."""
+REMEMBERED_OCTETS = 512
+"""Headers of parts are few and short: programs write the same again and again."""
 
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
 
@@ -43,18 +46,44 @@ def searchable_text(
             header = data[part.start : min(part.body, part.start + limit_octets)]
             (pieces if encapsulated else headers).append(decode_text(header))
             limit_octets -= len(header)
-        fields = parse_fields(data, part.start, part.body)
-        charset = _text_charset(fields) if part.shape is Shape.LEAF else None
-        if charset is not None:
+        if part.shape is not Shape.LEAF:
+            continue
+        header = data[part.start : min(part.body, part.start + MAX_HEADER_OCTETS)]
+        form = _known_form(header) if len(header) <= REMEMBERED_OCTETS else _form(header)
+        if form.charset is not None:
             octets = data[part.body : min(part.end, part.body + limit_octets)]
             limit_octets -= len(octets)
-            pieces.append(decode_octets(transfer_decoded(octets, fields), charset))
+            pieces.append(decode_octets(_decoded(octets, form.encoding), form.charset))
     return Searchable("\n".join(pieces), "\n".join(headers))
 
 
 def transfer_decoded(octets: bytes, fields: Fields) -> bytes:
     """Undo the Content-Transfer-Encoding; what is broken is decoded as far as it goes."""
-    encoding = (fields.last(b"content-transfer-encoding") or b"").lower()
+    return _decoded(octets, _encoding(fields))
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How the text of a part is written."""
+
+    charset: str | None
+    """None if it is no text."""
+    encoding: bytes
+
+
+def _form(header: bytes) -> _Form:
+    fields = parse_fields(header)
+    return _Form(_text_charset(fields), _encoding(fields))
+
+
+_known_form = lru_cache(maxsize=1024)(_form)
+
+
+def _encoding(fields: Fields) -> bytes:
+    return (fields.last(b"content-transfer-encoding") or b"").lower()
+
+
+def _decoded(octets: bytes, encoding: bytes) -> bytes:
     if encoding == b"base64":
         return _base64(octets)
     return quopri.decodestring(octets) if encoding == b"quoted-printable" else octets

@@ -37,8 +37,8 @@ CACHE_OCTETS = 32 * 1024 * 1024
 TEXT_FIRST_OCTETS = 16 * 1024
 TEXT_MORE_OCTETS = 4 * 1024
 TEXT_READS = 8
-"""The beginning of a message, and the headers of its parts, hold all that is looked for in most:
-attachments are not read. After so many pieces the whole message is."""
+"""The beginning of a message, up to the header of its last part, holds all that is looked for in
+most: attachments are not read. After so many pieces the whole message is."""
 TEXT_INLINE_OCTETS = 64 * 1024
 """The text of larger messages is taken out in a thread: the loop has others to serve."""
 
@@ -354,7 +354,8 @@ class MailboxView:
         """The readable text of the body, for searching. Raises as `octets`."""
         index = PartIndex.decode(content.structure)
         data = Sparse(content.size_octets)
-        start, end = 0, TEXT_FIRST_OCTETS
+        data.add(0, content.header)
+        start, end = index.root.body, _first_end(index)
         for turn in range(TEXT_READS + 1):
             if turn == TEXT_READS:
                 start, end = 0, content.size_octets
@@ -375,6 +376,13 @@ class MailboxView:
 
 def _no_stamp() -> Hashable | None:
     return None
+
+
+def _first_end(index: PartIndex) -> int:
+    """How far the first read for a text goes: as few octets as are likely to do."""
+    root = index.root
+    last = root.children[-1].body if root.children else root.body + TEXT_FIRST_OCTETS
+    return min(last + TEXT_MORE_OCTETS, root.body + TEXT_FIRST_OCTETS)
 
 
 def _has_unclaimed(mailbox: Mailbox) -> bool:
