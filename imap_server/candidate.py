@@ -13,7 +13,7 @@ from um.mime.text import Searchable
 
 _BETWEEN = b"\0"
 """Stands in no search text (RFC 3501 §9 `CHAR8`), so that nothing matches across two fields."""
-_FIELD_NAME = re.compile(r"[!-9;-~]+")
+FIELD_NAME = re.compile(r"[!-9;-~]+")
 
 
 @dataclass(slots=True)
@@ -46,14 +46,16 @@ class Candidate:
             missing = chosen == b"\r\n" or (
                 not _is_short(header, name) and get(header, name) is None
             )
-            self._fields[name] = b"" if missing else _joined(chosen)
+            self._fields[name] = b"" if missing else folded_values(chosen)
         return self._fields[name]
 
     def whole_header(self) -> bytes:
         """All fields, decoded and as they stand, folded."""
         if self._header is None:
             header = self.header or b""
-            self._header = _joined(header) + _BETWEEN + folded(header.decode("utf-8", "replace"))
+            self._header = (
+                folded_values(header) + _BETWEEN + folded(header.decode("utf-8", "replace"))
+            )
         return self._header
 
     def body(self) -> bytes:
@@ -78,7 +80,7 @@ def _is_short(header: bytes, name: str) -> bool:
 
     1000 fields (`um.mime.fields.MAX_FIELDS`) have more octets than that.
     """
-    return len(header) < 3000 and _FIELD_NAME.fullmatch(name) is not None
+    return len(header) < 3000 and FIELD_NAME.fullmatch(name) is not None
 
 
 def folded(text: str) -> bytes:
@@ -86,7 +88,7 @@ def folded(text: str) -> bytes:
     return text.casefold().encode("utf-8", "surrogatepass")
 
 
-def _joined(header: bytes) -> bytes:
+def folded_values(header: bytes) -> bytes:
     """The values of the fields of a header block, decoded and folded, each behind a NUL."""
     lines = header.replace(b"\r\n", b"\n").replace(b"\n ", b" ").replace(b"\n\t", b" ")
     values = (line.partition(b":")[2] for line in lines.split(b"\n"))

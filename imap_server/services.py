@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from imap_server.registry import Registry
 from imap_server.settings import ImapSettings
+from imap_server.sieve import KEPT_OCTETS
 from um.core.ids import ContentId
 from um.core.ports import Clock, Metrics
 from um.service.authentication import Authenticator
@@ -33,4 +34,6 @@ class Services:
     """What HEADER.FIELDS chose of each message; contents never change."""
     folded: OctetCache[ContentId] = field(default_factory=lambda: OctetCache(FOLDED_OCTETS))
     """What SEARCH looked into, ready to be looked into again."""
+    sieves: OctetCache[bytes] = field(default_factory=lambda: OctetCache(KEPT_OCTETS))
+    """Headers of batches of messages, by mailbox, for SEARCH to tell at once what they lack."""
     long_work: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LONG_WORK))

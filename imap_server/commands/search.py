@@ -1,9 +1,12 @@
 """SEARCH (RFC 3501 §6.4.4, RFC 4731, RFC 5182): the index first, headers of those in doubt, bodies of the rest."""
 
+from hashlib import sha256
+
 from imap_server.candidate import Candidate
 from imap_server.context import Context, Reply
 from imap_server.errors import SearchTooLongError
 from imap_server.search import Question
+from imap_server.sieve import BETWEEN, asks_all_headers, may_hold, needed_texts, piece, plain_pieces
 from imap_server.wire import commands as c
 from imap_server.wire.results import esearch_line, kept, search_line
 from imap_server.wire.search import Result, SearchKey, uses_modseq
@@ -87,18 +90,64 @@ async def _all_matching(context: Context, key: SearchKey) -> list[Candidate]:
         )
         for memory in (context.services.folded, None)
     )
+    texts, load = needed_texts(key), asks_all_headers(key)
     found: list[Candidate] = []
     clock = context.services.clock
     deadline = clock.monotonic() + context.settings.search_timeout_seconds
     for start in range(0, len(view.uids), BATCH):
-        candidates = [
-            Candidate(number, view.entries[uid], uid in view.recent)
+        entries = [
+            (number, view.entries[uid])
             for number, uid in enumerate(view.uids[start : start + BATCH], start + 1)
             if not view.is_gone(uid)
+        ]
+        if texts and entries:
+            entries = await _possible(context, entries, texts, load=load)
+        candidates = [
+            Candidate(number, entry, entry.uid in view.recent) for number, entry in entries
         ]
         found += await _search(context, question, beside, candidates, deadline)
         await context.drain()
     return found
+
+
+async def _possible(
+    context: Context, entries: list[tuple[int, Entry]], texts: list[bytes], *, load: bool
+) -> list[tuple[int, Entry]]:
+    """Those of `entries` whose headers may hold all of `texts`; `load` headers that are not at hand.
+
+    The pieces of a batch are kept. What was expunged or arrived meanwhile makes it another batch.
+    """
+    sieves = context.services.sieves
+    mailbox = context.view.mailbox_id.encode()
+    ids = [entry.content_id for _, entry in entries]
+    batch = sha256("".join(ids).encode()).digest()
+    pieces = sieves.get(mailbox, batch)
+    if pieces is None:
+        messages = [entry for _, entry in entries]
+        if load:
+            contents = await context.mailboxes.contents(messages)
+        else:
+            contents = context.mailboxes.contents_at_hand(messages)
+        if any(each not in contents for each in ids):
+            return entries
+        pieces = await _pieces(context, [contents[each].header for each in ids])
+        if sieves.get(mailbox, batch) is None:  # another session may have been as far
+            sieves.put(mailbox, batch, pieces)
+    hold = may_hold(pieces, texts)
+    if hold is None:
+        return []
+    return [each for each, may in zip(entries, hold, strict=True) if may]
+
+
+async def _pieces(context: Context, headers: list[bytes]) -> bytes:
+    pieces = plain_pieces(headers)
+    if pieces is not None:
+        return pieces
+    found = []
+    for header in headers:
+        found.append(piece(header))
+        await context.drain()
+    return BETWEEN.join(found)
 
 
 async def _search(

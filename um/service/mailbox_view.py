@@ -315,6 +315,10 @@ class MailboxView:
             found.update(read)
         return found
 
+    def contents_at_hand(self, entries: Collection[Entry]) -> dict[ContentId, Content]:
+        """Those of `contents` that are in memory."""
+        return self._cache.get({entry.content_id for entry in entries})
+
     async def message(
         self, account_id: AccountId, mailbox_id: MailboxId, uid: Uid
     ) -> tuple[Mailbox, Entry, Content]:

@@ -8,6 +8,15 @@ from hypothesis import strategies as st
 
 from imap_server.candidate import Candidate
 from imap_server.search import Question
+from imap_server.sieve import (
+    BETWEEN,
+    LONGEST_OCTETS,
+    asks_all_headers,
+    may_hold,
+    needed_texts,
+    piece,
+    plain_pieces,
+)
 from imap_server.wire.parser import parse_command
 from imap_server.wire.search import (
     All,
@@ -179,3 +188,64 @@ def test_a_year_of_twenty_digits_is_no_date():
     """What a stranger writes into Date stops no search."""
     header = b"Date: 32 Nov 99999999999999999999 10:00:00\r\n\r\n"
     assert ask(SentDate(When.SINCE, date(2026, 1, 1)), candidate(header=header)) is False
+
+
+SCRAPS = st.one_of(
+    st.sampled_from([b"Subject: ", b"From: ", b"X", b"a b", b"Ab", b":", b"=?", b"\xff", b"\x1c"]),
+    st.sampled_from([b"\r\n", b"\n", b"\r", b" ", b"\t", b"\0"]),
+    st.sampled_from([b"=?utf-8?q?J=C3=BC_b?=", b"=?utf-8?b?YWI=?=", "Grüße".encode()]),
+)
+BLOCKS = st.lists(SCRAPS, max_size=14).map(b"".join)
+SOUGHT = st.sampled_from(
+    ["a", "b", "a b", "B A", "ab", "jü", "JÜ B", "grüsse", "xa", " a", "=?", "ÿ"]
+)
+
+
+@given(st.lists(BLOCKS, min_size=1, max_size=4), st.lists(SOUGHT, min_size=1, max_size=2))
+def test_the_sieve_rules_out_no_message_that_matches(blocks, sought):
+    """Whatever headers hold and wherever they end: what it lets pass is asked, and no more is lost."""
+    names = ("subject", "from", "x")
+    headers = [block[: header_end(block, 0, len(block))] for block in blocks]
+    key = And(tuple(HeaderContains(name, text) for text in sought for name in names[:1]))
+    texts = needed_texts(key)
+    plain = plain_pieces(headers)
+    for pieces in (BETWEEN.join(map(piece, headers)), *([] if plain is None else [plain])):
+        hold = may_hold(pieces, texts) or [False] * len(headers)
+        assert len(hold) == len(headers)
+        for header, may in zip(headers, hold, strict=True):
+            for name in names:
+                every = And(tuple(HeaderContains(name, text) for text in sought))
+                assert may or not ask(every, candidate(header=header))
+
+
+@pytest.mark.parametrize("ends", [b"\r\n", b"\r", b"\n"])
+def test_the_sieve_rules_out_what_it_can(ends):
+    """Plain headers and decoded ones without the text; never one that is too long to look through."""
+    headers = [b"Subject: number 7\r\n\r\n", b"Subject: =?utf-8?q?n=C3=BCmber_8?=\r\n\r\n"]
+    headers += [b"Subject: number" + ends + b" 9\r\n\r\n", b"X: " + b"y" * LONGEST_OCTETS]
+    assert plain_pieces(headers) is None
+    pieces = BETWEEN.join(map(piece, headers))
+    assert may_hold(pieces, needed_texts(HeaderContains("subject", "Number 9"))) == [
+        False,
+        False,
+        True,
+        True,
+    ]
+    assert may_hold(pieces, needed_texts(HeaderContains("subject", "NÜMBER 8"))) == [
+        False,
+        True,
+        False,
+        True,
+    ]
+    assert may_hold(b"".join(map(piece, headers[:1])), [b"nowhere"]) is None
+
+
+def test_only_texts_that_every_match_has_make_a_sieve():
+    """Not those of one alternative, of no field, or of a few messages that are named."""
+    subject = HeaderContains("subject", "Today")
+    assert needed_texts(subject) == needed_texts(And((HasFlag("x"), subject))) == [b"today"]
+    for key in (Not(subject), Or(subject, subject), HeaderContains(" x", "y"), All()):
+        assert needed_texts(key) == []
+    assert needed_texts(HeaderContains("subject", "")) == []
+    assert asks_all_headers(subject)
+    assert not asks_all_headers(And((HasFlag("x"), subject)))
