@@ -8,11 +8,14 @@ Laws:
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote_from_bytes
 
 Parameters = tuple[tuple[bytes, bytes], ...]
 
 MAX_PARAMETERS = 200
+COMMON_OCTETS = 100
+"""What is no longer than that is remembered: most parts of most messages say the same few things."""
 
 _TOKEN = rb"[^\x00-\x20\x7f-\xff()<>@,;:\\\"/\[\]?=]++"
 _TYPE = re.compile(rb"[\s]*+(" + _TOKEN + rb")\s*+/\s*+(" + _TOKEN + rb")")
@@ -48,6 +51,10 @@ class ContentType:
 
 def content_type(value: bytes) -> ContentType | None:
     """Read a Content-Type; None if it names no type and subtype (then RFC 2045 §5.2 applies)."""
+    return _COMMON_TYPES(value) if len(value) <= COMMON_OCTETS else _content_type(value)
+
+
+def _content_type(value: bytes) -> ContentType | None:
     value = _without_comments(value)
     match = _TYPE.match(value)
     if not match:
@@ -55,11 +62,21 @@ def content_type(value: bytes) -> ContentType | None:
     return ContentType(match[1], match[2], parameters(value, match.end()))
 
 
+_COMMON_TYPES = lru_cache(maxsize=512)(_content_type)
+
+
 def token_with_parameters(value: bytes) -> tuple[bytes, Parameters] | None:
     """Read a Content-Disposition; None if it does not begin with a token."""
+    return _COMMON_TOKENS(value) if len(value) <= COMMON_OCTETS else _token_with_parameters(value)
+
+
+def _token_with_parameters(value: bytes) -> tuple[bytes, Parameters] | None:
     value = _without_comments(value)
     match = _WORD.match(value)
     return (match[1], parameters(value, match.end())) if match else None
+
+
+_COMMON_TOKENS = lru_cache(maxsize=512)(_token_with_parameters)
 
 
 def token(value: bytes) -> bytes | None:

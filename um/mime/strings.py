@@ -17,6 +17,8 @@ _MAX_ESCAPES = 4
 
 def string(value: bytes) -> bytes:
     """Render a string: quoted if it holds 7-bit characters without CR, LF and NUL."""
+    if value.isalnum():
+        return b'"%b"' % value
     if _NEEDS_LITERAL.search(value):
         return _literal(value)
     if b'"' in value or b"\\" in value:
