@@ -6,10 +6,18 @@ from pathlib import Path
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
+def _tasks(pid: int) -> list[Path]:
+    """The threads of a process; none if it has ended meanwhile."""
+    try:
+        return list(Path(f"/proc/{pid}/task").glob("*"))
+    except OSError:
+        return []
+
+
 def tree(pid: int) -> list[int]:
     """The process and its descendants."""
     found = [pid]
-    for task in Path(f"/proc/{pid}/task").glob("*"):
+    for task in _tasks(pid):
         try:
             children = (task / "children").read_text().split()
         except OSError:  # it ended meanwhile
