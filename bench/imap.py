@@ -277,7 +277,7 @@ Where one process on one core does not win, and why:
   that is there. Dovecot writes one file and one index. Where other programs use the disk too, the disk decides: um had ten
   times Dovecot's rate at a load of 14.
 - **STORE of one**: a third of the writer's time is the commit; the rest is Python, the loop and the hand-over to the writer's
-  thread and back, for the loop waits for no disk. Sixteen clients share eight commits for each fsync (decision 0045).
+  thread and back, for the loop waits for no disk. Of sixteen clients eight share one commit (decision 0045).
 - **STORE of all** writes 1000 rows (43 pages of the log) where Dovecot appends one record for the range; no index hangs on them
   (decision 0044).
 - **First searches**: headers of 200 messages at a time are joined, folded and looked through in one go, and kept for later

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import structlog
+
 from storage.unit import Unit
 from um.core.errors import UnavailableError
 from um.core.events import Change
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     import asyncio
 
 T = TypeVar("T")
+log = structlog.get_logger(__name__)
 
 GROUP = 32
 """At most so many share a transaction: the first of them waits for the work of the last."""
@@ -85,8 +88,9 @@ def _answer(outcomes: Iterable[Outcome], publish: Callable[[Iterable[Change]], N
         try:
             if each.changes:
                 publish(each.changes)
-        finally:
-            each.answer()
+        except Exception:  # no caller may wait for ever because somebody else was told badly
+            log.exception("changes not published")
+        each.answer()
 
 
 class Writer:
@@ -105,11 +109,13 @@ class Writer:
 
     def put(self, waiting: Waiting[Any]) -> None:
         """Join the queue. Raises UnavailableError after `shut`."""
-        if self._thread is None:
-            self._begin()
-        if self._shut:
-            raise UnavailableError
-        self._queue.put(waiting)
+        with self._lock:
+            if self._shut:
+                raise UnavailableError
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="um-database", daemon=True)
+                self._thread.start()
+            self._queue.put(waiting)
 
     def shut(self) -> None:
         """Return when all that was put is answered; there will be no more."""
@@ -118,12 +124,6 @@ class Writer:
         if self._thread is not None:
             self._queue.put(None)
             self._thread.join()
-
-    def _begin(self) -> None:
-        with self._lock:
-            if self._thread is None and not self._shut:
-                self._thread = threading.Thread(target=self._run, name="um-database", daemon=True)
-                self._thread.start()
 
     def _run(self) -> None:
         while (first := self._queue.get()) is not None:
