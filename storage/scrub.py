@@ -4,67 +4,169 @@
 
 Laws:
 - It is a process of its own: whoever closes a file drops all locks that its process has on it
-  (POSIX), SQLite's too.
+  (POSIX), SQLite's too. One run at a time (flock).
 - Octets that belong to nobody are zeroed in the file itself, only while this process holds the write
-  lock and the log is empty: then the file is all there is. Killed anywhere, it has changed nothing
-  that anybody reads.
+  lock and all of the log has been copied into the file: then whoever begins to read or to write takes
+  what is in the file. Killed anywhere, it has changed nothing that anybody reads.
 - The lock is held for SLICE_PAGES (some 20 ms), and then given to others. Each slice ends with a commit,
   so that no connection goes on with pages that it had kept.
-- Ends with 0; with TRY_AGAIN while readers keep the log from being emptied; with UNKNOWN_LAYOUT for
+- What others do in between takes stale octets along (a page that is split or moved is copied as it
+  is). So a read transaction of ours is open all the while: nobody can start the log anew over what we have
+  not seen of it, and if a page that waits is among those that were changed, all of these wait too.
+- Ends with 0; with TRY_AGAIN while readers keep the log from being copied; with UNKNOWN_LAYOUT for
   a file that wants another way.
 """
 
+import fcntl
 import os
 import sqlite3
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
-from storage.stale import HEADER_OCTETS, Layout, UnknownLayoutError, free_leaves, stale_spans
+from storage.stale import HEADER_OCTETS, Layout, Span, UnknownLayoutError, free_leaves, logged_pages
 
 TRY_AGAIN = 3
 UNKNOWN_LAYOUT = 4
 SLICE_PAGES = 500
 PAUSE_SECONDS = 0.02
+LOCK_PAUSE_SECONDS = 0.001
 PAGES_A_READ = 256
-TRIES = 200
-"""How often in a row the log may be found in use again, before we give up."""
+MORE_SLICES = 200
+"""How many slices may be needed besides those for the pages found first, before we give up."""
 
 
 class LogInUseError(Exception):
-    """A reader or a writer kept the log from being empty."""
+    """A reader or a writer kept the log from being copied, or writers were quicker for too long."""
 
 
 class Scrubber:
     """One run over one file."""
 
     def __init__(self, path: Path, *, busy_seconds: float) -> None:
-        self._log = Path(f"{path}-wal")
+        self._log_path = Path(f"{path}-wal")
         self._busy_seconds = busy_seconds
-        self._connection = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
+        self._writer = sqlite3.connect(path, timeout=0, isolation_level=None)  # we do the waiting
+        self._reader = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
         self._file = os.open(path, os.O_RDWR)
+        self._seen = (b"", 0)  # the log's salts, and how many frames of it are known
 
     def run(self) -> int:
         """Do it; returns how many pages were cleaned. Raises LogInUseError, UnknownLayoutError."""
-        self._empty_log()
-        waiting = list(self._suspects())
-        cleaned = 0
+        self._wait_for_other_runs()
+        with self._alone():
+            pass
+        # Until the next slice the file stays as it is: to copy the log into it, our own read
+        # transaction would have to end.
+        waiting = set(self._suspects())
+        cleaned, slices_left = 0, len(waiting) // SLICE_PAGES + MORE_SLICES
         while waiting:
-            cleaned += self._slice([waiting.pop() for _ in range(min(SLICE_PAGES, len(waiting)))])
+            if not (slices_left := slices_left - 1):
+                raise LogInUseError
+            with self._alone() as changed:
+                cleaned += self._slice(waiting, changed)
             os.fsync(self._file)
             time.sleep(PAUSE_SECONDS)
+        self._reader.execute("COMMIT")
         self._empty_log()
         return cleaned
 
     def close(self) -> None:
-        """First the connection: its locks end with the file that is closed."""
-        self._connection.close()
+        """First the connections: their locks end with the file that is closed."""
+        self._reader.close()
+        self._writer.close()
         os.close(self._file)
 
+    def _wait_for_other_runs(self) -> None:
+        for _ in self._tries():
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                continue
+            return
+
+    def _tries(self, pause_seconds: float = PAUSE_SECONDS) -> Iterator[None]:
+        """One try after another for as long as is waited, then LogInUseError."""
+        for _ in range(1 + int(self._busy_seconds / pause_seconds)):
+            yield
+            time.sleep(pause_seconds)
+        raise LogInUseError
+
+    def _lock(self) -> None:
+        """Take the write lock. SQLite's own waiting, at last ten times a second, can miss every chance."""
+        for _ in self._tries(LOCK_PAUSE_SECONDS):
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+            else:
+                return
+
+    @contextmanager
+    def _alone(self) -> Iterator[set[int]]:
+        """Hold the write lock while the file is all there is. Raises LogInUseError.
+
+        Gives the pages that were changed since the last time.
+        """
+        changed: set[int] = set()
+        for _ in self._tries():
+            self._lock()
+            try:
+                is_copied, names = self._copy_log()
+                changed |= names
+                if not is_copied:
+                    continue
+                yield changed
+                # A write of nothing: the other connections see that something happened, and forget
+                # the pages that they had kept.
+                (version,) = self._writer.execute("PRAGMA user_version").fetchone()
+                self._writer.execute(f"PRAGMA user_version={version}")
+                self._writer.execute("COMMIT")
+                return
+            finally:
+                if self._writer.in_transaction:
+                    self._writer.execute("ROLLBACK")
+
+    def _copy_log(self) -> tuple[bool, set[int]]:
+        """Copy the log into the file, under the write lock.
+
+        Gives whether that is done (not while somebody still reads what was before), and the pages that
+        the log names since it was looked at last. Either way our reader begins anew before anybody else may
+        write: with all copied nobody can copy more while it reads, and otherwise nobody can start the
+        log anew; so the next look misses nothing.
+        """
+        salts, pages = self._read_log()
+        changed = set(pages)
+        if self._reader.in_transaction:
+            self._reader.execute("COMMIT")
+        told = self._reader.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        (busy, frames, copied), *_ = told
+        self._reader.execute("BEGIN")
+        self._reader.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+        if busy:  # another copies at this instant: how far is not told
+            return False, changed
+        if frames < 0:  # there is no log: the file is in another mode
+            raise UnknownLayoutError
+        self._seen = (salts, frames)
+        return frames == copied, changed
+
+    def _read_log(self) -> tuple[bytes, list[int]]:
+        """The log's salts, and the pages of the frames that it got since it was looked at."""
+        try:
+            log = self._log_path.open("rb")
+        except FileNotFoundError:
+            return b"", []
+        with log:
+            return logged_pages(lambda at, octets: os.pread(log.fileno(), octets, at), self._seen)
+
     def _suspects(self) -> Iterator[int]:
-        """Pages with stale room, read beside writers: what is true is seen again under the lock."""
+        """Pages with stale room; the file must not change meanwhile."""
         layout = self._layout()
+        free = free_leaves(layout, lambda number: self._page(layout, number))
         for first in range(1, layout.pages + 1, PAGES_A_READ):
             octets = os.pread(
                 self._file, PAGES_A_READ * layout.page_octets, (first - 1) * layout.page_octets
@@ -72,73 +174,40 @@ class Scrubber:
             for at in range(0, len(octets), layout.page_octets):
                 number = first + at // layout.page_octets
                 page = octets[at : at + layout.page_octets]
-                if layout.is_ours(number) and _is_suspect(page, layout.usable_octets):
+                if layout.is_ours(number) and layout.stale_spans(page, is_free=number in free):
                     yield number
-        for number in sorted(free_leaves(layout, lambda number: self._page(layout, number))):
-            if any(self._page(layout, number)):
-                yield number
 
-    def _slice(self, numbers: list[int]) -> int:
-        """Clean some pages; returns how many needed it."""
-        self._lock_alone()
-        try:
-            layout = self._layout()
-            free = free_leaves(layout, lambda number: self._page(layout, number))
-            cleaned = sum(
-                self._clean(layout, number, is_free=number in free)
-                for number in numbers
-                if layout.is_ours(number)
-            )
-            # A write of nothing: the other connections see that something happened, and forget
-            # the pages that they had kept.
-            (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-            self._connection.execute(f"PRAGMA user_version={version}")
-            self._connection.execute("COMMIT")
-        except BaseException:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
+    def _slice(self, waiting: set[int], changed: set[int]) -> int:
+        """Clean some of the pages that wait, under the lock; returns how many needed it."""
+        layout = self._layout()
+        free = free_leaves(layout, lambda number: self._page(layout, number))
+
+        def spans(number: int) -> list[Span]:
+            if not layout.is_ours(number):
+                return []
+            return layout.stale_spans(self._page(layout, number), is_free=number in free)
+
+        if not waiting.isdisjoint(changed):
+            waiting |= {number for number in changed if spans(number)}
+        first = list(islice(waiting & changed, SLICE_PAGES))
+        rest = islice(waiting - changed, SLICE_PAGES - len(first))
+        cleaned = 0
+        for number in [*first, *rest]:
+            waiting.discard(number)
+            for start, end in (stale := spans(number)):
+                os.pwrite(self._file, bytes(end - start), (number - 1) * layout.page_octets + start)
+            cleaned += bool(stale)
         return cleaned
-
-    def _clean(self, layout: Layout, number: int, *, is_free: bool) -> int:
-        page = self._page(layout, number)
-        if is_free:
-            spans = [(0, layout.page_octets)] if any(page) else []
-        else:
-            spans = stale_spans(page, layout.usable_octets)
-        for start, end in spans:
-            os.pwrite(self._file, bytes(end - start), (number - 1) * layout.page_octets + start)
-        return bool(spans)
-
-    def _lock_alone(self) -> None:
-        """Hold the write lock over an empty log. Raises LogInUseError."""
-        for _ in range(TRIES):
-            self._empty_log()
-            self._connection.execute("BEGIN IMMEDIATE")
-            if self._log.stat().st_size == 0:
-                return
-            self._connection.execute("ROLLBACK")  # somebody was quicker
-        raise LogInUseError
 
     def _empty_log(self) -> None:
         """Empty the log. Raises LogInUseError if readers hold it for longer than is waited for.
 
-        SQLite would wait for readers by itself, but not for another that empties the log: two runs
-        at once would each find the other. So all the waiting is done here.
+        SQLite would wait by itself, but gives up at once if another empties the log meanwhile.
         """
-        self._connection.execute("PRAGMA busy_timeout=0")
-        try:
-            self._try_to_empty_log()
-        finally:
-            self._connection.execute(f"PRAGMA busy_timeout={int(self._busy_seconds * 1000)}")
-
-    def _try_to_empty_log(self) -> None:
-        for _ in range(1 + int(self._busy_seconds / PAUSE_SECONDS)):
-            (busy, *_), *_ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        for _ in self._tries(LOCK_PAUSE_SECONDS):
+            (busy, *_), *_ = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             if not busy:
                 return
-            time.sleep(PAUSE_SECONDS)
-        raise LogInUseError
 
     def _layout(self) -> Layout:
         header = os.pread(self._file, HEADER_OCTETS, 0)
@@ -149,13 +218,6 @@ class Scrubber:
         if number < 1 or len(page) < layout.page_octets:
             raise UnknownLayoutError
         return page
-
-
-def _is_suspect(page: bytes, usable_octets: int) -> bool:
-    try:
-        return bool(stale_spans(page, usable_octets))
-    except UnknownLayoutError:  # perhaps it is being written this instant
-        return True
 
 
 def main(path: str, busy_seconds: str) -> int:

@@ -4,7 +4,7 @@
 a b-tree is split or balanced, the rows that move leave copies of themselves in the room between its
 pointers and its cells, and no deletion looks there. That room belongs to nobody: it can be zeroed.
 
-Layout: https://www.sqlite.org/fileformat2.html §1.6 (b-tree pages), §1.5 (the freelist).
+Layout: https://www.sqlite.org/fileformat2.html §1.6 (b-tree pages), §1.5 (the freelist), §4 (the log).
 """
 
 from collections.abc import Callable
@@ -14,6 +14,7 @@ Span = tuple[int, int]
 """Where it begins in the page, and where it ends."""
 
 HEADER_OCTETS = 100
+_LOG_HEADER_OCTETS, _FRAME_HEADER_OCTETS = 32, 24
 _MAGIC = b"SQLite format 3\x00"
 _LEAVES, _INTERIORS = frozenset({10, 13}), frozenset({2, 5})
 _MAX_PAGES = 1 << 25
@@ -53,6 +54,12 @@ class Layout:
         """Whether page `number` may be looked at: not the first, which tells of tables, nor the lock's."""
         return 1 < number <= self.pages and number != _LOCK_OCTET // self.page_octets + 1
 
+    def stale_spans(self, page: bytes, *, is_free: bool) -> list[Span]:
+        """The room of a page that belongs to nobody and is not zero. Raises UnknownLayoutError."""
+        if not is_free:
+            return stale_spans(page, self.usable_octets)
+        return [(0, self.page_octets)] if any(page) else []
+
 
 def free_leaves(layout: Layout, read: Callable[[int], bytes]) -> set[int]:
     """The pages that hold nothing at all, by the freelist. Raises UnknownLayoutError."""
@@ -67,6 +74,27 @@ def free_leaves(layout: Layout, read: Callable[[int], bytes]) -> set[int]:
         found |= {int.from_bytes(page[at : at + 4], "big") for at in range(8, 8 + 4 * count, 4)}
         trunk = int.from_bytes(page[:4], "big")
     return found
+
+
+def logged_pages(
+    read: Callable[[int, int], bytes], seen: tuple[bytes, int]
+) -> tuple[bytes, list[int]]:
+    """A write-ahead log's salts, new ones each time it begins anew, and the page of each frame not seen yet.
+
+    `read` gives octets by their place and number; `seen` tells the salts of then, and how many frames
+    there were. Frames whose transaction was not committed are among them; what is left of the log
+    before is not.
+    """
+    header = read(0, _LOG_HEADER_OCTETS)
+    salts, step = header[16:24], _FRAME_HEADER_OCTETS + int.from_bytes(header[8:12], "big")
+    at = _LOG_HEADER_OCTETS + (seen[1] * step if salts == seen[0] else 0)
+    pages: list[int] = []
+    while (frame := read(at, _FRAME_HEADER_OCTETS))[8:16] == salts and len(
+        frame
+    ) == _FRAME_HEADER_OCTETS:
+        pages.append(int.from_bytes(frame[:4], "big"))
+        at += step
+    return salts, pages
 
 
 def stale_spans(page: bytes, usable_octets: int) -> list[Span]:
