@@ -184,8 +184,11 @@ def test_an_application_that_fails_loses_its_own_call_only(server):
 
 
 def test_the_media_socket_is_handed_over(server):
-    """HandOver, then another owner speaks from the same port and goes on in sequence."""
-    steps = [Silence(0.2), Say(tone(440, 0.1)), WaitForBeep(5), HangUp()]
+    """HandOver, then another owner speaks from the same port and goes on in sequence.
+
+    Nothing comes after the tone. It is over when a second has passed, for its sender may be held up.
+    """
+    steps = [Silence(0.2), Say(tone(440, 0.1)), WaitForBeep(5, patience_turns=50), HangUp()]
     report = server.call("fax", steps)
     assert server.told()["event"] == "taken"
     assert server.told()["reason"] == "caller"

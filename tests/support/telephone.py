@@ -119,6 +119,8 @@ class WaitForBeep:
     """Listen until a beep is over. A beep that does not come raises TimeoutError."""
 
     timeout_seconds: float = 60.0
+    patience_turns: int = 3
+    """After so many turns of 20 ms without a packet it is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +324,7 @@ class _Line:
     sdp: str = ""
     last_ack: bytes = b""
     idle_turns: int = 0
+    patience_turns: int = 3
     """20 ms turns since audio was heard."""
 
     def run(self, steps: Sequence[Step], *, with_offer: bool, timeout_seconds: float) -> None:
@@ -438,7 +441,7 @@ class _Line:
                     self._listen()
                 self._listen()
                 self.idle_turns += 1
-                if self.idle_turns > 3:
+                if self.idle_turns > self.patience_turns:
                     self.beep.feed(b"")  # a tone that is followed by nothing is over too
                 if self.over:
                     return
@@ -473,8 +476,8 @@ class _Line:
                     yield []
             case Press(digits):
                 yield from self._presses(digits)
-            case WaitForBeep(timeout_seconds):
-                self.beep.heard = False
+            case WaitForBeep(timeout_seconds, patience_turns):
+                self.beep.heard, self.patience_turns = False, patience_turns
                 yield from self._until(lambda: self.beep.heard, timeout_seconds, "no beep")
             case WaitForHangUp(timeout_seconds, silent):
                 yield from self._until(
