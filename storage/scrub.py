@@ -35,6 +35,8 @@ SLICE_PAGES = 500
 PAUSE_SECONDS = 0.02
 LOCK_PAUSE_SECONDS = 0.001
 PAGES_A_READ = 256
+OTHER_RUN_SECONDS = 300.0
+"""How long we wait for another run: 100,000 accounts take one some 5 s."""
 MORE_SLICES = 200
 """How many slices may be needed besides those for the pages found first, before we give up."""
 
@@ -81,23 +83,16 @@ class Scrubber:
         os.close(self._file)
 
     def _wait_for_other_runs(self) -> None:
-        for _ in self._tries():
+        for _ in _tries(OTHER_RUN_SECONDS, PAUSE_SECONDS):
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
             return
 
-    def _tries(self, pause_seconds: float = PAUSE_SECONDS) -> Iterator[None]:
-        """One try after another for as long as is waited, then LogInUseError."""
-        for _ in range(1 + int(self._busy_seconds / pause_seconds)):
-            yield
-            time.sleep(pause_seconds)
-        raise LogInUseError
-
     def _lock(self) -> None:
         """Take the write lock. SQLite's own waiting, at last ten times a second, can miss every chance."""
-        for _ in self._tries(LOCK_PAUSE_SECONDS):
+        for _ in _tries(self._busy_seconds, LOCK_PAUSE_SECONDS):
             try:
                 self._writer.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
@@ -113,7 +108,7 @@ class Scrubber:
         Gives the pages that were changed since the last time.
         """
         changed: set[int] = set()
-        for _ in self._tries():
+        for _ in _tries(self._busy_seconds, PAUSE_SECONDS):
             self._lock()
             try:
                 is_copied, names = self._copy_log()
@@ -204,7 +199,7 @@ class Scrubber:
 
         SQLite would wait by itself, but gives up at once if another empties the log meanwhile.
         """
-        for _ in self._tries(LOCK_PAUSE_SECONDS):
+        for _ in _tries(self._busy_seconds, LOCK_PAUSE_SECONDS):
             (busy, *_), *_ = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             if not busy:
                 return
@@ -218,6 +213,14 @@ class Scrubber:
         if number < 1 or len(page) < layout.page_octets:
             raise UnknownLayoutError
         return page
+
+
+def _tries(seconds: float, pause_seconds: float) -> Iterator[None]:
+    """One try after another for so many seconds, then LogInUseError."""
+    for _ in range(1 + int(seconds / pause_seconds)):
+        yield
+        time.sleep(pause_seconds)
+    raise LogInUseError
 
 
 def main(path: str, busy_seconds: str) -> int:

@@ -150,6 +150,31 @@ def test_a_reader_that_stays_is_told_of(tmp_path):
     assert GONE not in octets(path)
 
 
+def test_another_run_is_waited_for(tmp_path):
+    """Longer than for readers: it is sure to end."""
+    path = tmp_path / "a.db"
+    connection = filled(path, rows=300)
+    forget(connection)
+    other = subprocess.Popen(
+        [sys.executable, "-c", _HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert other.stdout is not None
+    assert other.stdout.readline() == b"locked\n"
+    command = [sys.executable, "-m", "storage.scrub", str(path), "0.05"]
+    with subprocess.Popen(command) as ours:
+        with pytest.raises(subprocess.TimeoutExpired):
+            ours.wait(1)
+        other.communicate()
+        assert ours.wait() == 0
+    assert GONE not in octets(path)
+
+
+_HOLD = (
+    "import fcntl, sys; file = open(sys.argv[1]); fcntl.flock(file, fcntl.LOCK_EX); "
+    "print('locked', flush=True); sys.stdin.read()"
+)
+
+
 def test_a_file_of_another_layout_is_left_alone(tmp_path):
     """With pointer maps (`auto_vacuum`) a page could be taken for what it is not."""
     path = tmp_path / "a.db"
