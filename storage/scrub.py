@@ -11,8 +11,8 @@ Laws:
 - The lock is held for SLICE_PAGES (some 20 ms), and then given to others. Each slice ends with a commit,
   so that no connection goes on with pages that it had kept.
 - What others do in between takes stale octets along (a page that is split or moved is copied as it
-  is). So a read transaction of ours is open all the while: nobody can start the log anew over what we have
-  not seen of it, and if a page that waits is among those that were changed, all of these wait too.
+  is). So a read transaction of ours is open all the while: what others add to the log stays there until we
+  have seen it, and if a page that waits is among those that were changed, all of these wait too.
 - Ends with 0; with TRY_AGAIN while readers keep the log from being copied; with UNKNOWN_LAYOUT for
   a file that wants another way.
 """
@@ -28,6 +28,8 @@ from itertools import islice
 from pathlib import Path
 
 from storage.stale import HEADER_OCTETS, Layout, Span, UnknownLayoutError, free_leaves, logged_pages
+from um.clock import SystemClock
+from um.core.ports import Clock
 
 TRY_AGAIN = 3
 UNKNOWN_LAYOUT = 4
@@ -35,6 +37,8 @@ SLICE_PAGES = 500
 PAUSE_SECONDS = 0.02
 LOCK_PAUSE_SECONDS = 0.001
 PAGES_A_READ = 256
+DRAIN_SECONDS = 0.1
+"""How long the lock is held for readers to end that began before it: those who begin now do no harm."""
 OTHER_RUN_SECONDS = 300.0
 """How long we wait for another run: 100,000 accounts take one some 5 s."""
 MORE_SLICES = 200
@@ -48,9 +52,11 @@ class LogInUseError(Exception):
 class Scrubber:
     """One run over one file."""
 
-    def __init__(self, path: Path, *, busy_seconds: float) -> None:
+    def __init__(self, path: Path, *, busy_seconds: float, clock: Clock) -> None:
+        path = path.resolve()  # as SQLite does: the log lies beside the file that is meant
         self._log_path = Path(f"{path}-wal")
         self._busy_seconds = busy_seconds
+        self._clock = clock
         self._writer = sqlite3.connect(path, timeout=0, isolation_level=None)  # we do the waiting
         self._reader = sqlite3.connect(path, timeout=busy_seconds, isolation_level=None)
         self._file = os.open(path, os.O_RDWR)
@@ -59,6 +65,8 @@ class Scrubber:
     def run(self) -> int:
         """Do it; returns how many pages were cleaned. Raises LogInUseError, UnknownLayoutError."""
         self._wait_for_other_runs()
+        # Most of the log goes without the lock.
+        self._reader.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
         with self._alone():
             pass
         # Until the next slice the file stays as it is: to copy the log into it, our own read
@@ -69,9 +77,10 @@ class Scrubber:
             if not (slices_left := slices_left - 1):
                 raise LogInUseError
             with self._alone() as changed:
+                began = self._clock.monotonic()
                 cleaned += self._slice(waiting, changed)
             os.fsync(self._file)
-            time.sleep(PAUSE_SECONDS)
+            time.sleep(max(PAUSE_SECONDS, self._clock.monotonic() - began))
         self._reader.execute("COMMIT")
         self._empty_log()
         return cleaned
@@ -83,16 +92,28 @@ class Scrubber:
         os.close(self._file)
 
     def _wait_for_other_runs(self) -> None:
-        for _ in _tries(OTHER_RUN_SECONDS, PAUSE_SECONDS):
+        for _ in self._tries(OTHER_RUN_SECONDS, PAUSE_SECONDS):
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 continue
             return
 
-    def _lock(self) -> None:
+    def _tries(self, seconds: float, pause_seconds: float) -> Iterator[float]:
+        """One try after another, one at least, for so many seconds; then LogInUseError.
+
+        Gives the seconds that are left.
+        """
+        until = self._clock.monotonic() + seconds
+        while True:
+            yield max(0.0, until - self._clock.monotonic())
+            if self._clock.monotonic() > until:
+                raise LogInUseError
+            time.sleep(pause_seconds)
+
+    def _lock(self, seconds: float) -> None:
         """Take the write lock. SQLite's own waiting, at last ten times a second, can miss every chance."""
-        for _ in _tries(self._busy_seconds, LOCK_PAUSE_SECONDS):
+        for _ in self._tries(seconds, LOCK_PAUSE_SECONDS):
             try:
                 self._writer.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
@@ -108,12 +129,10 @@ class Scrubber:
         Gives the pages that were changed since the last time.
         """
         changed: set[int] = set()
-        for _ in _tries(self._busy_seconds, PAUSE_SECONDS):
-            self._lock()
+        for left_seconds in self._tries(self._busy_seconds, PAUSE_SECONDS):
+            self._lock(left_seconds)
             try:
-                is_copied, names = self._copy_log()
-                changed |= names
-                if not is_copied:
+                if not self._copy_log(changed):
                     continue
                 yield changed
                 # A write of nothing: the other connections see that something happened, and forget
@@ -126,28 +145,31 @@ class Scrubber:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
 
-    def _copy_log(self) -> tuple[bool, set[int]]:
-        """Copy the log into the file, under the write lock.
+    def _copy_log(self, changed: set[int]) -> bool:
+        """Copy the log into the file, under the write lock, and add the pages that it got to `changed`.
 
-        Gives whether that is done (not while somebody still reads what was before), and the pages that
-        the log names since it was looked at last. Either way our reader begins anew before anybody else may
-        write: with all copied nobody can copy more while it reads, and otherwise nobody can start the
-        log anew; so the next look misses nothing.
+        False if somebody goes on reading what was before. Either way our reader begins anew before anybody
+        else may write: with all copied nobody can copy more while it reads, and otherwise nobody can
+        start the log anew; so the next look misses nothing.
         """
         salts, pages = self._read_log()
-        changed = set(pages)
+        changed.update(pages)
         if self._reader.in_transaction:
             self._reader.execute("COMMIT")
-        told = self._reader.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
-        (busy, frames, copied), *_ = told
+        for _ in range(1 + round(min(DRAIN_SECONDS, self._busy_seconds) / LOCK_PAUSE_SECONDS)):
+            told = self._reader.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+            (busy, frames, copied), *_ = told
+            if is_copied := not busy and frames == copied:
+                break
+            time.sleep(LOCK_PAUSE_SECONDS)
         self._reader.execute("BEGIN")
         self._reader.execute("SELECT count(*) FROM sqlite_schema").fetchall()
         if busy:  # another copies at this instant: how far is not told
-            return False, changed
-        if frames < 0:  # there is no log: the file is in another mode
+            return False
+        if frames < 0 or (frames and not salts):  # no log at all, or not the one that we read
             raise UnknownLayoutError
         self._seen = (salts, frames)
-        return frames == copied, changed
+        return is_copied
 
     def _read_log(self) -> tuple[bytes, list[int]]:
         """The log's salts, and the pages of the frames that it got since it was looked at."""
@@ -195,14 +217,20 @@ class Scrubber:
         return cleaned
 
     def _empty_log(self) -> None:
-        """Empty the log. Raises LogInUseError if readers hold it for longer than is waited for.
+        """Empty the log, durably. Raises LogInUseError if readers hold it for longer than is waited for.
 
-        SQLite would wait by itself, but gives up at once if another empties the log meanwhile.
+        SQLite waits for readers, but gives up at once if another empties the log meanwhile.
         """
-        for _ in _tries(self._busy_seconds, LOCK_PAUSE_SECONDS):
+        self._writer.execute(f"PRAGMA busy_timeout={int(1000 * DRAIN_SECONDS)}")
+        for _ in self._tries(self._busy_seconds, LOCK_PAUSE_SECONDS):
             (busy, *_), *_ = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             if not busy:
-                return
+                break
+        log = os.open(self._log_path, os.O_RDONLY)
+        try:
+            os.fsync(log)  # its old size, back after a power cut, would bring back what was in it
+        finally:
+            os.close(log)
 
     def _layout(self) -> Layout:
         header = os.pread(self._file, HEADER_OCTETS, 0)
@@ -215,17 +243,9 @@ class Scrubber:
         return page
 
 
-def _tries(seconds: float, pause_seconds: float) -> Iterator[None]:
-    """One try after another for so many seconds, then LogInUseError."""
-    for _ in range(1 + int(seconds / pause_seconds)):
-        yield
-        time.sleep(pause_seconds)
-    raise LogInUseError
-
-
 def main(path: str, busy_seconds: str) -> int:
     """The process's status."""
-    scrubber = Scrubber(Path(path), busy_seconds=float(busy_seconds))
+    scrubber = Scrubber(Path(path), busy_seconds=float(busy_seconds), clock=SystemClock())
     try:
         scrubber.run()
     except UnknownLayoutError:

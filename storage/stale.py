@@ -7,6 +7,7 @@ pointers and its cells, and no deletion looks there. That room belongs to nobody
 Layout: https://www.sqlite.org/fileformat2.html §1.6 (b-tree pages), §1.5 (the freelist), §4 (the log).
 """
 
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -32,7 +33,6 @@ class Layout:
     """What the file's header says."""
 
     page_octets: int
-    usable_octets: int
     pages: int
     first_trunk: int
 
@@ -41,14 +41,16 @@ class Layout:
         """Read the first 100 octets. Raises UnknownLayoutError."""
         size = int.from_bytes(header[16:18], "big")
         size = 65536 if size == 1 else size
-        has_pointer_map = any(header[52:56])
+        has_pointer_map, has_checksums = any(header[52:56]), bool(header[20])
         if header[:16] != _MAGIC or size < 512 or has_pointer_map or file_octets % size:
+            raise UnknownLayoutError
+        if has_checksums:  # in octets reserved at the end of each page, by an extension
             raise UnknownLayoutError
         pages = file_octets // size
         if pages >= _MAX_PAGES:
             raise UnknownLayoutError
         first_trunk = int.from_bytes(header[32:36], "big")
-        return cls(size, size - header[20], pages, first_trunk)
+        return cls(size, pages, first_trunk)
 
     def is_ours(self, number: int) -> bool:
         """Whether page `number` may be looked at: not the first, which tells of tables, nor the lock's."""
@@ -57,7 +59,7 @@ class Layout:
     def stale_spans(self, page: bytes, *, is_free: bool) -> list[Span]:
         """The room of a page that belongs to nobody and is not zero. Raises UnknownLayoutError."""
         if not is_free:
-            return stale_spans(page, self.usable_octets)
+            return stale_spans(page, self.page_octets)
         return [(0, self.page_octets)] if any(page) else []
 
 
@@ -69,9 +71,9 @@ def free_leaves(layout: Layout, read: Callable[[int], bytes]) -> set[int]:
         seen += 1
         page = read(trunk)
         count = int.from_bytes(page[4:8], "big")
-        if seen > layout.pages or count > layout.usable_octets // 4 - 2:
+        if seen > layout.pages or count > layout.page_octets // 4 - 2:
             raise UnknownLayoutError
-        found |= {int.from_bytes(page[at : at + 4], "big") for at in range(8, 8 + 4 * count, 4)}
+        found.update(struct.unpack_from(f">{count}I", page, 8))
         trunk = int.from_bytes(page[:4], "big")
     return found
 
@@ -97,7 +99,7 @@ def logged_pages(
     return salts, pages
 
 
-def stale_spans(page: bytes, usable_octets: int) -> list[Span]:
+def stale_spans(page: bytes, page_octets: int) -> list[Span]:
     """The room of a page that belongs to nobody and is not zero.
 
     Nothing for what is no b-tree page. Raises UnknownLayoutError for one that contradicts itself.
@@ -107,19 +109,19 @@ def stale_spans(page: bytes, usable_octets: int) -> list[Span]:
     first_free, cells, top = (int.from_bytes(page[at : at + 2], "big") for at in (1, 3, 5))
     begin = (12 if page[0] in _INTERIORS else 8) + 2 * cells
     top = top or 65536
-    if not begin <= top <= usable_octets:
+    if not begin <= top <= page_octets:
         raise UnknownLayoutError
-    spans = [(begin, top), *_freeblocks(page, first_free, top, usable_octets)]
+    spans = [(begin, top), *_freeblocks(page, first_free, top, page_octets)]
     return [(start, end) for start, end in spans if page.count(b"\0", start, end) != end - start]
 
 
-def _freeblocks(page: bytes, at: int, top: int, usable_octets: int) -> list[Span]:
+def _freeblocks(page: bytes, at: int, top: int, page_octets: int) -> list[Span]:
     """What each block of free room holds behind its own four octets."""
     found: list[Span] = []
     end = top
     while at:
         size = int.from_bytes(page[at + 2 : at + 4], "big")
-        if at < end or size < 4 or at + size > usable_octets:
+        if at < end or size < 4 or at + size > page_octets:
             raise UnknownLayoutError
         end = at + size
         found.append((at + 4, end))

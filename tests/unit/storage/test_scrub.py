@@ -13,6 +13,7 @@ import pytest
 
 from storage import scrub
 from storage.stale import HEADER_OCTETS, Layout, UnknownLayoutError, free_leaves, stale_spans
+from um.clock import SystemClock
 
 GONE = b"gone-for-good"
 
@@ -187,6 +188,35 @@ def test_a_file_of_another_layout_is_left_alone(tmp_path):
     assert path.read_bytes() == before
 
 
+def test_the_log_of_a_linked_file_is_found(tmp_path):
+    """SQLite puts it beside the file that is meant; it tells what was changed meanwhile."""
+    real = tmp_path / "real"
+    real.mkdir()
+    connection = filled(real / "a.db", rows=300)
+    forget(connection)
+    link = tmp_path / "a.db"
+    link.symlink_to(real / "a.db")
+    scrubber = scrub.Scrubber(link, busy_seconds=5, clock=SystemClock())
+    try:
+        scrubber.run()
+        opened(link).execute("INSERT INTO t VALUES (1, 'a', 'b')")
+        with scrubber._alone() as changed:
+            assert changed
+    finally:
+        scrubber.close()
+    assert GONE not in octets(real / "a.db")
+
+
+def test_octets_reserved_in_each_page_are_another_layout():
+    """An extension may keep a checksum there, of what is zeroed too."""
+    header = bytearray(b"SQLite format 3\0".ljust(HEADER_OCTETS, b"\0"))
+    header[16:18] = (512).to_bytes(2, "big")
+    assert Layout.of(bytes(header), 1024).pages == 2
+    header[20] = 8
+    with pytest.raises(UnknownLayoutError):
+        Layout.of(bytes(header), 1024)
+
+
 @pytest.mark.parametrize("page", [b"\x0d" + bytes([0, 0, 255, 255, 0, 9]), b"\x05" + bytes(2)])
 def test_a_page_that_contradicts_itself_is_not_touched(page):
     """More cells than room; a type whose content would begin before its own pointers."""
@@ -212,7 +242,7 @@ def test_any_octets_give_spans_within_the_page_or_one_error(seed):
 
 
 def test_a_freelist_that_turns_in_a_circle_is_an_error():
-    layout = Layout(512, 512, 10, 3)
+    layout = Layout(512, 10, 3)
     circle = (3).to_bytes(4, "big").ljust(512, b"\0")
     with pytest.raises(UnknownLayoutError):
         free_leaves(layout, lambda _: circle)
