@@ -99,6 +99,7 @@ class LiveCall:
         self._application: CallApplication | None = None
         self._answering = False
         self._over = False
+        self._has_failed = False
         self._not_transferred: Callable[[], None] | None = None
         """What to tell the application if a transfer under way comes to nothing."""
         self._limit: DelayedCall | None = None
@@ -414,7 +415,12 @@ class LiveCall:
             self._guard(lambda: application.digit(digit))
 
     def _guard(self, step: Callable[[], None]) -> None:
-        """Run a step of the application; what it raises ends this call only."""
+        """Run a step of the application; what it raises ends this call only.
+
+        Once it has failed it hears of the end, and of nothing else.
+        """
+        if self._has_failed:
+            return
         try:
             step()
         except HandOver as decision:
@@ -440,6 +446,7 @@ class LiveCall:
             self._guard(self._application.answered)
 
     def _failed(self) -> None:
+        self._has_failed = True
         self._house.metrics.count("telephony_application_failures")
         self.end(EndReason.FAILURE)
 
@@ -465,7 +472,7 @@ class LiveCall:
 
     def _drain_media(self) -> None:
         application = self._application
-        if application is None:
+        if application is None or self._has_failed:
             return
         for samples in self._media.drain():
             try:

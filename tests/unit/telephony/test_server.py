@@ -228,13 +228,48 @@ def test_an_application_that_fails_ends_its_call_only(place):
             house.application.call.play(tone(440, 0.02))
             rtp = next(udp for udp in house.media if udp.address[1] % 2 == 0)
             if place == "audio":
-                for data in RtpSender(0).frame(tone(440, 0.02)):
-                    rtp.protocol.datagramReceived(data, PHONE)
+                sender = RtpSender(0)
+                for _ in range(20):
+                    for data in sender.frame(tone(440, 0.02)):
+                        rtp.protocol.datagramReceived(data, PHONE)
         house.reactor.pass_time(0.1)
         assert "BYE" in house.sent()
+        assert house.story.count(place) == 1, "it is asked no more once it has failed"
         assert house.story.count("ended failure") == 1
         assert house.story[-1] == "ended failure"
         assert house.server.calls == 0
+
+    asyncio.run(story())
+
+
+def test_what_comes_while_an_application_fails_is_not_told():
+    """A failure takes time to log; what arrives meanwhile must not make the next one."""
+
+    async def story():
+        house = House()
+        await house.up()
+        rtp = next(udp for udp in house.media if udp.address[1] % 2 == 0)
+        sender = RtpSender(0)
+
+        def speak():
+            for _ in range(10):
+                rtp.protocol.datagramReceived(*sender.frame(tone(440, 0.02)), PHONE)
+
+        def audio(samples):
+            house.story.append("audio")
+            raise ZeroDivisionError
+
+        def count(name, *_):
+            if name == "telephony_application_failures" and house.story.count("audio") < 10:
+                speak()
+
+        house.application.audio = audio
+        house.metrics.count = count
+        speak()
+        house.reactor.pass_time(0.1)
+        assert house.story.count("audio") == 1
+        assert house.story[-1] == "ended failure"
+        assert "BYE" in house.sent()
 
     asyncio.run(story())
 
