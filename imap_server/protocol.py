@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-TURN_SECONDS = 0.002
+TURN_SECONDS = 0.001
 """How long one session may keep the loop before others get a turn."""
 SEND_OCTETS = 16 * 1024
 """So much is sent without waiting for more: each sending wakes the client up."""
