@@ -285,8 +285,9 @@ Where one process on one core does not win, and why:
 - uvloop takes 3 to 12 % less processor time, sendfile and compiled engines win no row either, nor does a second process over
   PostgreSQL on the same two cores: the figures are in decision 0045.
 - **Push** comes after a second transaction, which claims `\\Recent`.
-- **NOOP beside a FETCH**: no turn of the loop takes more than 2.4 ms of CPU (of those that took longer than 5 ms by the
-  clock, on a busy machine). Where others use both processors, the one process waits for its turn with all its sessions.
+- **NOOP beside a FETCH** is the worst of 6 s, and swings: on one machine four runs gave 5.0 to 15.1 ms, four with turns of 2 ms
+  instead of 1 ms 10.3 to 12.4; on a quieter one it was 7.0. With turns of 2 ms none took more than 2.4 ms of CPU (of those that took
+  longer than 5 ms by the clock). Where others use both processors, the one process waits for its turn with all its sessions.
 """
 
 

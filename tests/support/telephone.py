@@ -324,8 +324,8 @@ class _Line:
     sdp: str = ""
     last_ack: bytes = b""
     idle_turns: int = 0
-    patience_turns: int = 3
     """20 ms turns since audio was heard."""
+    patience_turns: int = 3
 
     def run(self, steps: Sequence[Step], *, with_offer: bool, timeout_seconds: float) -> None:
         self.sdp = self._offer("sendrecv")

@@ -77,7 +77,7 @@ def test_nothing_that_was_deleted_is_left(tmp_path, seed):
 
 @pytest.mark.parametrize("seed", range(4))
 def test_beside_writers_that_never_rest(tmp_path, seed):
-    """Two connections write without a pause, and pages that wait are split and moved under its hands.
+    """Two connections write and read without a pause, and pages that wait are split and moved under its hands.
 
     Their rows are there, those that were deleted are nowhere.
     """
@@ -85,7 +85,7 @@ def test_beside_writers_that_never_rest(tmp_path, seed):
     connection = filled(path, seed, rows=6000)
     forget(connection)
     kept = {row[0]: row for row in everything(connection)}
-    done, wrote = threading.Event(), []
+    done, wrote, misread = threading.Event(), [], []
 
     def write(number: int) -> None:
         mine, drawn = opened(path), random.Random(f"{seed} {number}")
@@ -94,6 +94,8 @@ def test_beside_writers_that_never_rest(tmp_path, seed):
             row = (key, f"written-{key}", "y" * drawn.choice([10, 300, 5000]))
             mine.execute("INSERT OR REPLACE INTO t VALUES (?, ?, ?)", row)
             wrote.append(row)
+            read = mine.execute("SELECT * FROM t WHERE id = ?", (key,)).fetchall()
+            misread.extend([] if read == [row] else [row])
         mine.close()
 
     threads = [threading.Thread(target=write, args=(number,)) for number in range(2)]
@@ -108,6 +110,7 @@ def test_beside_writers_that_never_rest(tmp_path, seed):
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     assert GONE not in octets(path)
     assert len(wrote) > 2
+    assert misread == []
     wanted = kept | {row[0]: row for row in wrote}
     assert everything(opened(path)) == sorted(wanted.values())
 
