@@ -119,8 +119,8 @@ class WaitForBeep:
     """Listen until a beep is over. A beep that does not come raises TimeoutError."""
 
     timeout_seconds: float = 60.0
-    patience_turns: int = 3
-    """After so many turns of 20 ms without a packet it is over."""
+    whole_seconds: float = 0.4
+    """Its length: if nothing follows a shorter one, its sender has a second to go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,9 +323,9 @@ class _Line:
     unheard: bytearray = field(default_factory=bytearray)
     sdp: str = ""
     last_ack: bytes = b""
-    idle_turns: int = 0
-    """20 ms turns since audio was heard."""
-    patience_turns: int = 3
+    heard_at: float = field(default_factory=time.monotonic)
+    """When a packet of audio was last taken."""
+    beep_seconds: float = 0.0
 
     def run(self, steps: Sequence[Step], *, with_offer: bool, timeout_seconds: float) -> None:
         self.sdp = self._offer("sendrecv")
@@ -439,10 +439,9 @@ class _Line:
                 while (left := due - time.monotonic()) > 0:
                     select.select([self.sip, self.rtp], [], [], left)
                     self._listen()
+                now = time.monotonic()  # before listening: we may be held up, too
                 self._listen()
-                self.idle_turns += 1
-                if self.idle_turns > self.patience_turns:
-                    self.beep.feed(b"")  # a tone that is followed by nothing is over too
+                self.beep.hear_nothing(now - self.heard_at, self.beep_seconds)
                 if self.over:
                     return
 
@@ -458,7 +457,7 @@ class _Line:
             samples = self.listener.receive(data)
             self.unheard += samples
             if samples:
-                self.idle_turns = 0
+                self.heard_at = time.monotonic()
                 self.beep.feed(samples)
 
     def _turns(self, step: Step) -> Iterator[list[bytes]]:
@@ -476,8 +475,8 @@ class _Line:
                     yield []
             case Press(digits):
                 yield from self._presses(digits)
-            case WaitForBeep(timeout_seconds, patience_turns):
-                self.beep.heard, self.patience_turns = False, patience_turns
+            case WaitForBeep(timeout_seconds, whole_seconds):
+                self.beep.heard, self.beep_seconds = False, whole_seconds
                 yield from self._until(lambda: self.beep.heard, timeout_seconds, "no beep")
             case WaitForHangUp(timeout_seconds, silent):
                 yield from self._until(

@@ -162,23 +162,33 @@ class RtpListener:
 class BeepDetector:
     """Hears a steady tone of at least 100 ms between 350 and 3000 Hz."""
 
-    minimum_frames: int = 5
     heard: bool = False
     """A beep has been heard, and it is over."""
-    _run: int = 0
+    _seconds: float = 0.0
+    """Of the tone, so far."""
     _hertz: float = 0.0
 
     def feed(self, samples: bytes) -> None:
-        """Take one frame, of about 20 ms."""
+        """Take the samples of one packet."""
         hertz = tone_of(samples)
-        if hertz is not None and (self._run == 0 or abs(hertz - self._hertz) < 0.05 * self._hertz):
-            self._run += 1
+        if hertz is None or (self._seconds and abs(hertz - self._hertz) > 0.05 * self._hertz):
+            self._end()
+        if hertz is not None:
+            self._seconds += len(samples) / 2 / 8000
             self._hertz = hertz
-            return
-        if self._run >= self.minimum_frames:
+
+    def hear_nothing(self, seconds: float, whole_seconds: float) -> None:
+        """No packet came for so long: the tone is over, unless its sender is only held up.
+
+        A tone of (nearly) its whole length is believed to be over at once, a shorter one may go on.
+        """
+        if seconds > (0.06 if self._seconds >= whole_seconds - 0.05 else 1.0):
+            self._end()
+
+    def _end(self) -> None:
+        if self._seconds >= 0.1:
             self.heard = True
-        self._run = 0 if hertz is None else 1
-        self._hertz = hertz or 0.0
+        self._seconds = 0.0
 
 
 def tone_of(samples: bytes) -> float | None:

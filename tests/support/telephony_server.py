@@ -3,7 +3,7 @@
 `python -m tests.support.telephony_server FOLDER [KEY=VALUE …]` prints `{"listening": […]}` and then
 one JSON line an event; recordings go to FOLDER as raw samples. The dialled name picks what happens:
 
-- `record…`: beep of 0.3 s at 1 kHz, then record, at ease, until the caller hangs up; `#` ends the call.
+- `record…`: beep of 0.4 s at 1 kHz, then record, at ease, until the caller hangs up; `#` ends the call.
 - `echo…`: what is heard is said.
 - `slow…`: is never answered by itself.
 - `crash…`: fails at the first sound.
@@ -46,7 +46,7 @@ from um.telephony.settings import TelephonySettings
 
 ACCOUNT = Account(AccountId("a" * 32), "alice", "um.test", datetime(2026, 1, 1, tzinfo=UTC))
 NUMBER = Number(E164("+15551230001"), ACCOUNT.id)
-BEEP = tone(1000, 0.3)
+BEEP = tone(1000, 0.4)
 
 
 def say(**facts: object) -> None:
