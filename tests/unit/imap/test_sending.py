@@ -1,11 +1,12 @@
 """When a session's answers leave: together, in order, and never later than it waits."""
 
 import asyncio
+import socket
 
 import pytest
 
 from imap_server.errors import SessionOverError
-from imap_server.protocol import READ_HIGH_OCTETS, SEND_OCTETS, ImapProtocol
+from imap_server.protocol import READ_HIGH_OCTETS, SEND_OCTETS, TURN_SECONDS, ImapProtocol
 from imap_server.settings import ImapSettings
 
 
@@ -187,5 +188,31 @@ def test_a_side_that_is_closed_is_not_read_again():
         protocol.throttle(0)
         protocol.close()
         assert calls == ["paused", "closed"]
+
+    story(told)
+
+
+def test_what_came_during_a_long_turn_is_served_before_the_next_one():
+    """A neighbour waits for the end of the present turn, not for more of them."""
+
+    async def told(protocol, calls):
+        loop = asyncio.get_running_loop()
+        ours, theirs = socket.socketpair()
+        asked, answered = loop.create_future(), []
+
+        async def neighbour():
+            await asked
+            answered.append(True)
+
+        task = asyncio.create_task(neighbour())
+        await asyncio.sleep(0)
+        with ours, theirs:
+            loop.add_reader(ours, lambda: asked.done() or asked.set_result(True))
+            theirs.send(b"a NOOP\r\n")
+            protocol._turn_began = loop.time() - 2 * TURN_SECONDS
+            await protocol.drain()
+            assert answered
+            loop.remove_reader(ours)
+        await task
 
     story(told)
