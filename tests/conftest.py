@@ -5,10 +5,13 @@ Tests that place real calls mostly wait, but need the processor at once when a p
 others only compute. So the former come first, and a worker that has come to the latter steps back.
 """
 
+import logging
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
 
 REAL_TIME = Path(__file__).parent / "end_to_end"
@@ -38,6 +41,19 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Give way to the real-time tests of the other workers, from the first computing test on."""
     if hasattr(item.config, "workerinput") and REAL_TIME not in item.path.parents:
         os.setpriority(os.PRIO_PROCESS, 0, max(GIVE_WAY, os.getpriority(os.PRIO_PROCESS, 0)))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """What a module has done to the logs of this process ends with it: a command run here quiets them."""
+    kept, root = structlog.get_config(), logging.getLogger()
+    level = root.level
+    yield
+    structlog.configure(**kept)
+    root.setLevel(level)
+    for handler in root.handlers[:]:
+        if isinstance(handler.formatter, structlog.stdlib.ProcessorFormatter):
+            root.removeHandler(handler)
 
 
 def _turn(item: pytest.Item) -> tuple[bool, int]:
