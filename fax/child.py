@@ -33,7 +33,8 @@ from um.core.ports import Metrics, NoMetrics
 
 log = structlog.get_logger(__name__)
 
-START_SECONDS = 15.0
+START_SECONDS = 60.0
+"""A machine that has just booted starts everything at once."""
 _RESTART_SECONDS = (0.0, 0.5, 2.0, 10.0)
 """Before the n-th start without a call that ended well in between."""
 
@@ -78,25 +79,34 @@ class FaxChild:
             raise UnavailableError("The fax receiver is not running")
 
     async def start(self) -> None:
-        """Start the child and wait until its modem is loaded. Raises UnavailableError."""
+        """Start the child and wait until its modem is loaded.
+
+        Raises UnavailableError: at once if it dies, after START_SECONDS if it is not heard of.
+        """
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         ours.setblocking(False)
         loop = asyncio.get_running_loop()
         ready: asyncio.Future[None] = loop.create_future()
         self._control, self._ready = ours, ready
         with theirs:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                "fax.receiver",
-                str(theirs.fileno()),
-                stdin=asyncio.subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-            )
+            try:
+                self._process = await asyncio.create_subprocess_exec(
+                    sys.executable,
+                    "-m",
+                    "fax.receiver",
+                    str(theirs.fileno()),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                )
+            except OSError:
+                self._control = None
+                ours.close()
+                raise
         loop.add_reader(ours, self._readable, ours)
         try:
             await asyncio.wait_for(asyncio.shield(ready), START_SECONDS)
         except TimeoutError as error:
+            ready.cancel()
             self._process.kill()
             raise UnavailableError("The fax receiver does not start") from error
 
@@ -212,7 +222,10 @@ class FaxChild:
         self._control = None
         self._metrics.count("fax_child_failures")
         log.error("fax child lost", calls=len(calls))
-        self._spawn(self._restart())
+        if self._ready is not None and not self._ready.done():  # whoever starts it is told
+            self._ready.set_exception(UnavailableError("The fax receiver does not start"))
+        else:
+            self._spawn(self._restart())
 
     async def _restart(self) -> None:
         pause = _RESTART_SECONDS[min(self._failures, len(_RESTART_SECONDS) - 1)]

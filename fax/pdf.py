@@ -26,7 +26,7 @@ from um.core.ports import Metrics, NoMetrics
 log = structlog.get_logger(__name__)
 
 WALL_SECONDS = 20.0
-_START_SECONDS = 20.0
+_START_SECONDS = 60.0
 _JOBS_A_WORKER = 200
 """A worker retires after so many, so that nothing it leaks adds up."""
 MAX_DOCUMENT_OCTETS = 64 * 1024 * 1024
