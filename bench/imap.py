@@ -292,7 +292,8 @@ Where one process on one core does not win, and why:
 - uvloop takes 3 to 12 % less processor time, sendfile and compiled engines win no row either, nor does a second process over
   PostgreSQL on the same two cores: the figures are in decision 0045.
 - **Push** comes after a second transaction, which claims `\\Recent`.
-- **NOOP beside a FETCH**: the worst of 6 s, of five such runs the best, for the host of a virtual machine adds to it. Of twelve
+- **NOOP beside a FETCH**: the worst of 6 s, of five such runs the best, for the host of a virtual machine adds to it; who
+  asks goes before the other processes (nice -15), so that its own wait for a processor does not count. Of twelve
   runs in turn, five lost less than 2 % of the processors' time to the host: 2.7 to 4.7 ms (Dovecot in six such: 3.0 to 4.7). The
   seven others gave 6.4 to 14.2 (Dovecot 19.7, when the host took 19 %). The median is one turn of the loop: a session that sends
   much gives way after 0.5 ms, until what has come meanwhile is answered; Dovecot's neighbour is a process of its own.

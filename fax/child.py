@@ -217,14 +217,15 @@ class FaxChild:
         calls, self._calls = self._calls, {}
         for name, call in calls.items():
             call.ended_by_child(Ended(name, complete=False, detail="the fax receiver failed"))
+        starting = self._ready is not None and not self._ready.done()
+        if self._ready is not None and starting:  # whoever waits for it is told, in `close` too
+            self._ready.set_exception(UnavailableError("The fax receiver does not start"))
         if self._closing:
             return
         self._control = None
         self._metrics.count("fax_child_failures")
         log.error("fax child lost", calls=len(calls))
-        if self._ready is not None and not self._ready.done():  # whoever starts it is told
-            self._ready.set_exception(UnavailableError("The fax receiver does not start"))
-        else:
+        if not starting:
             self._spawn(self._restart())
 
     async def _restart(self) -> None:
@@ -238,9 +239,10 @@ class FaxChild:
         try:
             await self.start()
         except (OSError, UnavailableError):
-            log.exception("fax child does not start")
-            if self._control is None and not self._closing:
-                self._spawn(self._restart())
+            if not self._closing:
+                log.exception("fax child does not start")
+                if self._control is None:
+                    self._spawn(self._restart())
 
     def _spawn(self, work: Awaitable[None]) -> None:
         async def run() -> None:

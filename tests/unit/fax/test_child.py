@@ -81,3 +81,20 @@ def test_a_lost_one_is_started_until_one_lives(tmp_path, monkeypatch, fault):
         assert receiver._process.returncode == 0
 
     run(story)
+
+
+def test_closing_does_not_wait_for_one_that_starts(tmp_path, monkeypatch):
+    monkeypatch.setattr(child, "START_SECONDS", 3600)
+
+    async def story():
+        receiver = FaxChild()
+        await receiver.start()
+        first = receiver._process
+        monkeypatch.setattr(sys, "executable", program(tmp_path, "exec sleep 600"))
+        first.kill()
+        while receiver._process is first:
+            await asyncio.sleep(0.01)
+        await receiver.close()
+        assert receiver._process.returncode == -9
+
+    run(story)
