@@ -27,12 +27,10 @@ from imap_server.state import State, refusal
 from imap_server.wire import responses
 from imap_server.wire.limits import Limits
 from imap_server.wire.parser import APPENDS, parse_command, parse_name, parse_short
-from imap_server.wire.search import BadCharsetError
 from imap_server.wire.tokens import BadCommandError, Scanner
 
 _LITERAL = re.compile(rb"\{([0-9]{1,20})(\+?)\}\Z")
 _TAG_ALONE = re.compile(rb'([^\x00-\x20(){%*"\\+\x7f-\xff]{1,128})(?= |\Z)')
-BAD_CHARSET = b"BADCHARSET (US-ASCII UTF-8)"
 
 
 __all__ = [
@@ -257,10 +255,6 @@ class Connection:
         except BadCommandError as problem:
             self._forget_command()
             self.complain(tag, str(problem))
-        except BadCharsetError:
-            self._output.append(
-                responses.status(tag, b"NO", "Charset is not known", code=BAD_CHARSET)
-            )
         else:
             self._bad_in_a_row = 0
             return CommandReceived(tag, name, command)
@@ -272,7 +266,7 @@ class Connection:
             return None
         try:
             found = parse_short(parts[0][len(tag) + 1 :], utf8=self.utf8)
-        except (BadCommandError, BadCharsetError):
+        except BadCommandError:
             return None
         if found is None or refusal(found[0], self.state) is not None:
             return None

@@ -36,6 +36,7 @@ CODES: dict[str, bytes] = {
     "too-many-notes": b"METADATA TOOMANY",
     "too-many-keywords": b"LIMIT",
     "search-too-long": b"LIMIT",
+    "unknown-charset": b"BADCHARSET (US-ASCII UTF-8)",
 }
 """Codes that no one has a word for are SERVERBUG."""
 MAX_URL_TOLD = 1000
@@ -86,6 +87,13 @@ class SearchTooLongError(UMError):
     code = "search-too-long"
     temporary = True
     default = "The search takes too long; ask for less at once"
+
+
+class UnknownCharsetError(UMError):
+    """SEARCH, SORT or THREAD in a charset that is not known (RFC 3501 §6.4.4)."""
+
+    code = "unknown-charset"
+    default = "Charset is not known"
 
 
 class UnknownEventError(UMError):

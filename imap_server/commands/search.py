@@ -4,7 +4,7 @@ from hashlib import sha256
 
 from imap_server.candidate import Candidate
 from imap_server.context import Context, Reply
-from imap_server.errors import SearchTooLongError
+from imap_server.errors import SearchTooLongError, UnknownCharsetError
 from imap_server.search import Question
 from imap_server.sieve import BETWEEN, asks_all_headers, may_hold, needed_texts, piece, plain_pieces
 from imap_server.wire import commands as c
@@ -23,8 +23,7 @@ KEYS_IN_A_ROW = 2_000
 
 async def search(context: Context, command: c.Search) -> Reply:
     """RFC 3501 §6.4.4, RFC 4731. Messages that are gone match nothing."""
-    if command.names_charset and "UTF8=ACCEPT" in context.enabled:
-        raise BadCommandError("All is UTF-8: name no charset")
+    _check_charset(context, named=command.names_charset)
     if uses_modseq(command.key):
         context.use_condstore()
     returns = command.returns
@@ -45,6 +44,20 @@ async def search(context: Context, command: c.Search) -> Reply:
             )
             context.write(line)
     return Reply("SEARCH completed")
+
+
+async def unknown_charset(context: Context, command: c.UnknownCharset) -> Reply:
+    """NO [BADCHARSET] (RFC 3501 §6.4.4); with SAVE it empties `$`, as every NO does (RFC 5182 §2.1)."""
+    _check_charset(context, named=command.names_charset)
+    if command.saves:
+        context.view.saved = []
+    raise UnknownCharsetError
+
+
+def _check_charset(context: Context, *, named: bool) -> None:
+    """RFC 6855 §3: once all is UTF-8, SEARCH names no charset."""
+    if named and "UTF8=ACCEPT" in context.enabled:
+        raise BadCommandError("All is UTF-8: name no charset")
 
 
 def highest(found: list[Entry], returns: frozenset[Result] | None) -> int | None:

@@ -53,6 +53,7 @@ COMMANDS: Mapping[type[c.Command], Run] = {
     c.Search: search.search,
     c.Sort: sort.sort,
     c.Thread: sort.thread,
+    c.UnknownCharset: search.unknown_charset,
     c.Fetch: fetch.fetch,
 }
 """STARTTLS, COMPRESS and APPEND have their own way: see `session`."""

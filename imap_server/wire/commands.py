@@ -263,6 +263,16 @@ class Search:
 
 
 @dataclass(frozen=True, slots=True)
+class UnknownCharset:
+    """SEARCH, SORT or THREAD in a charset that is not known, so that its keys cannot be read."""
+
+    saves: bool
+    """RFC 5182 §2.1: `$` is to be set, and so is emptied."""
+    names_charset: bool = False
+    """As of `Search`: SORT and THREAD have to name one."""
+
+
+@dataclass(frozen=True, slots=True)
 class Sort:
     """RFC 5256 §3; with `returns` the answer is RFC 5267's."""
 
@@ -349,6 +359,7 @@ Command = (
     | Search
     | Sort
     | Thread
+    | UnknownCharset
     | Fetch
     | Store
     | Copy

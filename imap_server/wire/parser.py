@@ -1,7 +1,7 @@
 """Commands from their text and literals: one table, name to grammar (RFC 3501 §9).
 
 Laws: a function here takes the scanner behind the command's name and returns the command, or raises
-`BadCommandError`; nothing else leaves this module (`BadCharsetError` of SEARCH apart).
+`BadCommandError`; nothing else leaves this module.
 """
 
 import re
@@ -17,7 +17,13 @@ from imap_server.wire.listing import parse_list, parse_lsub, parse_status
 from imap_server.wire.metadata import parse_get, parse_set
 from imap_server.wire.names import canonical, decoded, mailbox, normalized
 from imap_server.wire.notify import parse_notify
-from imap_server.wire.search import parse_return, parse_search, parse_with_charset
+from imap_server.wire.search import (
+    BadCharsetError,
+    Result,
+    parse_return,
+    parse_search,
+    parse_with_charset,
+)
 from imap_server.wire.sort import parse_algorithm, parse_program
 from imap_server.wire.tokens import BadCommandError, Scanner
 from um.core.message import FlagOperation
@@ -139,33 +145,52 @@ def _uid_expunge(scan: Scanner) -> c.Expunge:
     return c.Expunge(_argument(scan, scan.sequence_set))
 
 
-def _search(*, by_uid: bool) -> Callable[[Scanner], c.Search]:
-    def parse(scan: Scanner) -> c.Search:
+def _unread(
+    scan: Scanner, returns: frozenset[Result] | None, *, names_charset: bool = False
+) -> c.UnknownCharset:
+    scan.leave_rest()
+    saves = returns is not None and Result.SAVE in returns
+    return c.UnknownCharset(saves=saves, names_charset=names_charset)
+
+
+def _search(*, by_uid: bool) -> Callable[[Scanner], c.Search | c.UnknownCharset]:
+    def parse(scan: Scanner) -> c.Search | c.UnknownCharset:
         scan.space()
         returns = parse_return(scan)
-        key, names_charset = parse_search(scan)
+        try:
+            key, names_charset = parse_search(scan)
+        except BadCharsetError:
+            return _unread(scan, returns, names_charset=True)
         return c.Search(key, by_uid=by_uid, returns=returns, names_charset=names_charset)
 
     return parse
 
 
-def _sort(*, by_uid: bool) -> Callable[[Scanner], c.Sort]:
-    def parse(scan: Scanner) -> c.Sort:
+def _sort(*, by_uid: bool) -> Callable[[Scanner], c.Sort | c.UnknownCharset]:
+    def parse(scan: Scanner) -> c.Sort | c.UnknownCharset:
         scan.space()
         returns = parse_return(scan)
         program = parse_program(scan)
         scan.space()
-        return c.Sort(program, parse_with_charset(scan), by_uid=by_uid, returns=returns)
+        try:
+            key = parse_with_charset(scan)
+        except BadCharsetError:
+            return _unread(scan, returns)
+        return c.Sort(program, key, by_uid=by_uid, returns=returns)
 
     return parse
 
 
-def _thread(*, by_uid: bool) -> Callable[[Scanner], c.Thread]:
-    def parse(scan: Scanner) -> c.Thread:
+def _thread(*, by_uid: bool) -> Callable[[Scanner], c.Thread | c.UnknownCharset]:
+    def parse(scan: Scanner) -> c.Thread | c.UnknownCharset:
         scan.space()
         algorithm = parse_algorithm(scan)
         scan.space()
-        return c.Thread(algorithm, parse_with_charset(scan), by_uid=by_uid)
+        try:
+            key = parse_with_charset(scan)
+        except BadCharsetError:
+            return _unread(scan, None)
+        return c.Thread(algorithm, key, by_uid=by_uid)
 
     return parse
 

@@ -198,7 +198,7 @@ MAX_KEYS = 1000
 
 
 class BadCharsetError(Exception):
-    """A charset that SEARCH does not know: NO [BADCHARSET] (RFC 3501 §6.4.4)."""
+    """A charset that is not known: the keys behind it cannot be read (RFC 3501 §6.4.4)."""
 
 
 class _Parser:

@@ -55,6 +55,12 @@ class Scanner:
         if not self.at_end():
             raise BadCommandError("Unexpected extra arguments")
 
+    def leave_rest(self) -> None:
+        """Take all that is left, whatever it says."""
+        self._part = len(self._parts) - 1
+        self._text = self._parts[-1]
+        self._position = len(self._text)
+
     def next_is(self, wanted: bytes) -> bool:
         """Whether `wanted` (upper case) comes next, in any case."""
         piece = self._text[self._position : self._position + len(wanted)]

@@ -15,7 +15,7 @@ from imap_server.wire.dates import format_date_time, parse_date, parse_date_time
 from imap_server.wire.fetch import Attribute, Section
 from imap_server.wire.names import canonical, mailbox
 from imap_server.wire.parser import GRAMMAR, parse_command, parse_short
-from imap_server.wire.search import And, BadCharsetError, BodyContains, HasFlag, Not, Numbers, Or
+from imap_server.wire.search import And, BodyContains, HasFlag, Not, Numbers, Or
 from imap_server.wire.sequence import LARGEST, SequenceSet, compress, contains, merge
 from imap_server.wire.tokens import BadCommandError, Scanner
 from imap_server.wire.url import InvalidUrlError, parse_url
@@ -269,9 +269,26 @@ def test_what_breaks_the_grammar_is_bad(line):
         parsed(line)
 
 
-def test_an_unknown_charset_is_not_bad_but_no():
-    with pytest.raises(BadCharsetError):
-        parsed(b"a SEARCH CHARSET KOI8-R ALL")
+@pytest.mark.parametrize(
+    ("line", "wanted"),
+    [
+        (b"SEARCH CHARSET KOI8-R ALL", c.UnknownCharset(saves=False, names_charset=True)),
+        (
+            b"SEARCH RETURN (SAVE COUNT) CHARSET KOI8-R TEXT \xf0 (",
+            c.UnknownCharset(saves=True, names_charset=True),
+        ),
+        (b"UID SORT RETURN (SAVE) (DATE) KOI8-R ALL", c.UnknownCharset(saves=True)),
+        (b"THREAD REFERENCES KOI8-R ALL", c.UnknownCharset(saves=False)),
+    ],
+)
+def test_what_is_asked_in_an_unknown_charset_is_not_bad(line, wanted):
+    """Its keys cannot be read, whatever they hold; whether `$` was to be set can."""
+    assert parsed(b"a " + line) == wanted
+
+
+def test_literals_in_an_unknown_charset_are_left():
+    line = [b"a SEARCH CHARSET KOI8-R OR TEXT ", b"\xf0", b" SUBJECT ", b"\xf1", b""]
+    assert parsed(*line) == c.UnknownCharset(saves=False, names_charset=True)
 
 
 FRAGMENTS = st.sampled_from(
@@ -305,7 +322,7 @@ FRAGMENTS = st.sampled_from(
 @given(st.sampled_from(sorted(GRAMMAR)), st.lists(FRAGMENTS | st.binary(max_size=6), max_size=12))
 def test_any_command_line_is_a_command_or_bad(name, pieces):
     """Nothing but the wire's own error comes out of the grammar, whatever follows the name."""
-    with contextlib.suppress(BadCommandError, BadCharsetError):
+    with contextlib.suppress(BadCommandError):
         parsed(b"a " + name + b" " + b"".join(pieces))
 
 
@@ -376,7 +393,7 @@ def test_a_line_that_is_remembered_means_what_it_means(name, rest, utf8):
     def outcome(parse):
         try:
             return parse()
-        except (BadCommandError, BadCharsetError) as error:
+        except BadCommandError as error:
             return type(error), str(error)
 
     wanted = outcome(lambda: parse_command([b"a " + name + rest], utf8=utf8)[1:])
