@@ -33,7 +33,7 @@ _FOLDER = Statement(
 
 
 class SqlAnnotations:
-    """`um.core.annotation_ports.Annotations`."""
+    """`um.core.ports.Annotations`."""
 
     def __init__(self, unit: Unit) -> None:
         self._unit = unit

@@ -30,7 +30,7 @@ _REMOVE = Statement(sa.delete(schema.forward_addresses).where(_t.id == value("ke
 
 
 class SqlForwardAddresses:
-    """`um.core.forward_ports.ForwardAddresses`."""
+    """`um.core.ports.ForwardAddresses`."""
 
     def __init__(self, unit: Unit) -> None:
         self._unit = unit

@@ -111,7 +111,7 @@ _FORGET = Statement(sa.delete(schema.outbox).where(_t.finished_at < value("befor
 
 
 class SqlOutbox:
-    """`um.core.forward_ports.Outbox`."""
+    """`um.core.ports.Outbox`."""
 
     def __init__(self, unit: Unit) -> None:
         self._unit = unit

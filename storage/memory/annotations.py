@@ -9,7 +9,7 @@ from um.core.ids import AccountId, MailboxId, ModSeq
 
 
 class MemoryAnnotations:
-    """`um.core.annotation_ports.Annotations`."""
+    """`um.core.ports.Annotations`."""
 
     def __init__(self, unit: Unit) -> None:
         self._unit = unit

@@ -10,7 +10,7 @@ from um.core.ids import AccountId, AddressId, ContentId, OutboxId
 
 
 class MemoryForwardAddresses:
-    """`um.core.forward_ports.ForwardAddresses`."""
+    """`um.core.ports.ForwardAddresses`."""
 
     def __init__(self, unit: Unit) -> None:
         self._unit = unit
@@ -55,7 +55,7 @@ class MemoryForwardAddresses:
 
 
 class MemoryOutbox:
-    """`um.core.forward_ports.Outbox`."""
+    """`um.core.ports.Outbox`."""
 
     def __init__(self, unit: Unit) -> None:
         self._tables = unit.tables

@@ -5,6 +5,7 @@ one that is lost, doubled or late does no harm. A reader re-reads by MODSEQ.
 """
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 from um.core.ids import AccountId, MailboxId, ModSeq, Uid
 from um.core.message import MessageKind
@@ -61,3 +62,4 @@ class OutboxFilled:
 
 Change = MailboxChanged | AccountChanged
 Event = MailboxChanged | AccountChanged | MessageStored | QuotaCrossed | QuotaRefused | OutboxFilled
+EventT = TypeVar("EventT", bound=Event)

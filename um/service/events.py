@@ -5,8 +5,7 @@ from typing import Any
 
 import structlog
 
-from um.core.events import Event
-from um.core.ports import EventT
+from um.core.events import Event, EventT
 
 log = structlog.get_logger(__name__)
 

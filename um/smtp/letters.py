@@ -30,7 +30,7 @@ _SUBJECT = "Subject:"
 
 
 class TemplateLetters:
-    """`um.core.forward_ports.Letters`.
+    """`um.core.ports.Letters`.
 
     Args:
         folder: the operator's own templates; they need not be there.

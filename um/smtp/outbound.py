@@ -45,7 +45,7 @@ OURS = frozenset({500, 502, 503, 504, 530, 534, 535, 538})
 
 
 class SmtpRelay:
-    """`um.core.forward_ports.Relay` over SMTP; a connection for each mail.
+    """`um.core.ports.Relay` over SMTP; a connection for each mail.
 
     Args:
         url: where the relay is.

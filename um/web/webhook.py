@@ -30,7 +30,7 @@ GONE = 410
 
 
 class HttpWebhooks:
-    """`um.core.forward_ports.Webhooks`.
+    """`um.core.ports.Webhooks`.
 
     Args:
         tls: trusts the other side's certificate; the system's authorities if left out.

@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from um.core.account import Account
-from um.core.forward_ports import Letters
 from um.core.forwarding import CopyMode, ForwardAddress, OutboxEntry, OutgoingMail
 from um.core.ids import OutboxId
 from um.core.letter import Letter
 from um.core.message import Content, MessageKind
+from um.core.ports import Letters
 from um.mime.attachments import parts_to_copy, plain_text
 from um.mime.build import CopyFacts, copy_message
 from um.mime.build.caller import ANONYMOUS, minutes_seconds, shown_caller

@@ -19,7 +19,6 @@ from um.core.errors import (
     RelayRefusedError,
     UMError,
 )
-from um.core.forward_ports import Relay, Webhooks
 from um.core.forwarding import (
     OutboxEntry,
     OutboxState,
@@ -31,8 +30,10 @@ from um.core.ports import (
     Clock,
     Metrics,
     NoMetrics,
+    Relay,
     Store,
     Transaction,
+    Webhooks,
 )
 from um.core.steps import Steps, no_steps
 from um.policy.forwarding import next_try

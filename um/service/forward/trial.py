@@ -10,9 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from um.core.errors import NotFoundError, RelayDeferredError, RelayRefusedError
-from um.core.forward_ports import Webhooks
 from um.core.ids import AccountId
-from um.core.ports import Clock
+from um.core.ports import Clock, Webhooks
 from um.service.forward.rules import ForwardRules
 from um.service.forward.signing import webhook_signature
 from um.service.unique import UniqueIds

@@ -1,4 +1,4 @@
-"""The port of notes on folders and accounts (RFC 5464); the laws of `um.core.ports` hold here too."""
+"""Port of notes on folders and accounts (RFC 5464)."""
 
 from collections.abc import Mapping
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""The ports of what leaves the house, as protocols; the laws of `um.core.ports` hold here too."""
+"""Ports of what leaves the house: addresses outside, outbox, relay, webhooks, letters."""
 
 from collections.abc import Mapping
 from datetime import datetime
