@@ -24,10 +24,10 @@ from um.telephony.application import (
     MediaHandOver,
 )
 from um.telephony.call_media import CallMedia
-from um.telephony.changeover import PATIENCE_SECONDS, Changeover, Next
-from um.telephony.media_house import Local, MediaHouse
+from um.telephony.media_house import Local
 from um.telephony.offer import NotAcceptableError, is_t38_alone
 from um.telephony.presses import Presses, Way
+from um.telephony.renegotiation import OfferHouse, Renegotiation, refusal
 from um.telephony.rtp.session import Audio, Digit, MediaLost, PlaybackFinished, RtpEvent
 from um.telephony.sdp import SdpError
 from um.telephony.sip.events import CallOffered
@@ -38,13 +38,12 @@ from um.telephony.sip.reason import (
     TEMPORARY_FAILURE,
     reason,
 )
-from um.telephony.transport import DelayedCall, Reactor, SipPort
+from um.telephony.transport import DelayedCall, SipPort
 
 __all__ = ["CallHouse", "LiveCall", "Local"]
 
 log = structlog.get_logger(__name__)
 
-_NOT_ACCEPTABLE: Final = (488, "Not Acceptable Here")
 _VOICE: Final = "voice"
 _FAX: Final = "fax"
 """The application of a call that is T.38 from its first offer on."""
@@ -59,11 +58,10 @@ _BYE_REASONS: Final[Mapping[EndReason, tuple[Field, ...]]] = {
 """What the core is told (RFC 3326); the session timer's own BYE is the endpoint's."""
 
 
-class CallHouse(MediaHouse, Protocol):
+class CallHouse(OfferHouse, Protocol):
     """What a call needs of the server around it."""
 
     applications: Mapping[str, ApplicationFactory]
-    reactor: Reactor
 
     def forget(self, call: "LiveCall") -> None:
         """The call is over."""
@@ -89,11 +87,7 @@ class LiveCall:
             local=local,
         )
         self._presses = Presses()
-        self._changeover = Changeover()
-        self._changed: Callable[[FaxMedia], None] | None = None
-        self._make_way: Callable[[], bool] | None = None
-        self._patience: DelayedCall | None = None
-        """Runs while an offer of T.38 of ours waits for its answer."""
+        self.offers = Renegotiation(house, sip, self._media, self)
         self._account: Account | None = None
         self._number: Number | None = None
         self._application: CallApplication | None = None
@@ -129,11 +123,8 @@ class LiveCall:
         try:
             self._media.open()
             sdp = self._media.describe(self._offer)
-        except NotAcceptableError:
-            self._refuse(*_NOT_ACCEPTABLE)
-            return
-        except SdpError:
-            self._refuse(400, "Bad Session Description")
+        except (SdpError, NotAcceptableError) as error:
+            self._refuse(*refusal(error))
             return
         except UnavailableError:
             self._refuse(503, "Service Unavailable")
@@ -174,7 +165,7 @@ class LiveCall:
         self._sip.work()
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> Callable[[], None]:
-        timer: DelayedCall = self._house.reactor.callLater(seconds, lambda: self._guard(callback))
+        timer: DelayedCall = self._house.reactor.callLater(seconds, lambda: self.guard(callback))
 
         def cancel() -> None:
             if timer.active():
@@ -188,26 +179,15 @@ class LiveCall:
 
     def take_t38(self, changed: Callable[[FaxMedia], None]) -> None:
         """See `Call.take_t38`."""
-        self._changed = changed
-        self._media.take_t38()
+        self.offers.take_t38(changed)
 
     def yield_to_t38(self, make_way: Callable[[], bool]) -> None:
         """See `Call.yield_to_t38`."""
-        self._make_way = make_way
+        self.offers.yield_to_t38(make_way)
 
     def offer_t38(self) -> None:
-        """See `Call.offer_t38`. Nothing is offered that is agreed already."""
-        if self._over or not self._media.started or self._media.is_t38:
-            return
-        if not self._changeover.may_try():
-            return
-        sdp = self._media.offer(t38=True)
-        if not self._sip.endpoint.offer(self.name, sdp, self._now()):
-            self._offer_again()  # another offer is under way
-            return
-        log.info("telephony.t38-offered", call=self.info.call_id)
-        self._patience = self._house.reactor.callLater(PATIENCE_SECONDS, self._lose_patience)
-        self._sip.work()
+        """See `Call.offer_t38`."""
+        self.offers.offer_t38()
 
     # ---- what the server says
 
@@ -243,12 +223,12 @@ class LiveCall:
         """The ACK came: media flows; its `body` answers an offer of ours."""
         if self._over:
             return
-        if body and not self._learn_answer(body):
+        if body and not self.offers.learn_answer(body):
             self.end(EndReason.FAILURE)
             return
         if not first:
             if body:
-                self._tell_of_media()
+                self.offers.tell_of_media()
             return
         if not self._media.agreed:  # we offered, and no answer came (RFC 3261 §13.2.1)
             self.end(EndReason.FAILURE)
@@ -258,63 +238,7 @@ class LiveCall:
             self._house.settings.max_call_seconds, lambda: self.end(EndReason.TOO_LONG)
         )
         if self._application is not None:
-            self._guard(self._application.answered)
-
-    def media_offered(self, body: bytes) -> None:
-        """A re-INVITE or UPDATE: the same media, on hold or not, perhaps elsewhere (RFC 3264 §8)."""
-        endpoint, now = self._sip.endpoint, self._now()
-        if is_t38_alone(body) and self._yields():
-            self._media.take_t38()
-        try:
-            answer = self._media.describe(body)
-        except NotAcceptableError:
-            endpoint.refuse_offer(self.name, *_NOT_ACCEPTABLE, now)
-        except SdpError:
-            endpoint.refuse_offer(self.name, 400, "Bad Session Description", now)
-        else:
-            endpoint.accept_offer(self.name, answer, now)
-            if body:  # else it is we who offered: their ACK has the answer
-                self._tell_of_media()
-
-    def _yields(self) -> bool:
-        """Whether the application gives the call up to the fax; asked until it does."""
-        make_way, yields = self._make_way, False
-        if make_way is None or not self._house.settings.takes_t38:
-            return False
-
-        def ask() -> None:
-            nonlocal yields
-            yields = make_way()
-
-        self._guard(ask)
-        if yields:
-            self._make_way = None
-        return yields
-
-    def offer_answered(self, body: bytes) -> None:
-        """The other side took our offer; media goes on as `body` says."""
-        wanted = self._offer_ended()
-        if self._over:
-            return
-        if self._learn_answer(body):
-            self._tell_of_media()
-        elif wanted:  # it took the offer and refused its media: the call has none now
-            self._offer_audio()
-        else:
-            self.end(EndReason.FAILURE)
-
-    def offer_refused(self, status: int) -> None:
-        """The session stays as it was."""
-        wanted = self._offer_ended()
-        if self._over:
-            return
-        log.info("telephony.offer-refused", call=self.info.call_id, status=status)
-        self._house.metrics.count("telephony_offers_refused")
-        what = self._changeover.refused(status)
-        if what is Next.END or not wanted:
-            self.end(EndReason.FAILURE)
-        elif what is Next.AGAIN:
-            self._offer_again()
+            self.guard(self._application.answered)
 
     def transfer_ended(self, *, done: bool, status: int) -> None:
         """The core has the caller, or the call goes on."""
@@ -323,7 +247,7 @@ class LiveCall:
         if done:
             self.end(EndReason.TRANSFERRED)
         elif refused is not None and not self._over:
-            self._guard(refused)
+            self.guard(refused)
 
     def signalled(self, digit: str) -> None:
         """A key press in INFO."""
@@ -346,51 +270,6 @@ class LiveCall:
         self._finish(reason, later=True)
         self._sip.work()
 
-    def _learn_answer(self, body: bytes) -> bool:
-        try:
-            self._media.learn_answer(body)
-        except (SdpError, NotAcceptableError) as error:
-            log.info("telephony.bad-answer", call=self.info.call_id, error=error.code)
-            return False
-        return True
-
-    def _offer_ended(self) -> bool:
-        """Our offer has its answer; whether it was one of T.38."""
-        patience, self._patience = self._patience, None
-        if patience is not None and patience.active():
-            patience.cancel()
-        return patience is not None
-
-    def _offer_again(self) -> None:
-        pause = self._changeover.pause_seconds(self._house.randomness.getrandbits(32))
-        self._house.reactor.callLater(pause, self.offer_t38)
-
-    def _offer_audio(self) -> None:
-        """Go back to what was before our offer of T.38."""
-        if self._sip.endpoint.offer(self.name, self._media.offer(t38=False), self._now()):
-            self._sip.work()
-        else:
-            self.end(EndReason.FAILURE)
-
-    def _lose_patience(self) -> None:
-        """Our offer of T.38 waits for too long: take it back."""
-        if not self._over:
-            log.info("telephony.offer-withdrawn", call=self.info.call_id)
-            self._sip.endpoint.withdraw_offer(self.name, self._now())
-            self._sip.work()
-
-    def _tell_of_media(self) -> None:
-        """Whoever has the socket must know where to send, and what."""
-        changed = self._changed
-        if changed is None or not self._media.handed_over:
-            return
-        try:
-            media = self._media.fax_media
-        except UnavailableError:
-            log.info("telephony.no-modem-media", call=self.info.call_id)
-            return
-        self._guard(lambda: changed(media))
-
     # ---- the application and the end
 
     def _tell(self, event: RtpEvent) -> None:
@@ -400,21 +279,21 @@ class LiveCall:
         elif application is None:
             return
         elif isinstance(event, Audio):
-            self._guard(lambda: application.audio(event.samples))
+            self.guard(lambda: application.audio(event.samples))
             for digit in self._media.keys_in(event.samples):
                 self._press(digit, Way.TONE)
         elif isinstance(event, Digit):
             self._press(event.digit, Way.EVENT)
         elif isinstance(event, PlaybackFinished):
-            self._guard(application.playback_finished)
+            self.guard(application.playback_finished)
 
     def _press(self, digit: str, way: Way) -> None:
         """Tell of a key press once, whichever ways it comes."""
         application = self._application
         if application is not None and self._presses.is_new(digit, way, self._now()):
-            self._guard(lambda: application.digit(digit))
+            self.guard(lambda: application.digit(digit))
 
-    def _guard(self, step: Callable[[], None]) -> None:
+    def guard(self, step: Callable[[], None]) -> None:
         """Run a step of the application; what it raises ends this call only.
 
         Once it has failed it hears of the end, and of nothing else.
@@ -443,7 +322,7 @@ class LiveCall:
         self._media.be_at_ease(at_ease=False)
         self.begin_with(factory)
         if self._application is not None:
-            self._guard(self._application.answered)
+            self.guard(self._application.answered)
 
     def _failed(self) -> None:
         self._has_failed = True
@@ -461,7 +340,7 @@ class LiveCall:
             return
         self._over = True
         self._drain_media()
-        self._offer_ended()
+        self.offers.close()
         if self._limit is not None and self._limit.active():
             self._limit.cancel()
         self._media.close()

@@ -1,6 +1,6 @@
 """How a call goes over to T.38 by an offer of ours, and what happens to that offer.
 
-Pure: decides; `um.telephony.call` sends. One `Changeover` a call.
+Pure: decides; `um.telephony.renegotiation` sends. One `Changeover` a call.
 Laws: G.711 goes on until T.38 is agreed; an offer without an answer is taken back after 5 s; one that
 crosses an offer of the other side is tried again, a random while later (RFC 3261 §14.1).
 """

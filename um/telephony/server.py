@@ -261,11 +261,11 @@ class TelephonyServer:
             case CallAcknowledged():
                 call.acknowledged(event.body, first=event.first)
             case MediaOffered():
-                call.media_offered(event.body)
+                call.offers.offered(event.body)
             case OfferAnswered():
-                call.offer_answered(event.body)
+                call.offers.answered(event.body)
             case OfferRefused():
-                call.offer_refused(event.status)
+                call.offers.refused(event.status)
             case TransferEnded():
                 call.transfer_ended(done=event.done, status=event.status)
             case DigitSignalled():
