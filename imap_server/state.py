@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from imap_server.wire.commands import Command, Search, Sort, Thread
+from imap_server.wire.commands import Command, Search, Sort, Thread, UnknownCharset
 from imap_server.wire.parser import GRAMMAR
 from imap_server.wire.search import counts_by_number
 
@@ -80,11 +80,16 @@ HOLDS_EXPUNGE = frozenset({b"FETCH", b"STORE", b"SEARCH", b"SORT", b"THREAD"})
 def told_as(name: bytes, command: Command) -> bytes:
     """The name that decides whether EXPUNGE may be sent.
 
-    A UID SEARCH, SORT or THREAD that asks for message numbers is like one without UID (RFC 7162 §3.2.10.2).
+    A UID SEARCH, SORT or THREAD that asks for message numbers is like one without UID (RFC 7162
+    §3.2.10.2), and so is one whose keys cannot be read.
     """
-    if isinstance(command, Search | Sort | Thread) and counts_by_number(command.key):
-        return name.removeprefix(b"UID ")
-    return name
+    match command:
+        case UnknownCharset():
+            return name.removeprefix(b"UID ")
+        case Search() | Sort() | Thread() if counts_by_number(command.key):
+            return name.removeprefix(b"UID ")
+        case _:
+            return name
 
 
 def refusal(name: bytes, state: State) -> str | None:

@@ -1,5 +1,7 @@
 """SEARCH (RFC 3501 §6.4.4, RFC 4731, RFC 5182): the index first, headers of those in doubt, bodies of the rest."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 
 from imap_server.candidate import Candidate
@@ -11,7 +13,7 @@ from imap_server.wire import commands as c
 from imap_server.wire.results import esearch_line, kept, search_line
 from imap_server.wire.search import Result, SearchKey, uses_modseq
 from imap_server.wire.tokens import BadCommandError
-from um.core.errors import NotFoundError, UMError
+from um.core.errors import NotFoundError
 from um.core.message import Entry
 
 BATCH = 200
@@ -29,7 +31,8 @@ async def search(context: Context, command: c.Search) -> Reply:
     returns = command.returns
     if returns is None and context.rev2:  # RFC 9051 Appendix E 4: no SEARCH response any more
         returns = frozenset({Result.ALL})
-    found = await matching(context, command.key, returns)
+    with saving(context, returns):
+        found = await matching(context, command.key, returns)
     numbers = [each.entry.uid if command.by_uid else each.number for each in found]
     modseq = None
     if uses_modseq(command.key):
@@ -47,11 +50,21 @@ async def search(context: Context, command: c.Search) -> Reply:
 
 
 async def unknown_charset(context: Context, command: c.UnknownCharset) -> Reply:
-    """NO [BADCHARSET] (RFC 3501 §6.4.4); with SAVE it empties `$`, as every NO does (RFC 5182 §2.1)."""
+    """NO [BADCHARSET] (RFC 3501 §6.4.4)."""
     _check_charset(context, named=command.names_charset)
-    if command.saves:
-        context.view.saved = []
-    raise UnknownCharsetError
+    with saving(context, command.returns):
+        raise UnknownCharsetError
+
+
+@contextmanager
+def saving(context: Context, returns: frozenset[Result] | None) -> Iterator[None]:
+    """With SAVE `$` is empty after a NO (RFC 5182 §2.1): what fails within empties it."""
+    try:
+        yield
+    except Exception:
+        if returns is not None and Result.SAVE in returns:
+            context.view.saved = []
+        raise
 
 
 def _check_charset(context: Context, *, named: bool) -> None:
@@ -72,21 +85,14 @@ def highest(found: list[Entry], returns: frozenset[Result] | None) -> int | None
 async def matching(
     context: Context, key: SearchKey, returns: frozenset[Result] | None
 ) -> list[Candidate]:
-    """The messages that match, by number; with SAVE `$` keeps them, and nothing after a NO.
+    """The messages that match, by number; with SAVE `$` keeps them (see `saving`).
 
     A number of no message matches nothing, as with other servers: programs search `1:*` in a
     mailbox that may be empty.
     """
-    saves = returns is not None and Result.SAVE in returns
-    view = context.view
-    try:
-        found = await _all_matching(context, key)
-    except UMError:
-        if saves:
-            view.saved = []
-        raise
-    if saves and returns is not None:
-        view.saved = kept([each.entry.uid for each in found], returns)
+    found = await _all_matching(context, key)
+    if returns is not None and Result.SAVE in returns:
+        context.view.saved = kept([each.entry.uid for each in found], returns)
     return found
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from imap_server.candidate import Candidate
-from imap_server.commands.search import highest, matching
+from imap_server.commands.search import highest, matching, saving
 from imap_server.context import Context, Reply
 from imap_server.ordering import Sortable, in_order
 from imap_server.threads import rendered, threads
@@ -22,12 +22,8 @@ async def sort(context: Context, command: c.Sort) -> Reply:
     """RFC 5256 §3; with RETURN the answer is RFC 5267's."""
     if uses_modseq(command.key):
         context.use_condstore()
-    found = await matching(context, command.key, command.returns)
-    messages = await _sortable(context, found)
-    if len(messages) > INLINE:
-        ordered = await context.beside(in_order, messages, command.program)
-    else:
-        ordered = in_order(messages, command.program)
+    with saving(context, command.returns):
+        ordered = await _ordered(context, command)
     if command.returns is not None and Result.SAVE in command.returns:
         uids = [each.entry.uid for each in ordered]
         context.view.saved = kept(uids, command.returns)
@@ -43,6 +39,14 @@ async def sort(context: Context, command: c.Sort) -> Reply:
         )
         context.write(line)
     return Reply("SORT completed")
+
+
+async def _ordered(context: Context, command: c.Sort) -> list[Sortable]:
+    found = await matching(context, command.key, command.returns)
+    messages = await _sortable(context, found)
+    if len(messages) > INLINE:
+        return await context.beside(in_order, messages, command.program)
+    return in_order(messages, command.program)
 
 
 async def thread(context: Context, command: c.Thread) -> Reply:

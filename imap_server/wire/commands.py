@@ -266,8 +266,7 @@ class Search:
 class UnknownCharset:
     """SEARCH, SORT or THREAD in a charset that is not known, so that its keys cannot be read."""
 
-    saves: bool
-    """RFC 5182 §2.1: `$` is to be set, and so is emptied."""
+    returns: frozenset[Result] | None = None
     names_charset: bool = False
     """As of `Search`: SORT and THREAD have to name one."""
 

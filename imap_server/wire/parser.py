@@ -19,7 +19,6 @@ from imap_server.wire.names import canonical, decoded, mailbox, normalized
 from imap_server.wire.notify import parse_notify
 from imap_server.wire.search import (
     BadCharsetError,
-    Result,
     parse_return,
     parse_search,
     parse_with_charset,
@@ -145,14 +144,6 @@ def _uid_expunge(scan: Scanner) -> c.Expunge:
     return c.Expunge(_argument(scan, scan.sequence_set))
 
 
-def _unread(
-    scan: Scanner, returns: frozenset[Result] | None, *, names_charset: bool = False
-) -> c.UnknownCharset:
-    scan.leave_rest()
-    saves = returns is not None and Result.SAVE in returns
-    return c.UnknownCharset(saves=saves, names_charset=names_charset)
-
-
 def _search(*, by_uid: bool) -> Callable[[Scanner], c.Search | c.UnknownCharset]:
     def parse(scan: Scanner) -> c.Search | c.UnknownCharset:
         scan.space()
@@ -160,7 +151,8 @@ def _search(*, by_uid: bool) -> Callable[[Scanner], c.Search | c.UnknownCharset]
         try:
             key, names_charset = parse_search(scan)
         except BadCharsetError:
-            return _unread(scan, returns, names_charset=True)
+            scan.leave_rest()
+            return c.UnknownCharset(returns, names_charset=True)
         return c.Search(key, by_uid=by_uid, returns=returns, names_charset=names_charset)
 
     return parse
@@ -175,7 +167,8 @@ def _sort(*, by_uid: bool) -> Callable[[Scanner], c.Sort | c.UnknownCharset]:
         try:
             key = parse_with_charset(scan)
         except BadCharsetError:
-            return _unread(scan, returns)
+            scan.leave_rest()
+            return c.UnknownCharset(returns)
         return c.Sort(program, key, by_uid=by_uid, returns=returns)
 
     return parse
@@ -189,7 +182,8 @@ def _thread(*, by_uid: bool) -> Callable[[Scanner], c.Thread | c.UnknownCharset]
         try:
             key = parse_with_charset(scan)
         except BadCharsetError:
-            return _unread(scan, None)
+            scan.leave_rest()
+            return c.UnknownCharset()
         return c.Thread(algorithm, key, by_uid=by_uid)
 
     return parse

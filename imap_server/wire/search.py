@@ -371,9 +371,11 @@ def parse_with_charset(scan: Scanner) -> SearchKey:
 
 def _check_charset(scan: Scanner) -> None:
     charset = scan.astring().decode("ascii", "replace").upper()
+    scan.space()
+    if scan.at_end():
+        raise BadCommandError("Missing argument")
     if charset not in _CHARSETS:
         raise BadCharsetError
-    scan.space()
 
 
 def parse_search(scan: Scanner) -> tuple[SearchKey, bool]:

@@ -339,8 +339,8 @@ class LiveCall:
         if self._over:
             return
         self._over = True
-        self._drain_media()
         self.offers.close()
+        self._drain_media()
         if self._limit is not None and self._limit.active():
             self._limit.cancel()
         self._media.close()

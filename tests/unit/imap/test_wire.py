@@ -15,7 +15,7 @@ from imap_server.wire.dates import format_date_time, parse_date, parse_date_time
 from imap_server.wire.fetch import Attribute, Section
 from imap_server.wire.names import canonical, mailbox
 from imap_server.wire.parser import GRAMMAR, parse_command, parse_short
-from imap_server.wire.search import And, BodyContains, HasFlag, Not, Numbers, Or
+from imap_server.wire.search import And, BodyContains, HasFlag, Not, Numbers, Or, Result
 from imap_server.wire.sequence import LARGEST, SequenceSet, compress, contains, merge
 from imap_server.wire.tokens import BadCommandError, Scanner
 from imap_server.wire.url import InvalidUrlError, parse_url
@@ -272,13 +272,16 @@ def test_what_breaks_the_grammar_is_bad(line):
 @pytest.mark.parametrize(
     ("line", "wanted"),
     [
-        (b"SEARCH CHARSET KOI8-R ALL", c.UnknownCharset(saves=False, names_charset=True)),
+        (b"SEARCH CHARSET KOI8-R ALL", c.UnknownCharset(names_charset=True)),
         (
-            b"SEARCH RETURN (SAVE COUNT) CHARSET KOI8-R TEXT \xf0 (",
-            c.UnknownCharset(saves=True, names_charset=True),
+            b"SEARCH RETURN (SAVE) CHARSET KOI8-R TEXT \xf0 (",
+            c.UnknownCharset(frozenset({Result.SAVE}), names_charset=True),
         ),
-        (b"UID SORT RETURN (SAVE) (DATE) KOI8-R ALL", c.UnknownCharset(saves=True)),
-        (b"THREAD REFERENCES KOI8-R ALL", c.UnknownCharset(saves=False)),
+        (
+            b"UID SORT RETURN (SAVE) (DATE) KOI8-R ALL",
+            c.UnknownCharset(frozenset({Result.SAVE})),
+        ),
+        (b"THREAD REFERENCES KOI8-R ALL", c.UnknownCharset()),
     ],
 )
 def test_what_is_asked_in_an_unknown_charset_is_not_bad(line, wanted):
@@ -286,9 +289,19 @@ def test_what_is_asked_in_an_unknown_charset_is_not_bad(line, wanted):
     assert parsed(b"a " + line) == wanted
 
 
+@pytest.mark.parametrize("after", [b"", b" ", b"(", b"()"])
+@pytest.mark.parametrize("charset", [b"UTF-8", b"KOI8-R"])
+@pytest.mark.parametrize(
+    "line", [b"SEARCH RETURN (SAVE) CHARSET %b", b"SORT (DATE) %b", b"UID THREAD REFERENCES %b"]
+)
+def test_without_keys_any_charset_is_bad(line, charset, after):
+    with pytest.raises(BadCommandError):
+        parsed(b"a " + line % charset + after)
+
+
 def test_literals_in_an_unknown_charset_are_left():
     line = [b"a SEARCH CHARSET KOI8-R OR TEXT ", b"\xf0", b" SUBJECT ", b"\xf1", b""]
-    assert parsed(*line) == c.UnknownCharset(saves=False, names_charset=True)
+    assert parsed(*line) == c.UnknownCharset(names_charset=True)
 
 
 FRAGMENTS = st.sampled_from(
