@@ -8,7 +8,7 @@ from tests.support.asterisk import Asterisk
 from tests.support.inbox import PASSWORD
 from tests.support.mail_program import Mail, MailProgram
 from tests.support.server import Server
-from tests.support.speech import SAMPLE_RATE, correlates, decode_mp3, duration, save_wav, say
+from tests.support.speech import SAMPLE_RATE, decode_mp3, duration, resembles, save_wav, say
 from voicemail.level import sound_of
 
 CALLER = "+15559870001"
@@ -119,5 +119,5 @@ def check(mail: Mail, *, number: str, cause: str) -> None:
     said, kept = (sound_of(array("h", each)) for each in (words(), heard))
     assert abs(kept.seconds - said.seconds) < EXACT_SECONDS, kept
     assert duration(heard) - kept.end / SAMPLE_RATE < EXACT_SECONDS, kept
-    likeness = correlates(words(), heard, max_shift_seconds=3)
+    likeness = resembles(words(), heard, max_shift_seconds=3)
     assert likeness > 0.9, (likeness, kept)

@@ -83,6 +83,45 @@ def correlates(one: bytes, other: bytes, *, max_shift_seconds: float = 0.5) -> f
     return float(best / (np.linalg.norm(first) * np.linalg.norm(second)))
 
 
+def resembles(
+    said: bytes, heard: bytes, *, max_shift_seconds: float = 0.5, slack_seconds: float = 0.35
+) -> float:
+    """Like `correlates`, where `heard` may have pauses that `said` has not: a busy sender stalls.
+
+    Each quarter of a second of `said` is sought where the one before it was found, or later, up to
+    `slack_seconds` in all; the first that is found, up to `max_shift_seconds` away. What lies behind the
+    end of `heard` is not sought: look at its length, too. Weighted by how loud the pieces are. Where
+    words are missing it is below 0.5, which `correlates` may not notice.
+    """
+    import numpy as np
+
+    one, other = (np.frombuffer(each, "<i2").astype(np.float64) for each in (said, heard))
+    size = SAMPLE_RATE // 4
+    far, slack = (round(each * SAMPLE_RATE) for each in (max_shift_seconds, slack_seconds))
+    pieces = [one[begin : begin + size] for begin in range(0, len(one) - size + 1, size)]
+    weights = [float(np.linalg.norm(piece)) for piece in pieces]
+    earliest, latest, found = -far, far, False
+    like = whole = 0.0
+    for number, (piece, weight) in enumerate(zip(pieces, weights, strict=True)):
+        if weight < max(weights) / 100:
+            continue
+        start = max(0, number * size + earliest)
+        there = other[start : max(0, number * size + latest + size)]
+        if len(there) < size:
+            break
+        energy = np.convolve(there**2, np.ones(size), "valid")
+        likeness = np.correlate(there, piece, "valid") / (np.sqrt(energy) * weight + 1e-9)
+        best = int(likeness.argmax())
+        if found and likeness[best] < likeness[0] + 0.05:
+            best = 0
+        if found or likeness[best] > 0.5:
+            earliest = start + best - number * size
+            latest, found = latest if found else earliest + slack, True
+        like += weight * float(likeness[best])
+        whole += weight
+    return like / whole if whole else 0.0
+
+
 def level(samples: bytes) -> float:
     """Mean absolute level."""
     values = array("h", samples)
