@@ -27,6 +27,8 @@ REGISTRARS = {
 WRONG = {"um-wrong": f"sip:localhost:{TLS_PORT};transport=tls"}
 """The certificate is for the address."""
 SECRET = secrets.token_hex(8)
+REGISTERED_SECONDS = 90
+"""What Asterisk takes before it is ready it may never answer: 32 s (RFC 3261 §17.1.2.2), then um tries again."""
 TRANSPORTS = """
 [tcp]
 type = transport
@@ -131,7 +133,9 @@ def test_um_registers_where_it_is_wanted(house: tuple[Server, Asterisk, DeskPhon
     """Digest, and a 423 that wants two minutes; calls to each binding arrive; the end removes all."""
     server, asterisk, _ = house
     for name in REGISTRARS:
-        asterisk.wait_said(f"to AOR '{name}' with expiration of 120 seconds", seconds=30)
+        asterisk.wait_said(
+            f"to AOR '{name}' with expiration of 120 seconds", seconds=REGISTERED_SECONDS
+        )
     for name in REGISTRARS:
         mail = message_by(server, lambda to=name: call(asterisk, f"PJSIP/{to}", "leave", to))
         check(mail, number=NUMBER, cause="direct")
