@@ -64,6 +64,9 @@ __all__ = [
     "WaitForHangUp",
 ]
 
+BEEP_SECONDS = 0.4
+"""The length of a beep."""
+
 
 @dataclass(frozen=True, slots=True)
 class Say:
@@ -119,7 +122,7 @@ class WaitForBeep:
     """Listen until a beep is over. A beep that does not come raises TimeoutError."""
 
     timeout_seconds: float = 60.0
-    whole_seconds: float = 0.4
+    whole_seconds: float = BEEP_SECONDS
     """Its length: if nothing follows a shorter one, its sender has a second to go on."""
 
 
@@ -325,7 +328,7 @@ class _Line:
     last_ack: bytes = b""
     heard_at: float = field(default_factory=time.monotonic)
     """When a packet of audio was last taken."""
-    beep_seconds: float = 0.0
+    beep_seconds: float = BEEP_SECONDS
 
     def run(self, steps: Sequence[Step], *, with_offer: bool, timeout_seconds: float) -> None:
         self.sdp = self._offer("sendrecv")
@@ -358,7 +361,7 @@ class _Line:
             self.report.heard = self.listener.heard
             self.report.heard_packets = self.listener.packets
             self.report.heard_gaps = self.listener.gaps
-            self.report.beeped = self.beep.heard
+            self.report.beeped |= self.beep.heard
 
     # ---- signalling
 
@@ -430,7 +433,8 @@ class _Line:
     def _play(self, steps: Sequence[Step]) -> None:
         """Every 20 ms one turn: listen, then send what the present step says."""
         due = time.monotonic()
-        for step in steps:
+        for before, step in zip((None, *steps), steps, strict=False):
+            self._forget_beep(before, step)
             for packets in self._turns(step):
                 for packet in packets:
                     assert self.remote is not None
@@ -444,6 +448,18 @@ class _Line:
                 self.beep.hear_nothing(now - self.heard_at, self.beep_seconds)
                 if self.over:
                     return
+
+    def _forget_beep(self, before: Step | None, step: Step) -> None:
+        """What was heard before is not what `step` waits for.
+
+        But a key may be answered by a beep while it is still pressed, or while we are held up.
+        """
+        keys = Press | Inform
+        if isinstance(step, keys) or (
+            isinstance(step, WaitForBeep) and not isinstance(before, keys)
+        ):
+            self.report.beeped |= self.beep.heard
+            self.beep.heard = False
 
     def _listen(self) -> None:
         self._signalling()
@@ -476,7 +492,7 @@ class _Line:
             case Press(digits):
                 yield from self._presses(digits)
             case WaitForBeep(timeout_seconds, whole_seconds):
-                self.beep.heard, self.beep_seconds = False, whole_seconds
+                self.beep_seconds = whole_seconds
                 yield from self._until(lambda: self.beep.heard, timeout_seconds, "no beep")
             case WaitForHangUp(timeout_seconds, silent):
                 yield from self._until(
