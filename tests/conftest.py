@@ -31,6 +31,28 @@ GIVE_WAY = 10
 """Steps of niceness: a tenth of the processor where another wants it."""
 
 
+class Failures:
+    """Says at once which test has failed, and why in a line: a full run takes long to its summary."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Called where the terminal is, also for the tests of workers."""
+        terminal = self._config.pluginmanager.get_plugin("terminalreporter")
+        if report.failed and terminal is not None:
+            why = getattr(getattr(report.longrepr, "reprcrash", None), "message", "")
+            terminal.write_line(
+                f"\n{report.when} failed: {report.nodeid}: {why.partition(chr(10))[0]}"
+            )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """On the terminal's side only."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(Failures(config))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Real time before computing, long before short, else as written."""
