@@ -330,7 +330,9 @@ def _delete_some(account_id: AccountId) -> Callable[[Transaction], bool]:
 
 
 def _delete_accounts_txn(tx: Transaction, account_ids: Sequence[AccountId], at: datetime) -> None:
-    for account_id in account_ids:
+    for account_id in sorted(account_ids):
+        if tx.accounts.lock_state(account_id) is None:
+            continue  # another node was quicker: its numbers may be another's by now
         for number in tx.numbers.of_account(account_id):
             if number.hold_until is not None and number.hold_until > at:
                 tx.numbers.hold(number.e164, number.hold_until)
