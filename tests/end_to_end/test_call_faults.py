@@ -15,7 +15,7 @@ import pytest
 from tests.support.fax_call import start
 from tests.support.inbox import PASSWORD, Found, check_books, read_inbox, send_lmtp
 from tests.support.server import Server
-from tests.support.speech import decode_mp3, duration, resembles, say
+from tests.support.speech import correlates, decode_mp3, duration, say
 from tests.support.telephone import HangUp, Press, Say, Silence, Telephone, WaitForBeep
 from tests.support.tiffs import text_page, tiff
 from um.core.steps import DELIVERY_STEPS
@@ -109,7 +109,7 @@ def test_kill_at_each_step_of_a_voice_call(step: str, outcomes: dict[str, Future
     heard = decode_mp3(audio.get_payload(decode=True))
     least = SYNCED_SECONDS if step == "spool.synced" else WORDS_SECONDS - 0.75
     assert least <= duration(heard) <= WORDS_SECONDS + 0.25
-    assert resembles(spoken()[: len(heard)], heard) > 0.8
+    assert correlates(spoken()[: len(heard)], heard) > 0.8
 
 
 @pytest.mark.parametrize("step", DELIVERY_STEPS)

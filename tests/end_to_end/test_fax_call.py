@@ -14,7 +14,7 @@ from tests.support.fax_pixels import pages_of_pdf, same_pixels
 from tests.support.inbox import PASSWORD, check_books, connect, read_inbox, send_lmtp
 from tests.support.relay import Profile, RtpRelay
 from tests.support.server import Server
-from tests.support.speech import decode_mp3, duration, resembles, say
+from tests.support.speech import correlates, decode_mp3, duration, say
 from tests.support.t38_call import send_t38
 from tests.support.telephone import HangUp, Press, Say, Silence, Telephone, WaitForBeep
 from tests.support.tiffs import FINE, readable_page, text_page, write_tiff
@@ -180,7 +180,7 @@ def test_the_death_of_the_child_costs_the_page_in_hand_and_nothing_else(server, 
     assert [each.message["X-UM-Kind"] for each in found] == ["fax", "voice", "fax"]
     (audio,) = [part for part in found[1].message.walk() if part.get_content_type() == "audio/mpeg"]
     heard = decode_mp3(audio.get_content())
-    assert resembles(spoken, heard) > 0.9
+    assert correlates(spoken, heard) > 0.9
     assert duration(heard) > SPEECH_SECONDS - 0.5
     assert client.noop()[0] == "OK"
     client.logout()

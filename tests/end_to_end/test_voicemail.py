@@ -11,7 +11,7 @@ from tests.support.inbox import PASSWORD, send_lmtp
 from tests.support.mail_program import Mail, MailProgram
 from tests.support.server import Server
 from tests.support.sipp_call import sipp_call
-from tests.support.speech import decode_mp3, duration, resembles, say
+from tests.support.speech import correlates, decode_mp3, duration, say
 from tests.support.telephone import (
     CallReport,
     HangUp,
@@ -77,7 +77,7 @@ def check_recording(mail: Mail, *, number: str, seconds: float = SPOKEN_SECONDS)
     heard = decode_mp3(mail.attachment("audio/mpeg"))
     assert abs(duration(heard) - seconds) <= 0.25
     assert abs(int(message["Content-Duration"]) - seconds) <= 0.75
-    assert resembles(words(), heard) > 0.9
+    assert correlates(words(), heard) > 0.9
 
 
 def test_a_scripted_telephone_leaves_a_message(server: Server) -> None:
