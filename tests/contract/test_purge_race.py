@@ -4,12 +4,15 @@ On SQLite (one file, two processes' worth of stores) and on PostgreSQL, each wit
 """
 
 import asyncio
+import contextlib
 import random
 from collections import Counter
+from concurrent.futures import TimeoutError as NotDoneError
 
 import pytest
 
 from storage.database import open_store
+from storage.numbers import SqlNumbers
 from tests.support.house import NUMBER, House, incoming
 from um.core.account import AccountState
 from um.core.errors import LifeCycleError, NotFoundError, UMError, UnavailableError
@@ -134,6 +137,49 @@ def test_two_nodes_purge_at_once(persistent):
         (record,) = await here.store.read("t", lambda tx: tx.records.purges())
         assert (record.messages, record.octets) == (5, 5000)
         assert record.finished_at is not None
+        await nothing_of(there, alice, bob, 5)
+
+    nodes(persistent, story)
+
+
+def test_a_number_that_was_given_away_meanwhile_stays_with_its_new_owner(persistent, monkeypatch):
+    """The other node purges too, and gives the number away, while this one has just read it.
+
+    With the account locked the other one has to wait; a second is enough for one that has not.
+    """
+    read = SqlNumbers.of_account
+    others = []
+    armed = []
+
+    async def story(here, there):
+        alice, bob, at = await closed(here)
+        loop = asyncio.get_running_loop()
+
+        async def purge_and_give_away():
+            with contextlib.suppress(UnavailableError):  # cannot empty the log beside a reader
+                await there.purge().run(at=at)
+            await there.numbers.add("bob", NUMBER)
+
+        def step(name):
+            if name == "purge.greetings-deleted":
+                armed.append(name)
+
+        def read_and_pause(numbers, account_id):
+            found = read(numbers, account_id)
+            if armed:
+                armed.clear()
+                others.append(asyncio.run_coroutine_threadsafe(purge_and_give_away(), loop))
+                with contextlib.suppress(NotDoneError):
+                    others[0].result(timeout=1.0)
+            return found
+
+        monkeypatch.setattr(SqlNumbers, "of_account", read_and_pause)
+        with contextlib.suppress(UnavailableError):
+            await here.purge(steps=step).run(at=at)
+        await asyncio.wrap_future(others.pop())
+        await here.purge().run(at=at)
+        owned = await here.store.read("t", lambda tx: tx.numbers.of_account(bob.id))
+        assert {each.e164 for each in owned} == {NUMBER, OTHER}
         await nothing_of(there, alice, bob, 5)
 
     nodes(persistent, story)
