@@ -32,7 +32,8 @@ BATCH_OF_ENTRIES = 1000
 SLICE_OCTETS = 128 * 1024
 AHEAD = 8
 """Messages whose first slices are read side by side: about a megabyte."""
-WRITE_OCTETS = 64 * 1024
+WRITE_OCTETS = 256 * 1024
+"""Sent at once: each sending wakes the client up, and costs more than the copy of what is sent."""
 FEW_PIECES = 16
 """More are joined: bodies are few and large, rows many and small."""
 _NEEDS_CONTENT = (Attribute.ENVELOPE, Attribute.BODY, Attribute.BODYSTRUCTURE)
