@@ -162,10 +162,8 @@ def _status(
     # A folder that was not there was empty; INBOX, renamed, makes one that is not.
     uidnext, messages, unseen = (old.uidnext, old.messages, old.unseen) if old else (1, 0, 0)
     items: list[str] = []
-    if uidnext != new.uidnext:
+    if uidnext != new.uidnext or messages != new.messages:
         items += ["MESSAGES", "UIDNEXT"]
-    elif messages != new.messages:
-        items.append("MESSAGES")
     if "FlagChange" in events and unseen != new.unseen:
         items.append("UNSEEN")
     flags_only = old is not None and not items and "FlagChange" in events

@@ -7,7 +7,7 @@ from imap_server.rows import flag_lines
 from imap_server.selected import Selected
 from imap_server.wire import commands as c
 from imap_server.wire import responses
-from imap_server.wire.sequence import compress, contains
+from imap_server.wire.sequence import LARGEST, compress, contains
 from imap_server.wire.tokens import BadCommandError
 from um.core.ids import ModSeq, Uid
 
@@ -23,11 +23,13 @@ async def resynchronise(context: Context, view: Selected, known: c.Known, uidval
     if known.uidvalidity != uidvalidity:
         return
     gone = await _vanished(context, view, known.modseq)
+    asked: Sequence[Uid] = view.uids
     if known.uids is not None:
         ranges = known.uids.resolve(0)
         gone = [uid for uid in gone if contains(ranges, uid)]
+        asked = known.uids.select(view.uids)
     _write_vanished(context, gone)
-    missed = [uid for uid in view.uids if view.entries[uid].modseq > known.modseq]
+    missed = [uid for uid in asked if view.entries[uid].modseq > known.modseq]
     for start in range(0, len(missed), BATCH):
         context.write(flag_lines(view, missed[start : start + BATCH]))
         await context.drain()
@@ -42,7 +44,8 @@ async def changed(context: Context, command: c.Fetch, uids: Sequence[Uid]) -> li
     view = context.view
     if command.vanished and not command.messages.saved:
         gone = await _vanished(context, view, since)
-        ranges = command.messages.resolve(view.uids[-1] if view.uids else 0)
+        # `*` is no UID that is left: the newest messages may be just those that went.
+        ranges = command.messages.resolve(LARGEST)
         _write_vanished(context, [uid for uid in gone if contains(ranges, uid)])
     return [uid for uid in uids if view.entries[uid].modseq > since and not view.is_gone(uid)]
 

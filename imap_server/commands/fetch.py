@@ -69,6 +69,8 @@ async def fetch(context: Context, command: c.Fetch) -> Reply:
 async def tell_items(context: Context, uids: Sequence[Uid], items: Sequence[FetchItem]) -> None:
     """Tell these of messages that have arrived, unasked (RFC 5465 §5.2): it reads none of them."""
     told = dict.fromkeys((Attribute.UID, *items))
+    if context.view.condstore:  # RFC 7162 §3.2.4: with all that is told unasked
+        told[Attribute.MODSEQ] = None
     peeking = [
         replace(item, peek=True) if isinstance(item, Section | Binary) else item for item in told
     ]

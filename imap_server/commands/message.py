@@ -80,13 +80,17 @@ async def store(context: Context, command: c.Store) -> Reply:
         if command.silent:
             there = [each.uid for each in entries if each.uid in view.entries]
             context.write(b"".join([view.fetch_modseq(uid) for uid in there]))
-    if len(entries) + len(failed) < len(named) and not command.by_uid and not command.silent:
+    missed = len(entries) + len(failed) < len(named) and not command.by_uid and not command.silent
+    if missed:
         context.expect_change()
-        raise GoneError
     if not failed:
+        if missed:
+            raise GoneError
         return Reply("STORE completed")
     view.tell_flags(failed)
     code = modified(view, failed, by_uid=command.by_uid)
+    if missed:  # RFC 7162 §3.1.3: MODIFIED goes with the NO, too
+        return Reply("Some messages were changed meanwhile, others are gone", b"NO", code)
     return Reply("Some messages were changed meanwhile", code=code)
 
 

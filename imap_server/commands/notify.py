@@ -55,14 +55,22 @@ class Watch:
     stale: set[MailboxId] = field(default_factory=set)
     """Folders that hints have named since the last look."""
     all_stale: bool = False
+    names_stale: bool = False
+    """Whether any of them may have another name: the one that is selected, too (RFC 5465 §5.4)."""
     behind: bool = False
     view: Selected | None = None
     told: Uid = Uid(0)
     """New messages of `view` up to here have been told with their items."""
 
+    @property
+    def tells_names(self) -> bool:
+        """Whether names that change are asked for."""
+        return any("MailboxName" in group.events for group in self.groups)
+
     def mailbox_changed(self, mailbox_id: MailboxId) -> None:
         """A hint: something happened to a folder of the account."""
         self.stale.add(mailbox_id)
+        self.names_stale = True
 
     def account_changed(self) -> None:
         """A hint: something happened to the account, subscriptions and notes among it."""
@@ -104,7 +112,7 @@ async def tell(context: Context, *, idle: bool = False) -> None:
 async def _tell_unselected(context: Context, watch: Watch) -> None:
     selected = None if context.selected is None else context.selected.mailbox_id
     stale = watch.stale - {selected}
-    if watch.all_stale or stale:
+    if watch.all_stale or stale or (watch.names_stale and watch.tells_names):
         await _tell_others(context, watch, stale)
 
 
@@ -140,7 +148,7 @@ async def _tell_selected(context: Context, watch: Watch, *, idle: bool) -> None:
 async def _tell_others(context: Context, watch: Watch, stale: set[MailboxId]) -> None:
     before = watch.look
     watch.stale -= stale
-    watch.all_stale = False
+    watch.all_stale = watch.names_stale = False
     try:
         await _look(context, watch, statuses_of=stale)
     except UMError:

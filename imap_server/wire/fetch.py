@@ -122,9 +122,9 @@ def _item(scan: Scanner, name: bytes) -> FetchItem:
 
 
 def _is_lazy(scan: Scanner) -> bool:
-    if not scan.skip(b" ("):
+    """A parenthesis that begins otherwise is the modifiers' of FETCH (RFC 4466 §2.4)."""
+    if not scan.skip(b" (LAZY"):
         return False
-    scan.expect(b"LAZY")
     scan.expect(b")")
     return True
 

@@ -105,23 +105,28 @@ class Returning:
         if None in self.numbers:
             await self.say(f"FETCH {self.numbers.index(None) + 1}:* (UID FLAGS)")
 
-    async def come(self) -> None:
-        """Connect, and learn what was missed in the one answer to SELECT."""
+    async def come(self, *, by_fetch: bool = False) -> None:
+        """Connect, and learn what was missed: in the answer to SELECT, or `by_fetch` after it."""
         client = await self.stage.connect("C")
         client.take_all()
         await self.say(f'LOGIN alice "{PASSWORD}"')
         await self.say("ENABLE QRESYNC")
         self.connected = True
-        await self.select()
+        await self.select(by_fetch=by_fetch)
 
-    async def select(self, select: str = "SELECT INBOX") -> None:
-        """Select the mailbox with all that is known of it."""
+    async def select(self, select: str = "SELECT INBOX", *, by_fetch: bool = False) -> None:
+        """Select the mailbox with all that is known of it (RFC 7162 §3.2.5, §3.2.6)."""
         kept = sorted(self.flags)
         self.numbers = []
-        if self.uidvalidity:
+        catch_up = ""
+        if self.uidvalidity and by_fetch:
+            catch_up = f"UID FETCH 1:* (FLAGS) (CHANGEDSINCE {self.modseq} VANISHED)"
+        elif self.uidvalidity:
             known = f" {','.join(map(str, kept))}" if kept else ""
             select += f" (QRESYNC ({self.uidvalidity} {self.modseq}{known}))"
         await self.say(select)
+        if catch_up:
+            await self.say(catch_up)
         if kept:
             # What EXISTS counts and no line named is what was known before, in its order.
             named = {uid for uid in self.numbers if uid is not None}
@@ -146,7 +151,7 @@ STEPS = st.lists(
 )
 
 
-async def story(steps) -> None:
+async def story(steps, *, by_fetch_at_last: bool) -> None:
     stage = Stage()
     account = await stage.house.add("alice", None)
     beliefs = {}
@@ -162,7 +167,8 @@ async def story(steps) -> None:
             await stage.deposit("voice", "alice")
             await stage.settle()
         elif who == "come or go":
-            await (returning.go() if returning.connected else returning.come())
+            by_fetch = numbers in {"1", "2", "*"}
+            await (returning.go() if returning.connected else returning.come(by_fetch=by_fetch))
         elif who == "C":
             if returning.connected and command in {"SELECT INBOX", "EXAMINE INBOX"}:
                 await returning.select(command)
@@ -173,7 +179,7 @@ async def story(steps) -> None:
             await say(stage, beliefs[who], command.replace("{set}", numbers))
     if returning.connected:
         await returning.go()
-    await returning.come()
+    await returning.come(by_fetch=by_fetch_at_last)
     snapshot = await stage.mailboxes.open(account.id, "INBOX")
     truth = {
         entry.uid: frozenset(flag.encode() for flag in entry.flags) for entry in snapshot.entries
@@ -194,10 +200,22 @@ HELD_BACK = [
 ]
 """The last mod-sequence that C is told is higher than that of an expunge it must not be told yet."""
 
+NEWEST_GONE = [
+    ("deposit", "", ""),
+    ("deposit", "", ""),
+    ("C", "NOOP", ""),
+    ("come or go", "", ""),
+    ("A", "NOOP", ""),
+    ("A", "STORE {set} +FLAGS (\\Deleted)", "2"),
+    ("A", "EXPUNGE", ""),
+]
+"""What C missed lies beyond the `*` of its UID FETCH 1:*."""
+
 
 @settings(max_examples=100, deadline=None)
-@given(STEPS)
-@example(HELD_BACK)
-def test_who_comes_back_knows_all(steps):
+@given(STEPS, st.booleans())
+@example(HELD_BACK, False)
+@example(NEWEST_GONE, True)
+def test_who_comes_back_knows_all(steps, by_fetch_at_last):
     """Two clients, the telephone and a third that comes and goes: it misses nothing, ever."""
-    asyncio.run(story(steps))
+    asyncio.run(story(steps, by_fetch_at_last=by_fetch_at_last))
