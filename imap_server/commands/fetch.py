@@ -20,7 +20,7 @@ from imap_server.rows import NO_CONTENT, Batch, Rows, numbers_of
 from imap_server.sections import chosen_fields, partial, span_of
 from imap_server.wire import commands as c
 from imap_server.wire.fetch import Attribute, Binary, FetchItem, Preview, Section
-from um.core.errors import NotFoundError, ReadOnlyError, UMError
+from um.core.errors import NotFoundError, ReadOnlyError, UMError, UnavailableError
 from um.core.ids import BlobKey, Uid
 from um.core.message import SEEN, Content, FlagOperation
 from um.service.mailboxes import GoneError
@@ -207,8 +207,8 @@ class _Fetch:
                 operation=FlagOperation.ADD,
                 flags=(SEEN,),
             )
-        except (ReadOnlyError, NotFoundError):
-            return frozenset()
+        except (ReadOnlyError, NotFoundError, UnavailableError):
+            return frozenset()  # to be read is what was asked for
         if (
             view.condstore
         ):  # what others changed before has a lower mod-sequence than what is told here

@@ -16,7 +16,7 @@ async def preview(context: Context, content: Content, *, lazy: bool) -> bytes:
     if lazy and content.size_octets > LAZY_OCTETS:
         return b"NIL"
     try:
-        text = (await context.mailboxes.text(content)).body
+        text = await context.mailboxes.first_words(content)
     except NotFoundError:
         return b"NIL"
     await context.drain()

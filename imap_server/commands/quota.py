@@ -20,8 +20,7 @@ async def get_quota(context: Context, command: c.GetQuota) -> Reply:
 
 
 async def get_quota_root(context: Context, command: c.GetQuotaRoot) -> Reply:
-    """RFC 9208 §4.1.2."""
-    await context.mailboxes.find(context.account_id, command.mailbox)
+    """RFC 9208 §4.1.2: also of a mailbox that is still to be made."""
     context.write(
         responses.untagged(
             b"QUOTAROOT", responses.mailbox(command.mailbox, utf8=context.utf8), ROOT

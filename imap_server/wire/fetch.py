@@ -209,8 +209,10 @@ def _spell(name: bytes) -> bytes:
 def _partial(scan: Scanner) -> tuple[int | None, int]:
     if not scan.skip(b"<"):
         return None, 0
-    start = scan.number()
+    start = scan.number64()
     scan.expect(b".")
-    count = scan.nz_number()
+    count = scan.number64()
+    if not count:
+        raise BadCommandError("Zero is not allowed here")
     scan.expect(b">")
     return start, count

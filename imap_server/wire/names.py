@@ -13,7 +13,7 @@ MAX_NAME = 255
 def canonical(name: str) -> str:
     """INBOX, alone or as the first level, in capitals (RFC 3501 §5.1)."""
     first, slash, rest = name.partition("/")
-    return INBOX + slash + rest if first.upper() == INBOX else name
+    return INBOX + slash + rest if first.isascii() and first.upper() == INBOX else name
 
 
 def decoded(scan: Scanner, wire: bytes) -> str:

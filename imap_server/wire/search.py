@@ -263,8 +263,8 @@ class _Parser:
     def uids(self) -> Numbers:
         return Numbers(self._scan.sequence_set(), by_uid=True)
 
-    def number(self) -> int:
-        return self._scan.number()
+    def size(self) -> int:
+        return self._scan.number64()
 
     def identifier(self) -> str:
         """RFC 8474 §7 `objectid`."""
@@ -295,8 +295,8 @@ _WITH_ARGUMENT: dict[bytes, Callable[[_Parser], SearchKey]] = {
     b"OR": _Parser.either,
     b"KEYWORD": _Parser.keyword,
     b"UNKEYWORD": lambda parser: Not(parser.keyword()),
-    b"LARGER": lambda parser: Larger(parser.number()),
-    b"SMALLER": lambda parser: Smaller(parser.number()),
+    b"LARGER": lambda parser: Larger(parser.size()),
+    b"SMALLER": lambda parser: Smaller(parser.size()),
     b"BEFORE": lambda parser: InternalDate(When.BEFORE, parser.day()),
     b"ON": lambda parser: InternalDate(When.ON, parser.day()),
     b"SINCE": lambda parser: InternalDate(When.SINCE, parser.day()),

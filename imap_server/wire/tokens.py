@@ -22,8 +22,8 @@ _LIST_MAILBOX = re.compile(rb'[^\x00-\x20(){"\\\x7f-\xff]+')
 _QUOTED = re.compile(rb'"([^"\\\r\n\x00]*(?:\\["\\][^"\\\r\n\x00]*)*)"')
 _ESCAPE = re.compile(rb'\\(["\\])')
 _NUMBER = re.compile(rb"[0-9]{1,10}")
-_MOD_SEQUENCE = re.compile(rb"[0-9]{1,19}")
-LARGEST_MODSEQ = (1 << 63) - 1
+_NUMBER_64 = re.compile(rb"[0-9]{1,19}")
+LARGEST_64 = (1 << 63) - 1
 _FLAG = re.compile(rb'\\?[^\x00-\x20(){%*"\\\]\x7f-\xff]+')
 _SEQUENCE = re.compile(rb"[0-9*:,]+")
 _SET_START = frozenset(b"%c" % octet for octet in b"123456789*$")
@@ -101,12 +101,16 @@ class Scanner:
             raise BadCommandError("Number too large")
         return value
 
-    def mod_sequence(self) -> int:
-        """RFC 7162 §7 `mod-sequence-valzer`: 63 bits."""
-        value = int(self.match(_MOD_SEQUENCE, "Expected a mod-sequence")[0])
-        if value > LARGEST_MODSEQ:
+    def number64(self, problem: str = "Expected a number") -> int:
+        """RFC 9051 §9 `number64`: sizes, and places in a message; 63 bits."""
+        value = int(self.match(_NUMBER_64, problem)[0])
+        if value > LARGEST_64:
             raise BadCommandError("Number too large")
         return value
+
+    def mod_sequence(self) -> int:
+        """RFC 7162 §7 `mod-sequence-valzer`."""
+        return self.number64("Expected a mod-sequence")
 
     def nz_number(self) -> int:
         value = self.number()

@@ -2,12 +2,14 @@
 
 import asyncio
 import uuid
+from concurrent.futures import TimeoutError as NotDoneError
 from contextlib import suppress
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from storage.database import open_store
+from storage.mailboxes import SqlMailboxes
 from storage.memory import MemoryBlobStore
 from um.core.message import DELETED, SEEN, FlagOperation
 from um.service.delivery import Delivery
@@ -161,6 +163,56 @@ def test_an_index_is_never_wrong(persistent, steps, limit):
         for view, store in zip(views, stores, strict=True):
             for name in FOLDERS:
                 await agrees(view, store, account, name)
+        await other.close()
+
+    house.runner.run(story())
+
+
+def test_what_is_claimed_is_of_one_instant(persistent, monkeypatch):
+    r"""A delivery commits while a session is about to claim \Recent: the row says so, too."""
+    house = persistent
+    account = Account(house)
+    claim = SqlMailboxes.claim_recent
+    armed = []
+    others = []
+
+    async def story():
+        loop = asyncio.get_running_loop()
+        other = open_store(house.url, publish=lambda _: None, clock=house.clock)
+        deliver_txn = account.change_txn("deliver", "INBOX", [])
+
+        def claim_later(mailboxes, mailbox_id):
+            if armed:
+                armed.clear()
+                work = other.run("deliver", deliver_txn)
+                others.append(asyncio.run_coroutine_threadsafe(work, loop))
+                with suppress(NotDoneError):  # SQLite lets no other write meanwhile
+                    others[-1].result(timeout=1.0)
+            return claim(mailboxes, mailbox_id)
+
+        def is_whole(mailbox, found):
+            assert mailbox.uidnext == max(each.uid for each in found) + 1
+            assert mailbox.highest_modseq == max(each.modseq for each in found)
+
+        monkeypatch.setattr(SqlMailboxes, "claim_recent", claim_later)
+        blobs = MemoryBlobStore()
+        delivery = Delivery(house.store, blobs, LocalEventBus(), house.clock)
+        view = MailboxService(house.store, blobs, delivery, house.clock)
+        await house.store.run("deliver", deliver_txn)
+        armed.append("open")
+        snapshot = await view.open(account.account.id, "INBOX", claim_recent=True)
+        is_whole(snapshot.mailbox, snapshot.entries)
+        await asyncio.wrap_future(others[-1])
+        await house.store.run("deliver", deliver_txn)
+        armed.append("changes")
+        since = snapshot.mailbox.highest_modseq
+        changes = await view.changes(
+            account.account.id, snapshot.mailbox.id, since=since, claim_recent=True
+        )
+        is_whole(changes.mailbox, changes.entries)
+        await asyncio.wrap_future(others[-1])
+        assert len(others) == 2
+        await agrees(view, house.store, account, "INBOX")
         await other.close()
 
     house.runner.run(story())

@@ -12,11 +12,14 @@ from um.mime.charsets import decode_octets
 from um.mime.fields import MAX_HEADER_OCTETS, Fields, parse_fields
 from um.mime.headers import decode_text
 from um.mime.index import IndexedPart, PartIndex, Shape
-from um.mime.parameters import content_type
+from um.mime.markup import words_of
+from um.mime.parameters import ContentType, content_type
 from um.mime.sparse import Octets
 
 DEFAULT_LIMIT_OCTETS = 4 * 1024 * 1024
 """Of each message's text, as transferred: more is not searched."""
+PREVIEWED_OCTETS = 64 * 1024
+"""Of a part, as transferred: its first words are looked for there."""
 REMEMBERED_OCTETS = 512
 """Headers of parts are few and short: programs write the same again and again."""
 
@@ -57,6 +60,23 @@ def searchable_text(
     return Searchable("\n".join(pieces), "\n".join(headers))
 
 
+def first_words(data: Octets, index: PartIndex, *, most: int = 2000) -> str:
+    """What a reader sees first: of plain text, or of HTML without its markup. Raises as above."""
+    words = ""
+    for part, _ in _parts(index.root):
+        if part.shape is not Shape.LEAF:
+            continue
+        form = _form(data[part.start : min(part.body, part.start + MAX_HEADER_OCTETS)])
+        if form.charset is None or (words and form.is_html):
+            continue
+        octets = data[part.body : min(part.end, part.body + PREVIEWED_OCTETS)]
+        text = decode_octets(_decoded(octets, form.encoding), form.charset)
+        if not form.is_html and text.strip():
+            return text[:most]
+        words = words or words_of(text, most=most)
+    return words
+
+
 def transfer_decoded(octets: bytes, fields: Fields) -> bytes:
     """Undo the Content-Transfer-Encoding; what is broken is decoded as far as it goes."""
     return _decoded(octets, _encoding(fields))
@@ -69,11 +89,15 @@ class _Form:
     charset: str | None
     """None if it is no text."""
     encoding: bytes
+    is_html: bool
 
 
 def _form(header: bytes) -> _Form:
     fields = parse_fields(header)
-    return _Form(_text_charset(fields), _encoding(fields))
+    value = fields.first(b"content-type")
+    found = content_type(value) if value else None
+    is_html = found is not None and found.subtype.lower() == b"html"
+    return _Form(_text_charset(found), _encoding(fields), is_html)
 
 
 _known_form = lru_cache(maxsize=1024)(_form)
@@ -98,13 +122,11 @@ def _base64(octets: bytes) -> bytes:
         return b""
 
 
-def _text_charset(fields: Fields) -> str | None:
+def _text_charset(found: ContentType | None) -> str | None:
     """The charset of a text part (UTF-8 if it names none), None if the part is no text.
 
     What a mail server reports of a message (`message/delivery-status`) is text.
     """
-    value = fields.first(b"content-type")
-    found = content_type(value) if value else None
     if found is None:
         return "utf-8"
     if found.type.lower() not in (b"text", b"message"):

@@ -57,6 +57,7 @@ from um.service.ingest import (
     events_of,
     found_txn,
 )
+from um.service.mailbox_folders import named_txn
 from um.service.unique import UniqueIds
 
 __all__ = ["Delivered", "Delivery", "Incoming", "Room", "Staged"]
@@ -333,7 +334,7 @@ async def _scan(data: bytes) -> Scanned:
 def _mailbox_txn(tx: Transaction, incoming: Incoming) -> Mailbox | None:
     """The folder that is named; of what comes into INBOX by itself, the one that its owner chose."""
     if incoming.by_owner or incoming.mailbox != INBOX:
-        return tx.mailboxes.by_name(incoming.account_id, incoming.mailbox)
+        return named_txn(tx, incoming.account_id, incoming.mailbox)
     return home_txn(tx, incoming.account_id, incoming.kind)
 
 

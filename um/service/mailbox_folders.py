@@ -28,6 +28,8 @@ _USES = {use.lower(): use for use in ("\\Archive", "\\Drafts", "\\Junk", "\\Sent
 
 _REFUSED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Categories of characters that no name has: control, format and others (RFC 9051 §5.1)."""
+_NO_JOINERS = dict.fromkeys(map(ord, "\u200c\u200d"))
+"""Of the format characters words of Persian, Hindi and others, and emoji, are written with these."""
 
 
 class GoneError(NotFoundError):
@@ -56,7 +58,8 @@ def check_name(name: str) -> None:
     levels = name.split(DELIMITER)
     if not all(levels) or len(name) > MAX_NAME or len(levels) > MAX_LEVELS:
         raise InvalidError("The folder name has empty levels or is too long")
-    if any(char in "*%" or unicodedata.category(char) in _REFUSED for char in name):
+    shown = name.translate(_NO_JOINERS)
+    if any(char in "*%" or unicodedata.category(char) in _REFUSED for char in shown):
         raise InvalidError("The folder name has characters that are not allowed")
 
 
@@ -67,9 +70,17 @@ def is_below(name: str, parent: str) -> bool:
 
 def known_txn(tx: Transaction, account_id: AccountId, name: str) -> Mailbox:
     """The folder of that name. Raises NotFoundError."""
-    mailbox = tx.mailboxes.by_name(account_id, name)
+    mailbox = named_txn(tx, account_id, name)
     if mailbox is None:
         raise NotFoundError("There is no such mailbox")
+    return mailbox
+
+
+def named_txn(tx: Transaction, account_id: AccountId, name: str) -> Mailbox | None:
+    """The folder of that name, or of its composed form: a name is taken as either (RFC 9051 §5.1)."""
+    mailbox = tx.mailboxes.by_name(account_id, name)
+    if mailbox is None and not unicodedata.is_normalized("NFC", name):
+        return tx.mailboxes.by_name(account_id, unicodedata.normalize("NFC", name))
     return mailbox
 
 
@@ -83,7 +94,7 @@ def owned_txn(tx: Transaction, account_id: AccountId, mailbox_id: MailboxId) -> 
 
 def target_txn(tx: Transaction, account_id: AccountId, name: str) -> Mailbox:
     """The folder that something shall go into. Raises NoTargetError."""
-    mailbox = tx.mailboxes.by_name(account_id, name)
+    mailbox = named_txn(tx, account_id, name)
     if mailbox is None:
         raise NoTargetError
     return mailbox
@@ -131,6 +142,9 @@ def _special_use(uses: Collection[str], mailboxes: Collection[Mailbox]) -> str |
 
 def subscribe_txn(tx: Transaction, account_id: AccountId, name: str, *, on: bool) -> None:
     """Add or remove a subscription. Raises InvalidError."""
+    named = named_txn(tx, account_id, name)
+    if named is not None:
+        name = named.name
     if on:
         there = tx.mailboxes.subscriptions(account_id)
         if name not in there and len(there) >= MAX_SUBSCRIPTIONS:
@@ -161,6 +175,9 @@ def rename_txn(
         tx.annotations.put(account_id, created.id, tx.annotations.of(account_id, inbox.id))
         return
     mailboxes = tx.mailboxes.of_account(account_id)
+    named = named_txn(tx, account_id, name)
+    if named is not None:
+        name = named.name
     moving = [each for each in mailboxes if each.name == name or is_below(each.name, name)]
     _check_rename(moving, mailboxes, name, target)
     parent = target.rpartition(DELIMITER)[0]

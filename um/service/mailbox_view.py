@@ -22,8 +22,8 @@ from um.core.ids import AccountId, ContentId, MailboxId, ModSeq, Uid
 from um.core.message import Content, Entry, Mailbox, MailboxStatus, MessageKind, Vanished
 from um.core.ports import BlobStore, Clock, Store, Transaction
 from um.mime.index import PartIndex
-from um.mime.sparse import MissingOctetsError, Sparse
-from um.mime.text import Searchable, searchable_text
+from um.mime.sparse import MissingOctetsError, Octets, Sparse
+from um.mime.text import Searchable, first_words, searchable_text
 from um.service.content_cache import ContentCache
 from um.service.homes import home_txn, inboxes_txn
 from um.service.mailbox_folders import known_txn, owned_txn
@@ -189,7 +189,11 @@ class MailboxView:
 
         def open_txn(tx: Transaction, *, claim: bool = False) -> Snapshot:
             mailbox = known_txn(tx, account_id, name)
-            floor = tx.mailboxes.claim_recent(mailbox.id) if claim else mailbox.recent_floor
+            floor = mailbox.recent_floor
+            if claim:
+                floor = tx.mailboxes.claim_recent(mailbox.id)
+                # It waits for who writes there just now: what he wrote is in the row from here.
+                mailbox = owned_txn(tx, account_id, mailbox.id)
             return Snapshot(mailbox, self._index_txn(tx, mailbox), floor)
 
         snapshot = await self._at_hand(account_id, name) if self._glances else None
@@ -254,7 +258,10 @@ class MailboxView:
             mailbox = owned_txn(tx, account_id, mailbox_id)
             if mailbox.highest_modseq <= since:
                 return Changes(mailbox, [], [], mailbox.recent_floor)
-            floor = tx.mailboxes.claim_recent(mailbox.id) if claim else mailbox.recent_floor
+            floor = mailbox.recent_floor
+            if claim:
+                floor = tx.mailboxes.claim_recent(mailbox.id)
+                mailbox = owned_txn(tx, account_id, mailbox_id)
             return Changes(
                 mailbox,
                 tx.messages.entries(mailbox_id, since=since),
@@ -356,6 +363,14 @@ class MailboxView:
 
     async def text(self, content: Content) -> Searchable:
         """The readable text of the body, for searching. Raises as `octets`."""
+        return await self._read(content, searchable_text)
+
+    async def first_words(self, content: Content) -> str:
+        """What a reader sees first, without markup. Raises as `octets`."""
+        return await self._read(content, first_words)
+
+    async def _read(self, content: Content, read: Callable[[Octets, PartIndex], T]) -> T:
+        """What `read` makes of the message, of which as little is read as will do."""
         index = PartIndex.decode(content.structure)
         data = Sparse(content.size_octets)
         data.add(0, content.header)
@@ -366,8 +381,8 @@ class MailboxView:
             data.add(start, await self._octets(content, start, end))
             try:
                 if data.held <= TEXT_INLINE_OCTETS:
-                    return searchable_text(data, index)
-                return await asyncio.to_thread(searchable_text, data, index)
+                    return read(data, index)
+                return await asyncio.to_thread(read, data, index)
             except MissingOctetsError as missing:
                 start, end = missing.start, max(missing.end, missing.start + TEXT_MORE_OCTETS)
         raise NotFoundError("The message body is shorter than it was")

@@ -64,6 +64,29 @@ def test_a_message_of_many_slices_comes_whole():
         start, count = SLICE_OCTETS - 7, SLICE_OCTETS * 2 + 13
         (piece,) = literals(await fetch(stage, f"UID FETCH 2 BODY.PEEK[]<{start}.{count}>"))
         assert piece == LARGE[start : start + count]
+        (piece,) = literals(await fetch(stage, "FETCH 2 BODY.PEEK[]<7.5000000000>"))
+        assert piece == LARGE[7:]
+        await stage.close()
+
+    asyncio.run(story())
+
+
+def test_what_cannot_be_marked_seen_is_read_all_the_same(monkeypatch):
+    r"""A store that cannot write now: \\Seen is a side effect (RFC 3501 §6.4.5)."""
+
+    async def story():
+        stage = await stage_with(message("Small"))
+
+        async def refused(*_, **__):
+            raise UnavailableError
+
+        with monkeypatch.context() as patch:
+            patch.setattr(stage.mailboxes, "change_flags", refused)
+            answer = await fetch(stage, "FETCH 1 BODY[]")
+        assert literals(answer) == [message("Small")]
+        assert answer.endswith(b")\r\nf OK FETCH completed\r\n")
+        assert b"FLAGS" not in answer
+        assert b"\\Seen" in await fetch(stage, "FETCH 1 BODY[]")
         await stage.close()
 
     asyncio.run(story())

@@ -142,6 +142,7 @@ def test_what_was_looked_into_is_remembered_right(key, text):
         ("UNKEYWORD work", False),
         ("LARGER 99 SMALLER 101", True),
         ("LARGER 100", False),
+        ("SMALLER 5000000000", True),
         ("NEW", True),
         ("OLD", False),
         ("NOT (SEEN ANSWERED)", True),
