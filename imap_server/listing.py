@@ -176,4 +176,4 @@ def _attributes(
 def _test(pattern: str) -> Pattern:
     first, slash, rest = pattern.partition(DELIMITER)
     # INBOX knows no case (RFC 3501 §5.1), and all of a pattern's letters may be part of it.
-    return Pattern((INBOX if first.upper() == INBOX else first) + slash + rest)
+    return Pattern((INBOX if first.isascii() and first.upper() == INBOX else first) + slash + rest)

@@ -207,8 +207,13 @@ class _Fetch:
                 operation=FlagOperation.ADD,
                 flags=(SEEN,),
             )
-        except (ReadOnlyError, NotFoundError, UnavailableError):
-            return frozenset()  # to be read is what was asked for
+        except (ReadOnlyError, NotFoundError):
+            return frozenset()
+        except UnavailableError:
+            self._marks_seen = (
+                False  # to be read is what was asked for, and no write is tried again
+            )
+            return frozenset()
         if (
             view.condstore
         ):  # what others changed before has a lower mod-sequence than what is told here

@@ -38,7 +38,7 @@ async def select(context: Context, command: c.Select) -> Reply:
         qresync=context.qresync,
         tells_recent=not rev2,
     )
-    listed = await line_of(context, command.mailbox, command.written) if rev2 else b""
+    listed = await line_of(context, mailbox.name, command.written) if rev2 else b""
     context.write(
         view.flags_line()
         + view.exists_line()

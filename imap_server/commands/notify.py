@@ -34,7 +34,7 @@ from imap_server.watching import (
 from imap_server.wire import commands as c
 from imap_server.wire import responses
 from imap_server.wire.notify import EVENTS
-from um.core.errors import UMError
+from um.core.errors import NotFoundError, UMError
 from um.core.ids import MailboxId, Uid
 from um.core.message import MailboxStatus
 from um.service.mailboxes import Folder
@@ -56,7 +56,7 @@ class Watch:
     """Folders that hints have named since the last look."""
     all_stale: bool = False
     names_stale: bool = False
-    """Whether any of them may have another name: the one that is selected, too (RFC 5465 §5.4)."""
+    """Whether the one that is selected may have another name (RFC 5465 §5.4)."""
     behind: bool = False
     view: Selected | None = None
     told: Uid = Uid(0)
@@ -112,8 +112,19 @@ async def tell(context: Context, *, idle: bool = False) -> None:
 async def _tell_unselected(context: Context, watch: Watch) -> None:
     selected = None if context.selected is None else context.selected.mailbox_id
     stale = watch.stale - {selected}
-    if watch.all_stale or stale or (watch.names_stale and watch.tells_names):
+    if selected is not None and watch.names_stale and watch.tells_names:
+        name = await _name_of(context, selected)
+        watch.names_stale = False
+        watch.all_stale = watch.all_stale or name != watch.look.names.get(selected)
+    if watch.all_stale or stale:
         await _tell_others(context, watch, stale)
+
+
+async def _name_of(context: Context, mailbox_id: MailboxId) -> str | None:
+    try:
+        return (await context.mailboxes.row(context.account_id, mailbox_id)).name
+    except NotFoundError:
+        return None
 
 
 # -- the selected mailbox -------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import html
 import re
 
 _TAG = re.compile(r"<(?:!--|([/!?]?[a-zA-Z][a-zA-Z0-9]*))")
-_UNSEEN = {name: re.compile(f"</{name}", re.IGNORECASE) for name in ("head", "script", "style")}
+_UNSEEN = {name: re.compile(f"</{name}", re.IGNORECASE) for name in ("script", "style", "title")}
 _WITHIN_A_LINE = frozenset(
     ("a", "b", "big", "em", "font", "i", "s", "small", "span", "strong", "sub", "sup", "tt", "u")
 )

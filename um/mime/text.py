@@ -61,20 +61,22 @@ def searchable_text(
 
 
 def first_words(data: Octets, index: PartIndex, *, most: int = 2000) -> str:
-    """What a reader sees first: of plain text, or of HTML without its markup. Raises as above."""
-    words = ""
+    """What a reader sees first, without HTML's markup. Raises as above.
+
+    Of alternatives the plainest stands first (RFC 2046 §5.1.4): the first part with words in it it is.
+    """
     for part, _ in _parts(index.root):
         if part.shape is not Shape.LEAF:
             continue
         form = _form(data[part.start : min(part.body, part.start + MAX_HEADER_OCTETS)])
-        if form.charset is None or (words and form.is_html):
+        if form.charset is None:
             continue
         octets = data[part.body : min(part.end, part.body + PREVIEWED_OCTETS)]
         text = decode_octets(_decoded(octets, form.encoding), form.charset)
-        if not form.is_html and text.strip():
-            return text[:most]
-        words = words or words_of(text, most=most)
-    return words
+        words = words_of(text, most=most) if form.is_html else text
+        if words.strip():
+            return words.lstrip()[:most]
+    return ""
 
 
 def transfer_decoded(octets: bytes, fields: Fields) -> bytes:

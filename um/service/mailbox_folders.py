@@ -28,8 +28,9 @@ _USES = {use.lower(): use for use in ("\\Archive", "\\Drafts", "\\Junk", "\\Sent
 
 _REFUSED = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Categories of characters that no name has: control, format and others (RFC 9051 §5.1)."""
-_NO_JOINERS = dict.fromkeys(map(ord, "\u200c\u200d"))
+_JOINERS = "\u200c\u200d"
 """Of the format characters words of Persian, Hindi and others, and emoji, are written with these."""
+_NO_JOINERS = dict.fromkeys(map(ord, _JOINERS))
 
 
 class GoneError(NotFoundError):
@@ -59,8 +60,14 @@ def check_name(name: str) -> None:
     if not all(levels) or len(name) > MAX_NAME or len(levels) > MAX_LEVELS:
         raise InvalidError("The folder name has empty levels or is too long")
     shown = name.translate(_NO_JOINERS)
-    if any(char in "*%" or unicodedata.category(char) in _REFUSED for char in shown):
+    alone = any(level[0] in _JOINERS or level[-1] in _JOINERS for level in levels)
+    if alone or any(char in "*%" or unicodedata.category(char) in _REFUSED for char in shown):
         raise InvalidError("The folder name has characters that are not allowed")
+
+
+def is_printable(name: str) -> bool:
+    """Whether there may be a folder of that name, as far as its characters go."""
+    return name.translate(_NO_JOINERS).isprintable()
 
 
 def is_below(name: str, parent: str) -> bool:
@@ -79,9 +86,13 @@ def known_txn(tx: Transaction, account_id: AccountId, name: str) -> Mailbox:
 def named_txn(tx: Transaction, account_id: AccountId, name: str) -> Mailbox | None:
     """The folder of that name, or of its composed form: a name is taken as either (RFC 9051 §5.1)."""
     mailbox = tx.mailboxes.by_name(account_id, name)
-    if mailbox is None and not unicodedata.is_normalized("NFC", name):
-        return tx.mailboxes.by_name(account_id, unicodedata.normalize("NFC", name))
+    if mailbox is None and _composed(name) != name:
+        return tx.mailboxes.by_name(account_id, _composed(name))
     return mailbox
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def owned_txn(tx: Transaction, account_id: AccountId, mailbox_id: MailboxId) -> Mailbox:
@@ -123,6 +134,9 @@ def create_txn(
     levels = name.split(DELIMITER)
     above = [DELIMITER.join(levels[:depth]) for depth in range(1, len(levels))]
     missing = [parent for parent in above if parent not in names]
+    composed = {_composed(each) for each in names}
+    if any(_composed(each) in composed for each in (name, *missing)):
+        raise AlreadyExistsError("There is a mailbox of that name in another spelling")
     if len(names) + len(missing) >= MAX_FOLDERS:
         raise InvalidError("There are too many mailboxes")
     for parent in missing:
@@ -142,13 +156,12 @@ def _special_use(uses: Collection[str], mailboxes: Collection[Mailbox]) -> str |
 
 def subscribe_txn(tx: Transaction, account_id: AccountId, name: str, *, on: bool) -> None:
     """Add or remove a subscription. Raises InvalidError."""
+    there = tx.mailboxes.subscriptions(account_id)
     named = named_txn(tx, account_id, name)
-    if named is not None:
+    if named is not None and (on or name not in there):
         name = named.name
-    if on:
-        there = tx.mailboxes.subscriptions(account_id)
-        if name not in there and len(there) >= MAX_SUBSCRIPTIONS:
-            raise InvalidError("There are too many subscriptions")
+    if on and name not in there and len(there) >= MAX_SUBSCRIPTIONS:
+        raise InvalidError("There are too many subscriptions")
     tx.mailboxes.subscribe(account_id, name, on=on)
 
 
@@ -175,9 +188,8 @@ def rename_txn(
         tx.annotations.put(account_id, created.id, tx.annotations.of(account_id, inbox.id))
         return
     mailboxes = tx.mailboxes.of_account(account_id)
-    named = named_txn(tx, account_id, name)
-    if named is not None:
-        name = named.name
+    if not any(each.name == name or is_below(each.name, name) for each in mailboxes):
+        name = _composed(name)
     moving = [each for each in mailboxes if each.name == name or is_below(each.name, name)]
     _check_rename(moving, mailboxes, name, target)
     parent = target.rpartition(DELIMITER)[0]
@@ -198,3 +210,6 @@ def _check_rename(moving: list[Mailbox], mailboxes: list[Mailbox], name: str, ta
         raise InvalidError("A mailbox cannot be moved below itself")
     if any(each.name == target or is_below(each.name, target) for each in mailboxes):
         raise AlreadyExistsError("The mailbox exists already")
+    others = {_composed(each.name) for each in mailboxes if each not in moving}
+    if any(each == _composed(target) or is_below(each, _composed(target)) for each in others):
+        raise AlreadyExistsError("There is a mailbox of that name in another spelling")

@@ -217,7 +217,7 @@ class MailboxView:
             return None
         return Snapshot(mailbox, index, mailbox.recent_floor)
 
-    async def _row(self, account_id: AccountId, mailbox_id: MailboxId) -> Mailbox:
+    async def row(self, account_id: AccountId, mailbox_id: MailboxId) -> Mailbox:
         """The folder's own row, as it is now. Raises NotFoundError."""
         known = self._rows.at(self._stamp())
         mailbox = known.by_id.get((account_id, mailbox_id))
@@ -270,7 +270,7 @@ class MailboxView:
             )
 
         if self._glances:
-            mailbox = await self._row(account_id, mailbox_id)
+            mailbox = await self.row(account_id, mailbox_id)
             if mailbox.highest_modseq <= since:
                 return Changes(mailbox, [], [], mailbox.recent_floor)
         changes = await self._store.read("changes", changes_txn)

@@ -52,7 +52,7 @@ class Views:
             if folder is None and folder_for(chosen, kind) is not None:
                 return  # it has one, whatever it is called by now
             wanted = usual_name(kind, account.language) if folder is None else folder
-            if wanted.upper() == INBOX:
+            if wanted.isascii() and wanted.upper() == INBOX:
                 value = unused(chosen.get(view_key(kind)))
             else:
                 value = used(_folder_txn(tx, account.id, wanted).id)

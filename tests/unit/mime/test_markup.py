@@ -38,6 +38,7 @@ def test_markup_is_left_out():
         ("a<!-- never closed", "a"),
         ("a<style>b", "a"),
         ("a<p", "a"),
+        ("<head><title>No</title><body>yes", "yes"),
         ("&lt;b&gt;", "<b>"),
         ("", ""),
     ],
@@ -70,13 +71,15 @@ def mail(*parts: tuple[str, str]) -> bytes:
     ("parts", "seen"),
     [
         ([("text/plain", "Hello")], "Hello"),
-        ([("text/html", "<p>Hi"), ("text/plain", "Hello")], "Hello"),
+        ([("text/plain", "Hello"), ("text/html", "<p>Hi")], "Hello"),
         ([("text/html", "<p>Hi"), ("text/html", "<p>Ho")], "Hi"),
-        ([("text/html", "<p>Hi"), ("text/plain", " ")], "Hi"),
+        ([("text/plain", " "), ("text/html", "<p>Hi")], "Hi"),
+        ([("text/html", "<p> "), ("text/html", "<p>Ho")], "Ho"),
+        ([("text/html", "<p>Hi"), ("text/csv", "1;2")], "Hi"),
         ([("image/png", "PNG")], ""),
         ([("message/rfc822", "Subject: inner\r\n\r\nWithin")], "Within"),
     ],
 )
-def test_plain_text_comes_before_html(parts, seen):
+def test_the_first_part_with_words_counts(parts, seen):
     data = mail(*parts)
     assert first_words(data, PartIndex.decode(scan(data).structure)).strip() == seen

@@ -9,6 +9,7 @@ from um.core.errors import NotFoundError
 from um.core.ids import MailboxId, Uid
 from um.core.message import INBOX, SEEN, TRASH, Content, Entry, FlagOperation, Mailbox, MessageKind
 from um.mime.clean import clean_filename
+from um.service.mailbox_folders import is_printable
 from um.service.mailboxes import GoneError, Transfer
 from um.service.message_list import MAX_PAGE, Listed, Wanted, listed
 from um.service.message_parts import Inside
@@ -307,6 +308,6 @@ def _moved(transfer: Transfer) -> Moved:
 
 
 def _folder_name(name: str) -> str:
-    if not name.isprintable():
+    if not is_printable(name):
         raise NotFoundError("There is no such mailbox")
-    return INBOX if name.upper() == INBOX else name
+    return INBOX if name.isascii() and name.upper() == INBOX else name

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Request, Response
 from um.core.errors import InvalidError, NotFoundError
 from um.core.ids import AccountId, MailboxId, Uid
 from um.core.message import INBOX, SEEN, TRASH, FlagOperation, MessageKind
+from um.service.mailbox_folders import is_printable
 from um.service.message_list import Wanted
 from um.web.api.messages import read_id
 from um.web.guards import Customer
@@ -49,7 +50,7 @@ async def list_page(
 ) -> Response:
     """A folder, the newest first; a search may look into all folders but Trash."""
     account, words = visitor.account, wording(visitor.account.language)
-    if kind not in ("", *SHOWN_KINDS) or not folder.isprintable():
+    if kind not in ("", *SHOWN_KINDS) or not is_printable(folder):
         raise NotFoundError("There is no such list")
     everywhere = everywhere and bool(q)
     wanted = Wanted(
