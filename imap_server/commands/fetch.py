@@ -210,9 +210,8 @@ class _Fetch:
         except (ReadOnlyError, NotFoundError):
             return frozenset()
         except UnavailableError:
-            self._marks_seen = (
-                False  # to be read is what was asked for, and no write is tried again
-            )
+            # To be read is what was asked for, and no write is tried again.
+            self._marks_seen = False
             return frozenset()
         if (
             view.condstore

@@ -113,8 +113,12 @@ async def _tell_unselected(context: Context, watch: Watch) -> None:
     selected = None if context.selected is None else context.selected.mailbox_id
     stale = watch.stale - {selected}
     if selected is not None and watch.names_stale and watch.tells_names:
-        name = await _name_of(context, selected)
-        watch.names_stale = False
+        watch.names_stale = False  # before the look: a hint during it counts
+        try:
+            name = await _name_of(context, selected)
+        except UMError:
+            watch.names_stale = True
+            raise
         watch.all_stale = watch.all_stale or name != watch.look.names.get(selected)
     if watch.all_stale or stale:
         await _tell_others(context, watch, stale)
